@@ -1,0 +1,219 @@
+// libxnor: loads compiled binarized networks (.xnor) and runs them.
+//
+// Objects:  xnor_model  immutable, reference counted, shared by all threads
+//           xnor_plan   a model bound to concrete input shapes; immutable, shared by all threads
+//           xnor_session  one plan and one arena; one thread at a time
+//           xnor_pool   worker threads for the parallel-for inside a run
+// Every fallible function returns an xnor_status; xnor_last_error() says what was expected, what was
+// found and where. Out-parameters are written only on success.
+#ifndef XNOR_H
+#define XNOR_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define XNOR_VERSION "0.1.0"
+#define XNOR_MAX_RANK 8
+#define XNOR_MAX_PORTS 16 // graph inputs or outputs of one model
+
+#if defined(__GNUC__)
+#define XNOR_NODISCARD __attribute__((warn_unused_result))
+#define XNOR_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#else
+#define XNOR_NODISCARD
+#define XNOR_PRINTF(text, first)
+#endif
+
+// One table for status codes, names and texts.
+#define XNOR_STATUS_TABLE(X)                                                                       \
+    X(OK, "success")                                                                               \
+    X(E_ARGUMENT, "invalid argument")                                                              \
+    X(E_SHAPE, "shape mismatch")                                                                   \
+    X(E_DTYPE, "datatype mismatch")                                                                \
+    X(E_UNSUPPORTED, "not supported")                                                              \
+    X(E_FORMAT, "malformed file")                                                                  \
+    X(E_IO, "input/output error")                                                                  \
+    X(E_MEMORY, "out of memory")                                                                   \
+    X(E_LIMIT, "limit exceeded")                                                                   \
+    X(E_NOT_FOUND, "not found")                                                                    \
+    X(E_CANCELLED, "cancelled")                                                                    \
+    X(E_INTERNAL, "internal error")
+
+typedef enum xnor_status {
+#define XNOR_STATUS_ENUM(name, text) XNOR_##name,
+    XNOR_STATUS_TABLE(XNOR_STATUS_ENUM)
+#undef XNOR_STATUS_ENUM
+} xnor_status;
+
+// Static text of a status code, e.g. "shape mismatch".
+const char *xnor_status_text(xnor_status status);
+// Message of the calling thread's last failed call; "" if none failed. Valid until its next failure.
+const char *xnor_last_error(void);
+
+// Element types. Bits values hold sign bits only; ternary values hold a sign plane and a non-zero plane.
+//   bits     packed ±1 along the last axis: bit 1 is +1, LSB first, rows padded with 0 to 64 bits
+//   ternary  two bits-like planes one after the other: [positive][nonzero]; zero is (0, 0)
+//   acc      int32 sums of ±1 products
+#define XNOR_DTYPE_TABLE(X)                                                                        \
+    X(F32, "f32", 4)                                                                               \
+    X(F64, "f64", 8)                                                                               \
+    X(I32, "i32", 4)                                                                               \
+    X(I64, "i64", 8)                                                                               \
+    X(U8, "u8", 1)                                                                                 \
+    X(BOOL, "bool", 1)                                                                             \
+    X(BITS, "bits", 0)                                                                             \
+    X(TERNARY, "ternary", 0)                                                                       \
+    X(ACC, "acc", 4)
+
+typedef enum xnor_dtype {
+#define XNOR_DTYPE_ENUM(name, text, size) XNOR_##name,
+    XNOR_DTYPE_TABLE(XNOR_DTYPE_ENUM)
+#undef XNOR_DTYPE_ENUM
+        XNOR_DTYPE_COUNT
+} xnor_dtype;
+
+const char *xnor_dtype_name(xnor_dtype dtype);
+
+// Row-major shape; a dimension of -1 is unknown until a plan is made.
+typedef struct xnor_shape {
+    uint32_t rank;
+    int64_t dims[XNOR_MAX_RANK];
+} xnor_shape;
+
+typedef struct xnor_tensor {
+    xnor_dtype dtype;
+    xnor_shape shape;
+    void *data;
+} xnor_tensor;
+
+// Bytes that a dense tensor takes, or XNOR_E_LIMIT when the size overflows, XNOR_E_SHAPE when a
+// dimension is unknown.
+XNOR_NODISCARD xnor_status xnor_tensor_bytes(xnor_dtype dtype, const xnor_shape *shape, size_t *out);
+
+// ---- models -------------------------------------------------------------------------------------
+
+typedef struct xnor_model xnor_model;
+typedef struct xnor_plan xnor_plan;
+typedef struct xnor_session xnor_session;
+typedef struct xnor_pool xnor_pool;
+
+// A named graph input or output. `name` lives as long as the model.
+typedef struct xnor_port {
+    const char *name;
+    xnor_dtype dtype;
+    xnor_shape shape;
+} xnor_port;
+
+#define XNOR_MAX_CLASSES 1024
+
+typedef enum xnor_task { XNOR_TASK_NONE, XNOR_TASK_CLASSIFICATION } xnor_task;
+typedef enum xnor_output_kind {
+    XNOR_OUTPUT_RAW,
+    XNOR_OUTPUT_LOG_PROBABILITIES,
+    XNOR_OUTPUT_LOGITS,
+    XNOR_OUTPUT_PROBABILITIES
+} xnor_output_kind;
+
+// What a model is for: read from its NAME.yaml at compile time and stored in the .xnor file.
+// Strings and arrays live as long as the model. task == XNOR_TASK_NONE: no description; only raw
+// tensors can be run.
+typedef struct xnor_description {
+    const char *name;
+    const char *version;
+    xnor_task task;
+    const char *input_name;  // graph input that takes the cloud
+    int64_t points;          // points the cloud is resampled to; 0: as many as it has
+    int64_t max_points;      // larger clouds are refused
+    bool unit_sphere;        // subtract the mean, divide by the largest radius
+    const char *output_name; // graph output that holds the class scores
+    xnor_output_kind output_kind;
+    uint32_t class_count;
+    const char *const *classes;
+} xnor_description;
+
+// Maps the file, checks every section (CRC-32C, bounds, enums) and repacks the weights for this CPU.
+// isa: kernel set to use ("c", "avx2", "avx512", "neon", "neon_dotprod"), or NULL for the best one
+// (the environment variable XNOR_ISA overrides NULL). XNOR_E_FORMAT names the damaged section.
+XNOR_NODISCARD xnor_status xnor_model_open(const char *path, const char *isa, xnor_model **out);
+// The same from memory, which must stay valid and unchanged until the model is released.
+XNOR_NODISCARD xnor_status xnor_model_open_memory(const void *data, size_t size, const char *isa,
+                                                  xnor_model **out);
+xnor_model *xnor_model_ref(xnor_model *model);
+void xnor_model_unref(xnor_model **model);
+
+uint32_t xnor_model_input_count(const xnor_model *model);
+uint32_t xnor_model_output_count(const xnor_model *model);
+const xnor_port *xnor_model_input(const xnor_model *model, uint32_t index);
+const xnor_port *xnor_model_output(const xnor_model *model, uint32_t index);
+const xnor_description *xnor_model_description(const xnor_model *model);
+const char *xnor_model_isa(const xnor_model *model);
+uint64_t xnor_model_file_bytes(const xnor_model *model);
+// Runs the golden input/output pairs stored in the file; XNOR_E_INTERNAL names the first difference.
+// XNOR_OK and *pairs = 0 when the file holds none.
+XNOR_NODISCARD xnor_status xnor_model_self_test(xnor_model *model, uint32_t *pairs);
+
+// ---- plans and sessions -------------------------------------------------------------------------
+
+// Makes the plan for `shapes` (one per graph input, in graph order). Takes a reference to `model`.
+// XNOR_E_SHAPE: a shape contradicts the graph; xnor_last_error() names the node and both shapes.
+XNOR_NODISCARD xnor_status xnor_plan_create(xnor_model *model, const xnor_shape *shapes,
+                                            xnor_plan **out);
+xnor_plan *xnor_plan_ref(xnor_plan *plan);
+void xnor_plan_unref(xnor_plan **plan);
+// Concrete shape of graph output `index`; its tensor is dense float32 or int64 as the port says.
+const xnor_shape *xnor_plan_output_shape(const xnor_plan *plan, uint32_t index);
+uint64_t xnor_plan_arena_bytes(const xnor_plan *plan);
+uint32_t xnor_plan_step_count(const xnor_plan *plan);
+
+// threads: 1 makes a pool that runs everything on the calling thread.
+XNOR_NODISCARD xnor_status xnor_pool_create(uint32_t threads, xnor_pool **out);
+void xnor_pool_free(xnor_pool **pool);
+
+// A session owns its arena; nothing is allocated while it runs. `pool` may be NULL (one thread) and
+// must outlive the session.
+XNOR_NODISCARD xnor_status xnor_session_create(xnor_plan *plan, xnor_pool *pool, xnor_session **out);
+void xnor_session_free(xnor_session **session);
+// inputs[i].data and outputs[i].data are the caller's dense buffers, one per port, in graph order;
+// dtypes and shapes must equal the plan's. cancel may be NULL; it is polled between tiles and ends
+// the run with XNOR_E_CANCELLED.
+XNOR_NODISCARD xnor_status xnor_session_run(xnor_session *session, const xnor_tensor *inputs,
+                                            xnor_tensor *outputs, const atomic_bool *cancel);
+
+// ---- task layer: clouds in, labels out ----------------------------------------------------------
+
+// A point cloud as a sensor delivers it: `count` points, `stride` bytes apart, x y z float32 at the
+// start of each. Any alignment.
+typedef struct xnor_cloud {
+    const void *data;
+    size_t count;
+    size_t stride;
+} xnor_cloud;
+
+// Points that xnor_cloud_prepare writes for a cloud of `count` points.
+size_t xnor_cloud_prepared_count(const xnor_description *description, size_t count);
+// Resamples (by stride through the cloud's order; fewer points are repeated), centres and scales.
+// out: [points, 3] float32. XNOR_E_ARGUMENT: no points; XNOR_E_LIMIT: more than max_points;
+// XNOR_E_ARGUMENT: a coordinate is NaN or infinite (the message names the point).
+XNOR_NODISCARD xnor_status xnor_cloud_prepare(const xnor_description *description,
+                                              const xnor_cloud *cloud, float *out);
+
+typedef struct xnor_label {
+    uint32_t class_id;
+    float confidence; // 0..1, the classes of a cloud sum to 1
+} xnor_label;
+
+// Turns class scores [classes] into the `count` best labels, best first (ties: lower id first).
+// Returns the number written, at most class_count.
+uint32_t xnor_labels_from_scores(const xnor_description *description, const float *scores,
+                                 xnor_label *labels, uint32_t count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,327 @@
+// Operators that rearrange elements: Transpose, Concat, Slice, Split, Expand, Tile, Gather.
+#include "ops/ops.h"
+
+#include <string.h>
+
+#include "core/tensor.h"
+
+// ---- Transpose ------------------------------------------------------------------------------------
+
+static xnor_status permutation(const xnor_node *node, uint32_t rank, uint32_t *perm) {
+    const xnor_attr *attr = xnor_node_attr(node, XNOR_ATTR_PERM);
+    uint32_t seen = 0;
+    for (uint32_t i = 0; i < rank; i++) {
+        int64_t axis = attr && i < attr->count ? attr->ints[i] : (int64_t)(rank - 1 - i);
+        if (axis < 0 || axis >= rank || seen >> axis & 1 || (attr && attr->count != rank))
+            return xnor_fail(XNOR_E_SHAPE, "node '%s' (Transpose): perm is no permutation of %u axes",
+                             node->name, rank);
+        perm[i] = (uint32_t)axis;
+        seen |= 1U << axis;
+    }
+    return XNOR_OK;
+}
+
+static xnor_status infer_transpose(xnor_graph *graph, const xnor_node *node) {
+    const xnor_value *x = xnor_in(graph, node, 0);
+    uint32_t perm[XNOR_MAX_RANK];
+    XNOR_TRY(permutation(node, x->shape.rank, perm));
+    xnor_shape shape = {.rank = x->shape.rank};
+    for (uint32_t i = 0; i < shape.rank; i++) shape.dims[i] = x->shape.dims[perm[i]];
+    return xnor_set_output(graph, node, 0, x->dtype, &shape);
+}
+
+static xnor_status eval_transpose(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
+    uint32_t perm[XNOR_MAX_RANK];
+    XNOR_TRY(permutation(node, in[0].shape.rank, perm));
+    int64_t strides[XNOR_MAX_RANK];
+    xnor_strides(&in[0].shape, strides);
+    xnor_walk walk;
+    xnor_walk_init(&walk, &out[0].shape);
+    walk.inputs = 1;
+    for (uint32_t i = 0; i < walk.rank; i++) walk.stride[0][i] = strides[perm[i]];
+    size_t count = xnor_tensor_count(&out[0]);
+    for (size_t i = 0; i < count; i++, xnor_walk_next(&walk))
+        xnor_tensor_move(&out[0], i, &in[0], (size_t)walk.offset[0]);
+    return XNOR_OK;
+}
+
+// ---- Concat, Split --------------------------------------------------------------------------------
+
+static xnor_status infer_concat(xnor_graph *graph, const xnor_node *node) {
+    xnor_shape shape = xnor_in(graph, node, 0)->shape;
+    xnor_dtype dtype = xnor_in(graph, node, 0)->dtype;
+    uint32_t axis;
+    XNOR_TRY(xnor_axis(node, xnor_node_int(node, XNOR_ATTR_AXIS, 0), shape.rank, &axis));
+    for (uint32_t k = 1; k < node->input_count; k++) {
+        const xnor_value *x = xnor_in(graph, node, k);
+        if (!x || x->shape.rank != shape.rank)
+            return xnor_fail(XNOR_E_SHAPE, "node '%s' (Concat): input %u has another rank",
+                             node->name, k);
+        if (x->dtype != dtype) dtype = XNOR_F32;
+        for (uint32_t i = 0; i < shape.rank; i++) {
+            int64_t dim = x->shape.dims[i];
+            if (i == axis)
+                shape.dims[i] = shape.dims[i] < 0 || dim < 0 ? -1 : shape.dims[i] + dim;
+            else if (shape.dims[i] < 0)
+                shape.dims[i] = dim;
+            else if (dim >= 0 && dim != shape.dims[i]) {
+                char a[XNOR_SHAPE_TEXT], b[XNOR_SHAPE_TEXT];
+                return xnor_fail(XNOR_E_SHAPE, "node '%s' (Concat): %s beside %s", node->name,
+                                 xnor_shape_text(&x->shape, a, sizeof a),
+                                 xnor_shape_text(&shape, b, sizeof b));
+            }
+        }
+    }
+    return xnor_set_output(graph, node, 0, dtype, &shape);
+}
+
+// Copies [outer, length, inner] slices between tensors along one axis.
+static void copy_along(xnor_tensor *to, int64_t to_start, const xnor_tensor *from,
+                       int64_t from_start, uint32_t axis, int64_t length) {
+    int64_t inner = 1, outer = 1;
+    for (uint32_t i = 0; i < axis; i++) outer *= to->shape.dims[i];
+    for (uint32_t i = axis + 1; i < to->shape.rank; i++) inner *= to->shape.dims[i];
+    size_t bytes = to->dtype == from->dtype ? xnor_dtype_bytes(to->dtype) : 0;
+    for (int64_t o = 0; o < outer; o++) {
+        size_t target = (size_t)((o * to->shape.dims[axis] + to_start) * inner);
+        size_t source = (size_t)((o * from->shape.dims[axis] + from_start) * inner);
+        size_t count = (size_t)(length * inner);
+        if (bytes && count)
+            memcpy((uint8_t *)to->data + target * bytes, (const uint8_t *)from->data + source * bytes,
+                   count * bytes);
+        for (size_t i = 0; !bytes && i < count; i++)
+            xnor_tensor_move(to, target + i, from, source + i);
+    }
+}
+
+static xnor_status eval_concat(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
+    uint32_t axis;
+    XNOR_TRY(xnor_axis(node, xnor_node_int(node, XNOR_ATTR_AXIS, 0), out[0].shape.rank, &axis));
+    int64_t start = 0;
+    for (uint32_t k = 0; k < node->input_count; k++) {
+        copy_along(&out[0], start, &in[k], 0, axis, in[k].shape.dims[axis]);
+        start += in[k].shape.dims[axis];
+    }
+    return XNOR_OK;
+}
+
+static xnor_status infer_split(xnor_graph *graph, const xnor_node *node) {
+    const xnor_value *x = xnor_in(graph, node, 0);
+    uint32_t axis, count = 0;
+    XNOR_TRY(xnor_axis(node, xnor_node_int(node, XNOR_ATTR_AXIS, 0), x->shape.rank, &axis));
+    const xnor_attr *attr = xnor_node_attr(node, XNOR_ATTR_SPLIT);
+    int64_t sizes[XNOR_MAX_OUTPUTS];
+    if (attr) {
+        count = attr->count;
+        for (uint32_t i = 0; i < count && i < XNOR_MAX_OUTPUTS; i++) sizes[i] = attr->ints[i];
+    } else if (xnor_in(graph, node, 1)) {
+        if (!xnor_known_ints(xnor_in(graph, node, 1), sizes, XNOR_MAX_OUTPUTS, &count))
+            return xnor_fail(XNOR_E_UNSUPPORTED, "node '%s' (Split): sizes must be constant",
+                             node->name);
+    } else {
+        int64_t dim = x->shape.dims[axis];
+        count = node->output_count;
+        int64_t part = dim < 0 ? -1 : (dim + count - 1) / count;
+        for (uint32_t i = 0; i < count; i++)
+            sizes[i] = part < 0 ? -1 : part * (i + 1) <= dim ? part : dim - part * i;
+    }
+    if (count != node->output_count)
+        return xnor_fail(XNOR_E_SHAPE, "node '%s' (Split): %u sizes for %u outputs", node->name,
+                         count, node->output_count);
+    int64_t total = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        xnor_shape shape = x->shape;
+        shape.dims[axis] = sizes[i];
+        if (sizes[i] < 0 && x->shape.dims[axis] >= 0)
+            return xnor_fail(XNOR_E_SHAPE, "node '%s' (Split): negative size", node->name);
+        total += sizes[i];
+        XNOR_TRY(xnor_set_output(graph, node, i, x->dtype, &shape));
+    }
+    if (x->shape.dims[axis] >= 0 && total != x->shape.dims[axis])
+        return xnor_fail(XNOR_E_SHAPE, "node '%s' (Split): sizes add to %lld, the axis has %lld",
+                         node->name, (long long)total, (long long)x->shape.dims[axis]);
+    return XNOR_OK;
+}
+
+static xnor_status eval_split(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
+    uint32_t axis;
+    XNOR_TRY(xnor_axis(node, xnor_node_int(node, XNOR_ATTR_AXIS, 0), in[0].shape.rank, &axis));
+    int64_t start = 0;
+    for (uint32_t k = 0; k < node->output_count; k++) {
+        copy_along(&out[k], 0, &in[0], start, axis, out[k].shape.dims[axis]);
+        start += out[k].shape.dims[axis];
+    }
+    return XNOR_OK;
+}
+
+// ---- Slice ----------------------------------------------------------------------------------------
+
+typedef struct slice {
+    int64_t start[XNOR_MAX_RANK], step[XNOR_MAX_RANK];
+} slice;
+
+// Fills one axis of a slice; returns its length. Bounds are clamped as ONNX says.
+static int64_t slice_axis(int64_t dim, int64_t start, int64_t end, int64_t step, int64_t *first) {
+    int64_t low = step > 0 ? 0 : -1, high = step > 0 ? dim : dim - 1;
+    if (start < 0) start = start < -dim ? 0 : start + dim;
+    if (end < 0) end = end < -dim ? low : end + dim;
+    if (start > high) start = high;
+    if (end > high) end = high;
+    *first = start;
+    int64_t span = step > 0 ? end - start : start - end;
+    int64_t size = step > 0 ? step : -step;
+    return span <= 0 ? 0 : (span + size - 1) / size;
+}
+
+static xnor_status slice_shape(const xnor_node *node, const xnor_shape *x, const int64_t *starts,
+                               const int64_t *ends, const int64_t *axes, const int64_t *steps,
+                               uint32_t count, slice *out, xnor_shape *shape) {
+    *shape = *x;
+    for (uint32_t i = 0; i < x->rank; i++) {
+        out->start[i] = 0;
+        out->step[i] = 1;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t axis;
+        XNOR_TRY(xnor_axis(node, axes ? axes[i] : i, x->rank, &axis));
+        int64_t step = steps ? steps[i] : 1;
+        if (step == 0 || step == INT64_MIN)
+            return xnor_fail(XNOR_E_SHAPE, "node '%s' (Slice): step %lld", node->name,
+                             (long long)step);
+        out->step[axis] = step;
+        shape->dims[axis] =
+            x->dims[axis] < 0 ? -1
+                              : slice_axis(x->dims[axis], starts[i], ends[i], step,
+                                           &out->start[axis]);
+    }
+    return XNOR_OK;
+}
+
+static xnor_status infer_slice(xnor_graph *graph, const xnor_node *node) {
+    const xnor_value *x = xnor_in(graph, node, 0);
+    int64_t values[4][XNOR_MAX_RANK];
+    uint32_t counts[4] = {0};
+    xnor_shape shape = x->shape;
+    for (uint32_t k = 0; k < 4; k++) {
+        const xnor_value *v = xnor_in(graph, node, k + 1);
+        if (!v) continue;
+        if (!xnor_known_ints(v, values[k], XNOR_MAX_RANK, &counts[k]) || !v->data) {
+            for (uint32_t i = 0; i < shape.rank; i++) shape.dims[i] = -1;
+            return xnor_set_output(graph, node, 0, x->dtype, &shape);
+        }
+        if (counts[k] != counts[0])
+            return xnor_fail(XNOR_E_SHAPE, "node '%s' (Slice): starts and input %u differ in length",
+                             node->name, k + 1);
+    }
+    slice s;
+    XNOR_TRY(slice_shape(node, &x->shape, values[0], values[1],
+                         xnor_in(graph, node, 3) ? values[2] : NULL,
+                         xnor_in(graph, node, 4) ? values[3] : NULL, counts[0], &s, &shape));
+    return xnor_set_output(graph, node, 0, x->dtype, &shape);
+}
+
+static xnor_status eval_slice(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
+    int64_t values[4][XNOR_MAX_RANK] = {{0}};
+    uint32_t count = 0;
+    for (uint32_t k = 0; k + 1 < node->input_count && k < 4; k++) {
+        if (!in[k + 1].data) continue;
+        size_t n = xnor_tensor_count(&in[k + 1]);
+        if (n > XNOR_MAX_RANK) return xnor_fail(XNOR_E_LIMIT, "node '%s': too many axes", node->name);
+        if (k == 0) count = (uint32_t)n;
+        for (uint32_t i = 0; i < n; i++) values[k][i] = xnor_tensor_get_int(&in[k + 1], i);
+    }
+    bool axes = node->input_count > 3 && in[3].data, steps = node->input_count > 4 && in[4].data;
+    slice s;
+    xnor_shape shape;
+    XNOR_TRY(slice_shape(node, &in[0].shape, values[0], values[1], axes ? values[2] : NULL,
+                         steps ? values[3] : NULL, count, &s, &shape));
+    int64_t strides[XNOR_MAX_RANK];
+    xnor_strides(&in[0].shape, strides);
+    xnor_walk walk;
+    xnor_walk_init(&walk, &shape);
+    walk.inputs = 1;
+    int64_t base = 0;
+    for (uint32_t i = 0; i < walk.rank; i++) {
+        base += s.start[i] * strides[i];
+        walk.stride[0][i] = strides[i] * s.step[i];
+    }
+    size_t n = xnor_tensor_count(&out[0]);
+    for (size_t i = 0; i < n; i++, xnor_walk_next(&walk))
+        xnor_tensor_move(&out[0], i, &in[0], (size_t)(base + walk.offset[0]));
+    return XNOR_OK;
+}
+
+// ---- Expand, Tile ---------------------------------------------------------------------------------
+
+static xnor_status infer_expand(xnor_graph *graph, const xnor_node *node) {
+    const xnor_value *x = xnor_in(graph, node, 0), *request = xnor_in(graph, node, 1);
+    xnor_shape want = {0};
+    if (!xnor_known_ints(request, want.dims, XNOR_MAX_RANK, &want.rank)) {
+        if (request->shape.rank != 1 || request->shape.dims[0] < 0 ||
+            request->shape.dims[0] > XNOR_MAX_RANK)
+            return xnor_fail(XNOR_E_UNSUPPORTED, "node '%s' (Expand): the rank must be known",
+                             node->name);
+        want.rank = (uint32_t)request->shape.dims[0];
+        for (uint32_t i = 0; i < want.rank; i++) want.dims[i] = -1;
+    }
+    for (uint32_t i = 0; i < want.rank; i++)
+        if (want.dims[i] == XNOR_UNKNOWN) want.dims[i] = -1;
+    xnor_shape shape;
+    XNOR_TRY(xnor_broadcast(node, &x->shape, &want, &shape));
+    return xnor_set_output(graph, node, 0, x->dtype, &shape);
+}
+
+static xnor_status eval_expand(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
+    (void)node;
+    xnor_walk walk;
+    xnor_walk_init(&walk, &out[0].shape);
+    xnor_walk_add(&walk, &in[0].shape);
+    size_t count = xnor_tensor_count(&out[0]);
+    for (size_t i = 0; i < count; i++, xnor_walk_next(&walk))
+        xnor_tensor_move(&out[0], i, &in[0], (size_t)walk.offset[0]);
+    return XNOR_OK;
+}
+
+static xnor_status infer_tile(xnor_graph *graph, const xnor_node *node) {
+    const xnor_value *x = xnor_in(graph, node, 0);
+    int64_t repeats[XNOR_MAX_RANK];
+    uint32_t count;
+    xnor_shape shape = x->shape;
+    bool known = xnor_known_ints(xnor_in(graph, node, 1), repeats, XNOR_MAX_RANK, &count);
+    if (known && count != shape.rank)
+        return xnor_fail(XNOR_E_SHAPE, "node '%s' (Tile): %u repeats for rank %u", node->name, count,
+                         shape.rank);
+    for (uint32_t i = 0; i < shape.rank; i++) {
+        bool axis_known = known && repeats[i] >= 0 && shape.dims[i] >= 0;
+        if (axis_known && __builtin_mul_overflow(shape.dims[i], repeats[i], &shape.dims[i]))
+            return xnor_fail(XNOR_E_LIMIT, "node '%s' (Tile): size overflows", node->name);
+        if (!axis_known) shape.dims[i] = -1;
+    }
+    return xnor_set_output(graph, node, 0, x->dtype, &shape);
+}
+
+static xnor_status eval_tile(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
+    (void)node;
+    int64_t strides[XNOR_MAX_RANK];
+    xnor_strides(&in[0].shape, strides);
+    xnor_walk walk;
+    xnor_walk_init(&walk, &out[0].shape);
+    size_t count = xnor_tensor_count(&out[0]);
+    for (size_t i = 0; i < count; i++, xnor_walk_next(&walk)) {
+        int64_t from = 0;
+        for (uint32_t k = 0; k < walk.rank; k++)
+            from += walk.index[k] % in[0].shape.dims[k] * strides[k];
+        xnor_tensor_move(&out[0], i, &in[0], (size_t)from);
+    }
+    return XNOR_OK;
+}
+
+const xnor_op_row xnor_ops_move[] = {
+    {XNOR_OP_TRANSPOSE, {1, 1, 1, XNOR_MOVES, infer_transpose, eval_transpose}},
+    {XNOR_OP_CONCAT, {1, XNOR_MAX_INPUTS, 1, XNOR_MOVES, infer_concat, eval_concat}},
+    {XNOR_OP_SPLIT, {1, 2, XNOR_MAX_OUTPUTS, XNOR_MOVES, infer_split, eval_split}},
+    {XNOR_OP_SLICE, {3, 5, 1, XNOR_MOVES, infer_slice, eval_slice}},
+    {XNOR_OP_EXPAND, {2, 2, 1, XNOR_MOVES, infer_expand, eval_expand}},
+    {XNOR_OP_TILE, {2, 2, 1, XNOR_MOVES, infer_tile, eval_tile}},
+    XNOR_OPS_END,
+};
