@@ -1,0 +1,127 @@
+#include "passes/chain.h"
+
+#include <string.h>
+
+#include "core/size.h"
+#include "core/tensor.h"
+
+// Range of an accumulator value: from its layer, through views and maxima.
+static bool acc_range(const xnor_graph *graph, xnor_value_id acc, int64_t *bound, int64_t *step) {
+    for (uint32_t i = 0; i <= graph->node_count; i++) {
+        uint32_t producer = xnor_graph_producer(graph, acc);
+        if (producer == UINT32_MAX) return false;
+        const xnor_node *node = &graph->nodes[producer];
+        if (node->op == XNOR_OP_XNOR_LINEAR) {
+            *bound = graph->values[node->inputs[1]].shape.dims[1];
+            *step = graph->values[node->inputs[0]].dtype == XNOR_BITS ? 2 : 1;
+            return true;
+        }
+        acc = node->inputs[0];
+    }
+    return false;
+}
+
+uint32_t xnor_chain_input(const xnor_graph *graph, const xnor_node *node) {
+    // The shape of a view may be computed; the data is input 0.
+    if (xnor_op_lookup(node->op)->flags & XNOR_VIEW) return 0;
+    return xnor_only_variable(graph, node);
+}
+
+bool xnor_chain_find(const xnor_graph *graph, xnor_value_id value, xnor_chain *out) {
+    uint32_t reversed[XNOR_CHAIN_MAX], count = 0;
+    while (graph->values[value].dtype != XNOR_ACC) {
+        uint32_t producer = xnor_graph_producer(graph, value);
+        if (producer == UINT32_MAX || count == XNOR_CHAIN_MAX) return false;
+        const xnor_node *node = &graph->nodes[producer];
+        if (!xnor_is_per_channel(graph, node) && !xnor_keeps_channels(graph, node)) return false;
+        reversed[count++] = producer;
+        value = node->inputs[xnor_chain_input(graph, node)];
+    }
+    out->acc = value;
+    out->count = count;
+    for (uint32_t i = 0; i < count; i++) out->nodes[i] = reversed[count - 1 - i];
+    return acc_range(graph, value, &out->bound, &out->step);
+}
+
+size_t xnor_chain_values(const xnor_chain *chain) {
+    return (size_t)(2 * chain->bound / chain->step + 1);
+}
+
+size_t xnor_chain_channels(const xnor_graph *graph, const xnor_chain *chain) {
+    return (size_t)xnor_shape_last(&graph->values[chain->acc].shape);
+}
+
+xnor_status xnor_chain_evaluate(xnor_graph *graph, const xnor_chain *chain, double **out) {
+    size_t values = xnor_chain_values(chain), channels = xnor_chain_channels(graph, chain), bytes;
+    const xnor_shape grid = {2, {(int64_t)values, (int64_t)channels}};
+    XNOR_TRY(xnor_tensor_bytes(XNOR_F64, &grid, &bytes));
+    double *x = xnor_arena_alloc(&graph->arena, bytes), *y = xnor_arena_alloc(&graph->arena, bytes);
+    if (!x || !y) return xnor_fail(XNOR_E_MEMORY, "chain: out of memory");
+    for (size_t v = 0; v < values; v++)
+        for (size_t c = 0; c < channels; c++)
+            x[v * channels + c] = (double)(-chain->bound + (int64_t)v * chain->step);
+    for (uint32_t i = 0; i < chain->count; i++) {
+        const xnor_node *node = &graph->nodes[chain->nodes[i]];
+        const xnor_op_info *info = xnor_op_lookup(node->op);
+        if (info->flags & XNOR_VIEW) continue;
+        xnor_tensor in[XNOR_MAX_INPUTS] = {{0}}, result = {XNOR_F64, grid, y};
+        for (uint32_t k = 0; k < node->input_count; k++) {
+            if (node->inputs[k] == XNOR_NO_VALUE) continue;
+            const xnor_value *value = &graph->values[node->inputs[k]];
+            if (!value->data) {
+                in[k] = (xnor_tensor){XNOR_F64, grid, x};
+                continue;
+            }
+            // A per-channel constant, whatever its rank was, broadcasts along the last axis.
+            in[k] = (xnor_tensor){value->dtype, {1, {(int64_t)xnor_constant_count(
+                                                        graph, node->inputs[k])}},
+                                  value->data};
+        }
+        XNOR_TRY(info->eval(node, in, &result));
+        double *swap = x;
+        x = y;
+        y = swap;
+    }
+    *out = x;
+    return XNOR_OK;
+}
+
+xnor_status xnor_chain_copy(xnor_graph *graph, uint32_t *at, const xnor_chain *chain, bool views,
+                            xnor_value_id x, xnor_value_id *out) {
+    for (uint32_t i = 0; i < chain->count; i++) {
+        const xnor_node *node = &graph->nodes[chain->nodes[i]];
+        if (((xnor_op_lookup(node->op)->flags & XNOR_VIEW) != 0) != views) continue;
+        xnor_value_id inputs[XNOR_MAX_INPUTS];
+        memcpy(inputs, node->inputs, node->input_count * sizeof *inputs);
+        inputs[xnor_chain_input(graph, node)] = x;
+        x = XNOR_NO_VALUE;
+        XNOR_TRY(xnor_emit_copy(graph, at, chain->nodes[i], inputs, &x));
+    }
+    *out = x;
+    return XNOR_OK;
+}
+
+uint32_t xnor_chain_layer(const xnor_graph *graph, const xnor_chain *chain) {
+    uint32_t producer = xnor_graph_producer(graph, chain->acc);
+    return graph->nodes[producer].op == XNOR_OP_XNOR_LINEAR ? producer : UINT32_MAX;
+}
+
+xnor_status xnor_chain_flip(xnor_graph *graph, uint32_t *at, uint32_t layer, const bool *flip,
+                            xnor_value_id *out) {
+    const xnor_node node = graph->nodes[layer];
+    const xnor_value w = graph->values[node.inputs[1]];
+    size_t n = (size_t)w.shape.dims[0], k = (size_t)w.shape.dims[1], words = xnor_words(k);
+    xnor_value_id inputs[2] = {node.inputs[0]};
+    void *data;
+    XNOR_TRY(xnor_graph_add_constant(graph, w.name, XNOR_BITS, &w.shape, &inputs[1], &data));
+    const uint64_t *from = w.data;
+    uint64_t *to = data;
+    for (size_t c = 0; c < n; c++)
+        for (size_t word = 0; word < words; word++) {
+            uint64_t used = word + 1 < words || k % 64 == 0 ? UINT64_MAX
+                                                            : (UINT64_C(1) << (k % 64)) - 1;
+            to[c * words + word] = flip[c] ? ~from[c * words + word] & used : from[c * words + word];
+        }
+    *out = XNOR_NO_VALUE;
+    return xnor_emit(graph, at, XNOR_OP_XNOR_LINEAR, node.name, inputs, 2, out);
+}

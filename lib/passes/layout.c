@@ -1,0 +1,230 @@
+#include "passes/layout.h"
+
+#include "core/tensor.h"
+
+void xnor_layout_perms(uint32_t rank, uint32_t *to_last, uint32_t *to_first) {
+    to_last[0] = to_first[0] = 0;
+    for (uint32_t i = 1; i < rank; i++) {
+        to_last[i] = i + 1 < rank ? i + 1 : 1;
+        to_first[i] = i == 1 ? rank - 1 : i - 1;
+    }
+}
+
+bool xnor_layout_is_reduction(xnor_op op) {
+    static const xnor_op reductions[] = {XNOR_OP_REDUCE_L1,   XNOR_OP_REDUCE_L2,
+                                         XNOR_OP_REDUCE_MAX,  XNOR_OP_REDUCE_MEAN,
+                                         XNOR_OP_REDUCE_MIN,  XNOR_OP_REDUCE_PROD,
+                                         XNOR_OP_REDUCE_SUM,  XNOR_OP_REDUCE_SUM_SQUARE};
+    for (size_t i = 0; i < sizeof reductions / sizeof *reductions; i++)
+        if (reductions[i] == op) return true;
+    return false;
+}
+
+// The transpose that makes `value`: true, its input and its permutation.
+static bool is_transposed(const xnor_graph *graph, xnor_value_id value, xnor_value_id *x,
+                          uint32_t *perm) {
+    uint32_t producer = xnor_graph_producer(graph, value);
+    if (producer == UINT32_MAX || graph->nodes[producer].op != XNOR_OP_TRANSPOSE) return false;
+    const xnor_node *node = &graph->nodes[producer];
+    const xnor_attr *attr = xnor_node_attr(node, XNOR_ATTR_PERM);
+    uint32_t rank = graph->values[value].shape.rank;
+    for (uint32_t i = 0; i < rank; i++) perm[i] = attr ? (uint32_t)attr->ints[i] : rank - 1 - i;
+    *x = node->inputs[0];
+    return true;
+}
+
+xnor_status xnor_layout_simplify(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    if (node.op != XNOR_OP_TRANSPOSE) return XNOR_OK;
+    uint32_t perm[XNOR_MAX_RANK], inner[XNOR_MAX_RANK], rank = graph->values[node.inputs[0]].shape.rank;
+    xnor_value_id x, below, out = node.outputs[0];
+    if (!is_transposed(graph, out, &x, perm)) return XNOR_OK;
+    bool identity = true;
+    for (uint32_t i = 0; i < rank; i++) identity = identity && perm[i] == i;
+    if (identity) {
+        *changed = true;
+        return xnor_bypass(graph, index, x);
+    }
+    if (is_transposed(graph, x, &below, inner)) {
+        uint32_t both[XNOR_MAX_RANK];
+        for (uint32_t i = 0; i < rank; i++) both[i] = inner[perm[i]];
+        xnor_graph_remove_node(&graph->nodes[index]);
+        *changed = true;
+        return xnor_emit_transpose(graph, &index, node.name, below, both, &out);
+    }
+    // Axes above 1 (or unknown) stay in order: the data does not move.
+    const xnor_shape *shape = &graph->values[x].shape;
+    uint32_t previous = 0, unknown = 0;
+    for (uint32_t i = 0; i < rank; i++) {
+        if (shape->dims[perm[i]] == 1) continue;
+        if (perm[i] < previous) return XNOR_OK;
+        previous = perm[i];
+        unknown += shape->dims[perm[i]] < 0;
+    }
+    if (unknown > 1) return XNOR_OK;
+    xnor_shape vector = {1, {rank}};
+    xnor_value_id inputs[2] = {x};
+    void *data;
+    int64_t dims[XNOR_MAX_RANK];
+    for (uint32_t i = 0; i < rank; i++) dims[i] = shape->dims[perm[i]];
+    XNOR_TRY(xnor_graph_add_constant(graph, node.name, XNOR_I64, &vector, &inputs[1], &data));
+    for (uint32_t i = 0; i < rank; i++) ((int64_t *)data)[i] = dims[i];
+    xnor_graph_remove_node(&graph->nodes[index]);
+    *changed = true;
+    return xnor_emit(graph, &index, XNOR_OP_RESHAPE, node.name, inputs, 2, &out);
+}
+
+// A constant that broadcasts against transpose(x) as one that broadcasts against x.
+static xnor_status untranspose_constant(xnor_graph *graph, xnor_value_id id, const uint32_t *perm,
+                                        uint32_t rank, xnor_value_id *out) {
+    *out = id;
+    if (id == XNOR_NO_VALUE || xnor_constant_count(graph, id) == 1) return XNOR_OK;
+    const xnor_value value = graph->values[id];
+    xnor_shape padded = {.rank = rank}, shape = {.rank = rank};
+    for (uint32_t i = 0; i < rank; i++)
+        padded.dims[i] = i + value.shape.rank >= rank
+                             ? value.shape.dims[i + value.shape.rank - rank]
+                             : 1;
+    for (uint32_t i = 0; i < rank; i++) shape.dims[perm[i]] = padded.dims[i];
+    void *data;
+    XNOR_TRY(xnor_graph_add_constant(graph, value.name, value.dtype, &shape, out, &data));
+    int64_t strides[XNOR_MAX_RANK];
+    xnor_strides(&padded, strides);
+    xnor_walk walk;
+    xnor_walk_init(&walk, &shape);
+    walk.inputs = 1;
+    for (uint32_t i = 0; i < rank; i++) walk.stride[0][perm[i]] = strides[i];
+    xnor_tensor to = {value.dtype, shape, data};
+    const xnor_tensor from = {value.dtype, padded, value.data};
+    size_t count = xnor_tensor_count(&to);
+    for (size_t i = 0; i < count; i++, xnor_walk_next(&walk))
+        xnor_tensor_move(&to, i, &from, (size_t)walk.offset[0]);
+    return XNOR_OK;
+}
+
+static xnor_status sink_elementwise(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    uint32_t perm[XNOR_MAX_RANK] = {0}, other[XNOR_MAX_RANK];
+    uint32_t rank = graph->values[node.outputs[0]].shape.rank, transposed = 0;
+    xnor_value_id inputs[XNOR_MAX_INPUTS], out = node.outputs[0], y = XNOR_NO_VALUE;
+    for (uint32_t k = 0; k < node.input_count; k++) {
+        inputs[k] = node.inputs[k];
+        if (inputs[k] == XNOR_NO_VALUE || xnor_is_constant(graph, inputs[k])) continue;
+        xnor_value_id x;
+        if (!is_transposed(graph, inputs[k], &x, transposed ? other : perm) ||
+            graph->values[x].shape.rank != rank)
+            return XNOR_OK;
+        for (uint32_t i = 0; transposed && i < rank; i++)
+            if (other[i] != perm[i]) return XNOR_OK;
+        inputs[k] = x;
+        transposed++;
+    }
+    if (!transposed) return XNOR_OK;
+    for (uint32_t k = 0; k < node.input_count; k++)
+        if (node.inputs[k] != XNOR_NO_VALUE && xnor_is_constant(graph, node.inputs[k])) {
+            if (graph->values[node.inputs[k]].shape.rank > rank) return XNOR_OK;
+            XNOR_TRY(untranspose_constant(graph, node.inputs[k], perm, rank, &inputs[k]));
+        }
+    uint32_t at = index;
+    XNOR_TRY(xnor_emit_copy(graph, &at, index, inputs, &y));
+    xnor_graph_remove_node(&graph->nodes[at]);
+    *changed = true;
+    return xnor_emit_transpose(graph, &at, node.name, y, perm, &out);
+}
+
+// Reductions, softmax and concatenation: the axis is renamed.
+static xnor_status sink_axis_operator(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    bool reduction = xnor_layout_is_reduction(node.op);
+    uint32_t perm[XNOR_MAX_RANK] = {0}, other[XNOR_MAX_RANK], rank = 0;
+    xnor_value_id inputs[XNOR_MAX_INPUTS], out = node.outputs[0], y = XNOR_NO_VALUE;
+    for (uint32_t k = 0; k < node.input_count; k++) {
+        if (!is_transposed(graph, node.inputs[k], &inputs[k], k ? other : perm)) return XNOR_OK;
+        rank = graph->values[inputs[k]].shape.rank;
+        for (uint32_t i = 0; k && i < rank; i++)
+            if (other[i] != perm[i]) return XNOR_OK;
+    }
+    const xnor_attr *axes = xnor_node_attr(&node, XNOR_ATTR_AXES);
+    if (reduction && !axes) return XNOR_OK;
+    int64_t renamed[XNOR_MAX_RANK];
+    uint32_t count = reduction ? axes->count : 1, mask = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t axis;
+        int64_t fallback = node.op == XNOR_OP_CONCAT ? 0 : -1;
+        XNOR_TRY(xnor_axis(&node, reduction ? axes->ints[i]
+                                            : xnor_node_int(&node, XNOR_ATTR_AXIS, fallback),
+                           rank, &axis));
+        renamed[i] = perm[axis];
+        mask |= 1U << perm[axis];
+    }
+    uint32_t after[XNOR_MAX_RANK], after_rank = 0;
+    if (reduction && !xnor_node_int(&node, XNOR_ATTR_KEEPDIMS, 1)) {
+        for (uint32_t i = 0; i < rank; i++) {
+            if (mask >> perm[i] & 1) continue;
+            uint32_t position = 0;
+            for (uint32_t k = 0; k < perm[i]; k++) position += !(mask >> k & 1);
+            after[after_rank++] = position;
+        }
+    } else {
+        for (; after_rank < rank; after_rank++) after[after_rank] = perm[after_rank];
+    }
+    uint32_t at = index;
+    xnor_node *copy;
+    XNOR_TRY(xnor_graph_add_value(graph, node.name, XNOR_F32, NULL, &y));
+    XNOR_TRY(xnor_graph_insert_node(graph, at, node.op, node.name, inputs, node.input_count, &y, 1,
+                                    &copy));
+    copy->attrs = xnor_arena_copy(&graph->arena, node.attrs, node.attr_count * sizeof *node.attrs);
+    copy->attr_count = node.attr_count;
+    if (node.attr_count && !copy->attrs) return xnor_fail(XNOR_E_MEMORY, "layout: out of memory");
+    XNOR_TRY(xnor_node_set_ints(graph, copy, reduction ? XNOR_ATTR_AXES : XNOR_ATTR_AXIS, renamed,
+                                count));
+    XNOR_TRY(xnor_graph_infer_node(graph, at++));
+    xnor_graph_remove_node(&graph->nodes[at]);
+    *changed = true;
+    return xnor_emit_transpose(graph, &at, node.name, y, after, &out);
+}
+
+xnor_status xnor_layout_sink(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node *node = &graph->nodes[index];
+    const xnor_op_info *info = xnor_op_lookup(node->op);
+    if (node->output_count != 1) return XNOR_OK;
+    if (info->flags & XNOR_ELEMENTWISE && !(info->flags & XNOR_VIEW))
+        return sink_elementwise(graph, index, changed);
+    if (xnor_layout_is_reduction(node->op) || node->op == XNOR_OP_CONCAT ||
+        node->op == XNOR_OP_SOFTMAX || node->op == XNOR_OP_LOG_SOFTMAX)
+        return sink_axis_operator(graph, index, changed);
+    return XNOR_OK;
+}
+
+xnor_status xnor_layout_raise(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    uint32_t perm[XNOR_MAX_RANK], inverse[XNOR_MAX_RANK], uses;
+    xnor_value_id f_value, inputs[XNOR_MAX_INPUTS], out = node.outputs[0];
+    if (node.op != XNOR_OP_TRANSPOSE || !is_transposed(graph, out, &f_value, perm)) return XNOR_OK;
+    uint32_t producer = xnor_graph_producer(graph, f_value), rank = graph->values[out].shape.rank;
+    if (producer == UINT32_MAX || xnor_graph_uses(graph, f_value, &uses) != 1) return XNOR_OK;
+    const xnor_node f = graph->nodes[producer];
+    const xnor_op_info *info = xnor_op_lookup(f.op);
+    if (!(info->flags & XNOR_ELEMENTWISE) || info->flags & XNOR_VIEW || f.output_count != 1)
+        return XNOR_OK;
+    for (uint32_t i = 0; i < rank; i++) inverse[perm[i]] = i;
+    for (uint32_t k = 0; k < f.input_count; k++)
+        if (f.inputs[k] != XNOR_NO_VALUE && !xnor_is_constant(graph, f.inputs[k]) &&
+            graph->values[f.inputs[k]].shape.rank != rank)
+            return XNOR_OK;
+    uint32_t at = index;
+    for (uint32_t k = 0; k < f.input_count; k++) {
+        inputs[k] = f.inputs[k];
+        if (inputs[k] == XNOR_NO_VALUE) continue;
+        if (xnor_is_constant(graph, inputs[k])) {
+            if (graph->values[inputs[k]].shape.rank > rank) return XNOR_OK;
+            XNOR_TRY(untranspose_constant(graph, f.inputs[k], inverse, rank, &inputs[k]));
+        } else {
+            inputs[k] = XNOR_NO_VALUE;
+            XNOR_TRY(xnor_emit_transpose(graph, &at, node.name, f.inputs[k], perm, &inputs[k]));
+        }
+    }
+    *changed = true;
+    xnor_graph_remove_node(&graph->nodes[at]);
+    return xnor_emit_copy(graph, &at, producer, inputs, &out);
+}

@@ -1,0 +1,18 @@
+// Rules that move transposes through the graph until they cancel.
+#ifndef XNOR_PASSES_LAYOUT_H
+#define XNOR_PASSES_LAYOUT_H
+
+#include "passes/rewrite.h"
+
+// Permutations from channels first ([B, C, ...]) to channels last ([B, ..., C]) and back.
+void xnor_layout_perms(uint32_t rank, uint32_t *to_last, uint32_t *to_first);
+bool xnor_layout_is_reduction(xnor_op op);
+
+// Transpose of a transpose; identity; one that only moves axes of size 1 is a Reshape.
+xnor_status xnor_layout_simplify(xnor_graph *graph, uint32_t index, bool *changed);
+// f(transpose(x)) -> transpose(f(x))
+xnor_status xnor_layout_sink(xnor_graph *graph, uint32_t index, bool *changed);
+// transpose(f(x)) -> f(transpose(x)), f element-wise
+xnor_status xnor_layout_raise(xnor_graph *graph, uint32_t index, bool *changed);
+
+#endif

@@ -1,0 +1,27 @@
+// Graph rewrites, one file each, run in the fixed order of XNOR_PASS_TABLE by xnor_passes_run; the
+// verifier runs after each. A pass leaves the graph's meaning as it was in exact real arithmetic.
+#ifndef XNOR_PASSES_H
+#define XNOR_PASSES_H
+
+#include <stdio.h>
+
+#include "graph/graph.h"
+
+// X(name, summary)
+#define XNOR_PASS_TABLE(X)                                                                         \
+    X(fold, "evaluate constants in double; shapes that are known become constants")                \
+    X(canonicalise, "linear layers, affine for per-channel arithmetic, channels last")             \
+    X(binarize, "signs become bits or ternary, ±scale weights become bits")                        \
+    X(aggregate, "max over points moves before monotone chains: integer maximum")                  \
+    X(threshold, "chains from accumulators to signs become integer thresholds or tables")          \
+    X(merge, "affine into affine and into float linear layers")
+
+#define XNOR_PASS_DECLARE(name, summary) XNOR_NODISCARD xnor_status xnor_pass_##name(xnor_graph *);
+XNOR_PASS_TABLE(XNOR_PASS_DECLARE)
+#undef XNOR_PASS_DECLARE
+
+// Runs every pass. dump_after: name of the pass after which the graph is printed to `dump`, "import"
+// for the graph as it came, or NULL. XNOR_E_ARGUMENT lists the names when there is no such pass.
+XNOR_NODISCARD xnor_status xnor_passes_run(xnor_graph *graph, const char *dump_after, FILE *dump);
+
+#endif
