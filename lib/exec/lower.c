@@ -1,0 +1,290 @@
+// Lowering: which step runs a node. Neighbours that one kernel covers become one step:
+//   xnor_linear + xnor_threshold -> gemm_thr        xnor_linear + ReduceMax(points) -> gemm_max
+//   linear or MatMul + xnor_binarize -> sign bits directly
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/tensor.h"
+#include "exec/plan.h"
+#include "ops/ops.h"
+
+typedef struct lowering {
+    xnor_plan *plan;
+    xnor_graph *graph;
+    uint8_t *done; // by node: covered by an earlier step
+} lowering;
+
+static const xnor_value *value_of(const lowering *l, xnor_value_id id) {
+    return &l->graph->values[id];
+}
+
+static size_t rows_of(const lowering *l, xnor_value_id id) {
+    return xnor_shape_rows(&value_of(l, id)->shape);
+}
+
+static size_t last_of(const lowering *l, xnor_value_id id) {
+    return (size_t)xnor_shape_last(&value_of(l, id)->shape);
+}
+
+// The only user of a value, if it is a node and the value is no graph output.
+static uint32_t only_user(const lowering *l, xnor_value_id id) {
+    uint32_t user = UINT32_MAX;
+    if (xnor_graph_uses(l->graph, id, &user) != 1 || xnor_graph_is_output(l->graph, id))
+        return UINT32_MAX;
+    return user;
+}
+
+static xnor_step *add_step(lowering *l, xnor_step_run run, const xnor_node *node) {
+    xnor_step *step = &l->plan->steps[l->plan->step_count++];
+    *step = (xnor_step){.run = run,
+                        .graph = l->graph,
+                        .node = node,
+                        .x = node->inputs[0],
+                        .w = XNOR_NO_VALUE,
+                        .y = node->outputs[0]};
+    return step;
+}
+
+static bool is_view(xnor_op op) {
+    return (xnor_op_lookup(op)->flags & XNOR_VIEW) != 0;
+}
+
+// A reduction over the axis before the last one only: [.., rows, n] -> [.., n].
+static bool reduces_rows(const lowering *l, const xnor_node *node) {
+    const xnor_attr *axes = xnor_node_attr(node, XNOR_ATTR_AXES);
+    uint32_t rank = value_of(l, node->inputs[0])->shape.rank;
+    return node->op == XNOR_OP_REDUCE_MAX && axes && axes->count == 1 && rank >= 2 &&
+           axes->ints[0] == (int64_t)rank - 2;
+}
+
+static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    xnor_step *step = add_step(l, xnor_step_gemm_acc, node);
+    step->rows = rows_of(l, node->inputs[0]);
+    step->k = last_of(l, node->inputs[0]);
+    step->n = last_of(l, node->outputs[0]);
+    xnor_value_id thresholds = XNOR_NO_VALUE;
+    if (value_of(l, node->inputs[0])->dtype == XNOR_TERNARY) {
+        step->run = xnor_step_gemm_acc_ternary;
+    } else {
+        uint32_t user = only_user(l, node->outputs[0]), view = UINT32_MAX;
+        if (user != UINT32_MAX && is_view(l->graph->nodes[user].op)) {
+            view = user;
+            user = only_user(l, l->graph->nodes[view].outputs[0]);
+        }
+        if (user != UINT32_MAX && view == UINT32_MAX &&
+            l->graph->nodes[user].op == XNOR_OP_THRESHOLD) {
+            step->run = xnor_step_gemm_thr;
+            thresholds = l->graph->nodes[user].inputs[1];
+        } else if (user != UINT32_MAX && reduces_rows(l, &l->graph->nodes[user])) {
+            const xnor_shape *x = &value_of(l, l->graph->nodes[user].inputs[0])->shape;
+            step->run = xnor_step_gemm_max;
+            step->rows = (size_t)x->dims[x->rank - 2];
+            step->groups = rows_of(l, l->graph->nodes[user].inputs[0]) / step->rows;
+        } else {
+            user = UINT32_MAX;
+        }
+        if (user != UINT32_MAX) {
+            step->y = l->graph->nodes[user].outputs[0];
+            l->done[user] = 1;
+            if (view != UINT32_MAX) l->done[view] = 1;
+        }
+    }
+    return xnor_model_pack_gemm(l->plan->model, node->inputs[1], thresholds, &step->packed);
+}
+
+// Lets the step write sign bits when a single xnor_binarize follows.
+static bool fuse_binarize(lowering *l, xnor_step *step, xnor_step_run run) {
+    uint32_t user = only_user(l, step->y);
+    if (user == UINT32_MAX || l->graph->nodes[user].op != XNOR_OP_BINARIZE ||
+        xnor_node_float(&l->graph->nodes[user], XNOR_ATTR_ALPHA, 1) != 1)
+        return false;
+    step->run = run;
+    step->y = l->graph->nodes[user].outputs[0];
+    l->done[user] = 1;
+    return true;
+}
+
+static xnor_status lower_linear(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    const float *packed;
+    if (value_of(l, node->inputs[0])->dtype != XNOR_F32 || !value_of(l, node->inputs[1])->data) {
+        add_step(l, xnor_step_reference, node);
+        return XNOR_OK;
+    }
+    xnor_step *step = add_step(l, xnor_step_linear, node);
+    step->rows = rows_of(l, node->inputs[0]);
+    step->k = last_of(l, node->inputs[0]);
+    step->n = last_of(l, node->outputs[0]);
+    XNOR_TRY(xnor_model_pack_linear(l->plan->model, node->inputs[1], &packed));
+    step->packed = packed;
+    if (node->input_count > 2) step->parameters[0] = value_of(l, node->inputs[2])->data;
+    fuse_binarize(l, step, xnor_step_linear_bits);
+    return XNOR_OK;
+}
+
+static xnor_status lower_matmul(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    const xnor_value *a = value_of(l, node->inputs[0]), *b = value_of(l, node->inputs[1]);
+    bool dense = a->dtype == XNOR_F32 && b->dtype == XNOR_F32 && a->shape.rank >= 2 &&
+                 b->shape.rank >= 2;
+    size_t groups = 1;
+    if (dense) {
+        // Equal leading axes, or one matrix for all.
+        for (uint32_t i = 0; i + 2 < b->shape.rank; i++) groups *= (size_t)b->shape.dims[i];
+        size_t all = xnor_shape_rows(&a->shape) / (size_t)a->shape.dims[a->shape.rank - 2];
+        dense = groups == 1 || (groups == all && a->shape.rank == b->shape.rank);
+        for (uint32_t i = 0; dense && groups > 1 && i + 2 < a->shape.rank; i++)
+            dense = a->shape.dims[i] == b->shape.dims[i];
+    }
+    if (!dense) {
+        add_step(l, xnor_step_reference, node);
+        return XNOR_OK;
+    }
+    xnor_step *step = add_step(l, xnor_step_matmul, node);
+    step->w = node->inputs[1];
+    step->groups = groups;
+    step->rows = xnor_shape_rows(&a->shape) / groups;
+    step->k = last_of(l, node->inputs[0]);
+    step->n = last_of(l, node->outputs[0]);
+    fuse_binarize(l, step, xnor_step_matmul_bits);
+    return XNOR_OK;
+}
+
+static xnor_status lower_binarize(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    double zero = xnor_node_float(node, XNOR_ATTR_ALPHA, 1);
+    xnor_step_run run = zero == 0 ? xnor_step_pack_ternary : xnor_step_pack;
+    if (value_of(l, node->inputs[0])->dtype != XNOR_F32 || zero < 0) run = xnor_step_reference;
+    xnor_step *step = add_step(l, run, node);
+    step->rows = rows_of(l, step->x);
+    step->n = last_of(l, step->x);
+    return XNOR_OK;
+}
+
+static xnor_status lower_threshold(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    xnor_step *step = add_step(l, xnor_step_acc_thr, node);
+    step->rows = rows_of(l, step->x);
+    step->n = last_of(l, step->x);
+    step->parameters[0] = value_of(l, node->inputs[1])->data;
+    return XNOR_OK;
+}
+
+static xnor_status lower_reduce_max(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    bool integer = value_of(l, node->inputs[0])->dtype == XNOR_ACC && reduces_rows(l, node);
+    xnor_step *step = add_step(l, integer ? xnor_step_acc_max : xnor_step_reference, node);
+    if (!integer) return XNOR_OK;
+    const xnor_shape *x = &value_of(l, step->x)->shape;
+    step->rows = (size_t)x->dims[x->rank - 2];
+    step->groups = rows_of(l, step->x) / step->rows;
+    step->n = last_of(l, step->x);
+    return XNOR_OK;
+}
+
+static xnor_status lower_affine(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    xnor_dtype dtype = value_of(l, node->inputs[0])->dtype;
+    bool direct = (dtype == XNOR_F32 || dtype == XNOR_ACC) &&
+                  value_of(l, node->inputs[1])->dtype == XNOR_F32 &&
+                  value_of(l, node->inputs[2])->dtype == XNOR_F32;
+    xnor_step *step = add_step(l, direct ? xnor_step_affine : xnor_step_reference, node);
+    step->rows = rows_of(l, step->x);
+    step->n = last_of(l, step->x);
+    for (int i = 0; i < 2; i++) step->parameters[i] = value_of(l, node->inputs[i + 1])->data;
+    return XNOR_OK;
+}
+
+static double bound_of(const lowering *l, const xnor_node *node, uint32_t input, double fallback) {
+    if (input >= node->input_count || node->inputs[input] == XNOR_NO_VALUE) return fallback;
+    const xnor_value *value = value_of(l, node->inputs[input]);
+    const xnor_tensor t = {value->dtype, value->shape, value->data};
+    return xnor_tensor_get(&t, 0);
+}
+
+static xnor_status lower_clip(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32;
+    for (uint32_t i = 1; i < node->input_count; i++)
+        direct = direct && (node->inputs[i] == XNOR_NO_VALUE || value_of(l, node->inputs[i])->data);
+    xnor_step *step = add_step(l, direct ? xnor_step_clip : xnor_step_reference, node);
+    if (!direct) return XNOR_OK;
+    step->rows = rows_of(l, step->x);
+    step->n = last_of(l, step->x);
+    bool relu = node->op == XNOR_OP_RELU;
+    double low = relu ? 0 : xnor_node_float(node, XNOR_ATTR_MIN, -INFINITY);
+    step->low = (float)bound_of(l, node, 1, low);
+    step->high = (float)bound_of(l, node, 2,
+                                 relu ? INFINITY : xnor_node_float(node, XNOR_ATTR_MAX, INFINITY));
+    return XNOR_OK;
+}
+
+static xnor_status lower_add(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    const xnor_value *a = value_of(l, node->inputs[0]), *b = value_of(l, node->inputs[1]);
+    bool direct = a->dtype == XNOR_F32 && b->dtype == XNOR_F32 &&
+                  xnor_shape_equal(&a->shape, &b->shape);
+    xnor_step *step = add_step(l, direct ? xnor_step_add : xnor_step_reference, node);
+    step->w = node->inputs[1];
+    step->rows = rows_of(l, step->x);
+    step->n = last_of(l, step->x);
+    return XNOR_OK;
+}
+
+// Permutations that swap two blocks of neighbouring axes are a batched matrix transpose.
+static xnor_status lower_transpose(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    const xnor_shape *x = &value_of(l, node->inputs[0])->shape;
+    const xnor_attr *perm = xnor_node_attr(node, XNOR_ATTR_PERM);
+    xnor_step *step = add_step(l, xnor_step_reference, node);
+    if (value_of(l, step->x)->dtype != XNOR_F32 || !perm) return XNOR_OK;
+    uint32_t rank = x->rank, fixed = 0;
+    while (fixed < rank && perm->ints[fixed] == (int64_t)fixed) fixed++;
+    uint32_t split = fixed < rank ? (uint32_t)perm->ints[fixed] : rank;
+    for (uint32_t i = fixed; i < rank; i++) {
+        uint32_t expect = i - fixed < rank - split ? split + (i - fixed)
+                                                   : fixed + (i - fixed) - (rank - split);
+        if (perm->ints[i] != (int64_t)expect) return XNOR_OK;
+    }
+    step->run = xnor_step_transpose;
+    step->groups = step->rows = step->n = 1;
+    for (uint32_t i = 0; i < rank; i++) {
+        size_t *into = i < fixed ? &step->groups : i < split ? &step->rows : &step->n;
+        *into *= (size_t)x->dims[i];
+    }
+    return XNOR_OK;
+}
+
+static const struct {
+    xnor_op op;
+    xnor_status (*lower)(lowering *, uint32_t);
+} rules[] = {
+    {XNOR_OP_XNOR_LINEAR, lower_xnor_linear}, {XNOR_OP_LINEAR, lower_linear},
+    {XNOR_OP_MATMUL, lower_matmul},           {XNOR_OP_BINARIZE, lower_binarize},
+    {XNOR_OP_THRESHOLD, lower_threshold},     {XNOR_OP_REDUCE_MAX, lower_reduce_max},
+    {XNOR_OP_AFFINE, lower_affine},           {XNOR_OP_CLIP, lower_clip},
+    {XNOR_OP_RELU, lower_clip},               {XNOR_OP_ADD, lower_add},
+    {XNOR_OP_TRANSPOSE, lower_transpose},
+};
+
+static xnor_status lower_node(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    if (l->done[index] || is_view(node->op)) return XNOR_OK; // views share memory
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (rules[i].op == node->op) return rules[i].lower(l, index);
+    add_step(l, xnor_step_reference, node);
+    return XNOR_OK;
+}
+
+xnor_status xnor_lower(xnor_plan *plan) {
+    lowering l = {plan, &plan->graph, calloc(plan->graph.node_count + 1, 1)};
+    plan->steps = calloc(plan->graph.node_count + 1, sizeof *plan->steps);
+    xnor_status status = XNOR_OK;
+    if (!l.done || !plan->steps) status = xnor_fail(XNOR_E_MEMORY, "plan: out of memory");
+    for (uint32_t i = 0; i < plan->graph.node_count && status == XNOR_OK; i++)
+        status = lower_node(&l, i);
+    free(l.done);
+    return status;
+}

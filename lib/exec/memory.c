@@ -1,0 +1,113 @@
+// The memory plan: every value that a step writes gets a place in one arena for as long as a later step
+// reads it. Places are chosen in the order of first use, each the lowest that no living value overlaps.
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/size.h"
+#include "core/tensor.h"
+#include "exec/plan.h"
+#include "ops/ops.h"
+
+typedef struct lifetime {
+    xnor_value_id value;
+    size_t bytes;
+    uint32_t first, last; // step indices
+} lifetime;
+
+static xnor_value_id root_of(const xnor_plan *plan, xnor_value_id id) {
+    while (plan->root[id] != id) id = plan->root[id];
+    return id;
+}
+
+// Views share the memory of what they look at.
+static void find_roots(xnor_plan *plan) {
+    for (uint32_t i = 0; i < plan->graph.value_count; i++) plan->root[i] = i;
+    for (uint32_t i = 0; i < plan->graph.node_count; i++) {
+        const xnor_node *node = &plan->graph.nodes[i];
+        if (xnor_op_lookup(node->op)->flags & XNOR_VIEW)
+            plan->root[node->outputs[0]] = root_of(plan, node->inputs[0]);
+    }
+}
+
+static void touch(const xnor_plan *plan, lifetime *lives, xnor_value_id id, uint32_t step,
+                  bool write) {
+    if (id == XNOR_NO_VALUE) return;
+    lifetime *life = &lives[root_of(plan, id)];
+    if (write && life->first == UINT32_MAX) life->first = step;
+    life->last = step;
+}
+
+static void find_lifetimes(const xnor_plan *plan, lifetime *lives) {
+    for (uint32_t i = 0; i < plan->graph.value_count; i++)
+        lives[i] = (lifetime){i, 0, UINT32_MAX, 0};
+    for (uint32_t s = 0; s < plan->step_count; s++) {
+        const xnor_step *step = &plan->steps[s];
+        touch(plan, lives, step->x, s, false);
+        touch(plan, lives, step->w, s, false);
+        touch(plan, lives, step->y, s, true);
+        for (uint32_t k = 0; k < step->node->input_count; k++)
+            touch(plan, lives, step->node->inputs[k], s, false);
+        if (step->run == xnor_step_reference)
+            for (uint32_t k = 0; k < step->node->output_count; k++)
+                touch(plan, lives, step->node->outputs[k], s, true);
+    }
+    for (uint32_t i = 0; i < plan->graph.output_count; i++)
+        lives[root_of(plan, plan->graph.outputs[i])].last = UINT32_MAX;
+}
+
+// Lowest offset where `bytes` fit between the placed values that live at the same time.
+static size_t find_place(const xnor_plan *plan, const lifetime *placed, uint32_t count,
+                         const lifetime *life) {
+    size_t offset = 0;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (uint32_t i = 0; i < count; i++) {
+            size_t start = plan->offset[placed[i].value];
+            bool together = placed[i].first <= life->last && life->first <= placed[i].last;
+            if (together && offset < start + placed[i].bytes && start < offset + life->bytes) {
+                offset = start + placed[i].bytes;
+                moved = true;
+            }
+        }
+    }
+    return offset;
+}
+
+static int by_first(const void *a, const void *b) {
+    const lifetime *x = a, *y = b;
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+xnor_status xnor_plan_memory(xnor_plan *plan) {
+    uint32_t count = plan->graph.value_count, used = 0;
+    plan->root = malloc((count + 1) * sizeof *plan->root);
+    plan->offset = malloc((count + 1) * sizeof *plan->offset);
+    lifetime *lives = malloc((count + 1) * sizeof *lives);
+    xnor_status status = XNOR_OK;
+    if (!plan->root || !plan->offset || !lives) {
+        status = xnor_fail(XNOR_E_MEMORY, "plan: out of memory");
+        goto done;
+    }
+    for (uint32_t i = 0; i < count; i++) plan->offset[i] = SIZE_MAX;
+    find_roots(plan);
+    find_lifetimes(plan, lives);
+    for (uint32_t i = 0; i < count; i++)
+        if (lives[i].first != UINT32_MAX) lives[used++] = lives[i];
+    qsort(lives, used, sizeof *lives, by_first);
+    for (uint32_t i = 0; i < used && status == XNOR_OK; i++) {
+        const xnor_value *value = &plan->graph.values[lives[i].value];
+        status = xnor_tensor_bytes(value->dtype, &value->shape, &lives[i].bytes);
+        if (status != XNOR_OK) break;
+        if (lives[i].bytes > SIZE_MAX / 4) {
+            status = xnor_fail(XNOR_E_LIMIT, "plan: value '%s' is too large", value->name);
+            break;
+        }
+        lives[i].bytes = xnor_align_up(lives[i].bytes ? lives[i].bytes : 1, 64);
+        size_t place = find_place(plan, lives, i, &lives[i]);
+        plan->offset[lives[i].value] = place;
+        if (place + lives[i].bytes > plan->arena_bytes) plan->arena_bytes = place + lives[i].bytes;
+    }
+done:
+    free(lives);
+    return status;
+}

@@ -1,0 +1,245 @@
+#include "exec/model.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/size.h"
+#include "core/tensor.h"
+
+// ---- life -----------------------------------------------------------------------------------------
+
+static void set_ports(xnor_model *model) {
+    const xnor_graph *graph = &model->contents.graph;
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        const xnor_value *value = &graph->values[graph->inputs[i]];
+        model->inputs[i] = (xnor_port){value->name, value->dtype, value->shape};
+    }
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        const xnor_value *value = &graph->values[graph->outputs[i]];
+        model->outputs[i] = (xnor_port){value->name, value->dtype, value->shape};
+    }
+}
+
+static xnor_status check_ports(const xnor_model *model) {
+    const xnor_graph *graph = &model->contents.graph;
+    const xnor_description *d = &model->contents.description;
+    for (uint32_t i = 0; i < graph->output_count; i++)
+        if (model->outputs[i].dtype == XNOR_BITS || model->outputs[i].dtype == XNOR_TERNARY)
+            return xnor_fail(XNOR_E_UNSUPPORTED, "output '%s' is packed", model->outputs[i].name);
+    if (d->task == XNOR_TASK_NONE) return XNOR_OK;
+    bool input = false, output = false;
+    for (uint32_t i = 0; i < graph->input_count; i++)
+        input = input || strcmp(model->inputs[i].name, d->input_name) == 0;
+    for (uint32_t i = 0; i < graph->output_count; i++)
+        output = output || strcmp(model->outputs[i].name, d->output_name) == 0;
+    if (!input)
+        return xnor_fail(XNOR_E_FORMAT, "the description names input '%s', the graph has no such input",
+                         d->input_name);
+    if (!output)
+        return xnor_fail(XNOR_E_FORMAT,
+                         "the description names output '%s', the graph has no such output",
+                         d->output_name);
+    return XNOR_OK;
+}
+
+static xnor_status create(const void *data, size_t size, const char *isa, xnor_model **out) {
+    xnor_model *model = calloc(1, sizeof *model);
+    if (!model) return xnor_fail(XNOR_E_MEMORY, "model: out of memory");
+    xnor_status status = xnor_kernels_select(&model->kernels, isa);
+    if (status == XNOR_OK) status = xnor_format_read(data, size, &model->contents);
+    if (status != XNOR_OK) {
+        free(model);
+        return status;
+    }
+    atomic_init(&model->references, 1);
+    pthread_mutex_init(&model->packs_lock, NULL);
+    model->size = size;
+    set_ports(model);
+    // A well-formed file may still hold a graph that no shape rule accepts.
+    status = xnor_graph_verify(&model->contents.graph);
+    if (status == XNOR_OK) status = check_ports(model);
+    if (status != XNOR_OK) {
+        xnor_model_unref(&model);
+        return status;
+    }
+    set_ports(model);
+    *out = model;
+    return XNOR_OK;
+}
+
+xnor_status xnor_model_open_memory(const void *data, size_t size, const char *isa,
+                                   xnor_model **out) {
+    return create(data, size, isa, out);
+}
+
+xnor_status xnor_model_open(const char *path, const char *isa, xnor_model **out) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return xnor_fail(XNOR_E_IO, "%s: %s", path, strerror(errno));
+    struct stat info;
+    xnor_status status = XNOR_OK;
+    void *mapping = MAP_FAILED;
+    if (fstat(fd, &info) != 0)
+        status = xnor_fail(XNOR_E_IO, "%s: %s", path, strerror(errno));
+    else if (!S_ISREG(info.st_mode) || info.st_size == 0)
+        status = xnor_fail(XNOR_E_FORMAT, "%s: not a model file (empty or not a regular file)", path);
+    if (status == XNOR_OK) {
+        mapping = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (mapping == MAP_FAILED) status = xnor_fail(XNOR_E_IO, "%s: %s", path, strerror(errno));
+    }
+    close(fd);
+    if (status != XNOR_OK) return status;
+    xnor_model *model;
+    status = create(mapping, (size_t)info.st_size, isa, &model);
+    if (status != XNOR_OK) {
+        munmap(mapping, (size_t)info.st_size);
+        char reason[384];
+        strncpy(reason, xnor_last_error(), sizeof reason - 1);
+        reason[sizeof reason - 1] = 0;
+        return xnor_fail(status, "%s: %s", path, reason);
+    }
+    model->mapping = mapping;
+    *out = model;
+    return XNOR_OK;
+}
+
+xnor_model *xnor_model_ref(xnor_model *model) {
+    atomic_fetch_add_explicit(&model->references, 1, memory_order_relaxed);
+    return model;
+}
+
+void xnor_model_unref(xnor_model **reference) {
+    xnor_model *model = *reference;
+    *reference = NULL;
+    if (!model || atomic_fetch_sub_explicit(&model->references, 1, memory_order_acq_rel) != 1) return;
+    while (model->packs) {
+        xnor_pack *next = model->packs->next;
+        free(model->packs->data);
+        free(model->packs);
+        model->packs = next;
+    }
+    pthread_mutex_destroy(&model->packs_lock);
+    xnor_graph_free(&model->contents.graph);
+    if (model->mapping) munmap(model->mapping, model->size);
+    free(model);
+}
+
+// ---- accessors ------------------------------------------------------------------------------------
+
+uint32_t xnor_model_input_count(const xnor_model *model) {
+    return model->contents.graph.input_count;
+}
+
+uint32_t xnor_model_output_count(const xnor_model *model) {
+    return model->contents.graph.output_count;
+}
+
+const xnor_port *xnor_model_input(const xnor_model *model, uint32_t index) {
+    return index < model->contents.graph.input_count ? &model->inputs[index] : NULL;
+}
+
+const xnor_port *xnor_model_output(const xnor_model *model, uint32_t index) {
+    return index < model->contents.graph.output_count ? &model->outputs[index] : NULL;
+}
+
+const xnor_description *xnor_model_description(const xnor_model *model) {
+    return &model->contents.description;
+}
+
+const char *xnor_model_isa(const xnor_model *model) {
+    return model->kernels.isa;
+}
+
+uint64_t xnor_model_file_bytes(const xnor_model *model) {
+    return model->size;
+}
+
+// ---- packed weights -------------------------------------------------------------------------------
+
+// Returns the pack for the key, made by `fill` when it is new.
+static xnor_status find_or_make(xnor_model *model, xnor_value_id weight, xnor_value_id thresholds,
+                                size_t bytes,
+                                xnor_status (*fill)(const xnor_model *, const xnor_value *w,
+                                                    const xnor_value *thresholds, void *data),
+                                const void **out) {
+    xnor_status status = XNOR_OK;
+    pthread_mutex_lock(&model->packs_lock);
+    xnor_pack *pack = model->packs;
+    while (pack && (pack->weight != weight || pack->thresholds != thresholds)) pack = pack->next;
+    if (!pack) {
+        const xnor_value *values = model->contents.graph.values;
+        pack = malloc(sizeof *pack);
+        void *data = aligned_alloc(64, xnor_align_up(bytes ? bytes : 1, 64));
+        if (pack && data)
+            status = fill(model, &values[weight],
+                          thresholds == XNOR_NO_VALUE ? NULL : &values[thresholds], data);
+        else
+            status = xnor_fail(XNOR_E_MEMORY, "model: out of memory for packed weights");
+        if (status == XNOR_OK) {
+            *pack = (xnor_pack){model->packs, weight, thresholds, data};
+            model->packs = pack;
+        } else {
+            free(pack);
+            free(data);
+            pack = NULL;
+        }
+    }
+    if (pack) *out = pack->data;
+    pthread_mutex_unlock(&model->packs_lock);
+    return status;
+}
+
+// popcount limit of a threshold T on acc = k - 2·popcount: acc >= T  <=>  popcount <= (k - T) / 2.
+static int32_t popcount_limit(int64_t k, int32_t threshold) {
+    int64_t twice = k - threshold;
+    if (twice < 0) return -1;
+    return (int32_t)(twice / 2 < k ? twice / 2 : k);
+}
+
+static xnor_status fill_gemm(const xnor_model *model, const xnor_value *w,
+                             const xnor_value *thresholds, void *data) {
+    size_t n = (size_t)w->shape.dims[0], k = (size_t)w->shape.dims[1];
+    int32_t *limits = NULL;
+    if (thresholds) {
+        limits = malloc((n + 1) * sizeof *limits);
+        if (!limits) return xnor_fail(XNOR_E_MEMORY, "model: out of memory for thresholds");
+        for (size_t c = 0; c < n; c++)
+            limits[c] = popcount_limit((int64_t)k, ((const int32_t *)thresholds->data)[c]);
+    }
+    model->kernels.gemm_pack(k, n, w->data, limits, data);
+    free(limits);
+    return XNOR_OK;
+}
+
+static xnor_status fill_linear(const xnor_model *model, const xnor_value *w,
+                               const xnor_value *thresholds, void *data) {
+    (void)model;
+    (void)thresholds;
+    size_t n = (size_t)w->shape.dims[0], k = (size_t)w->shape.dims[1];
+    for (size_t j = 0; j < n; j++)
+        for (size_t l = 0; l < k; l++)
+            ((float *)data)[l * n + j] = ((const float *)w->data)[j * k + l];
+    return XNOR_OK;
+}
+
+xnor_status xnor_model_pack_gemm(xnor_model *model, xnor_value_id weight, xnor_value_id thresholds,
+                                 const void **out) {
+    const xnor_value *w = &model->contents.graph.values[weight];
+    size_t bytes = model->kernels.gemm_packed_bytes((size_t)w->shape.dims[1],
+                                                    (size_t)w->shape.dims[0]);
+    return find_or_make(model, weight, thresholds, bytes, fill_gemm, out);
+}
+
+xnor_status xnor_model_pack_linear(xnor_model *model, xnor_value_id weight, const float **out) {
+    const xnor_value *w = &model->contents.graph.values[weight];
+    size_t bytes = 0;
+    XNOR_TRY(xnor_tensor_bytes(XNOR_F32, &w->shape, &bytes));
+    const void *data;
+    XNOR_TRY(find_or_make(model, weight, XNOR_NO_VALUE, bytes, fill_linear, &data));
+    *out = data;
+    return XNOR_OK;
+}

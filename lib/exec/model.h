@@ -1,0 +1,37 @@
+// Internals of a loaded model, for plans and sessions.
+#ifndef XNOR_EXEC_MODEL_H
+#define XNOR_EXEC_MODEL_H
+
+#include <pthread.h>
+
+#include "format/format.h"
+#include "kernels/kernels.h"
+
+// Weights in the kernels' own layout, made once per model and shared by all its plans.
+typedef struct xnor_pack {
+    struct xnor_pack *next;
+    xnor_value_id weight;
+    xnor_value_id thresholds; // XNOR_NO_VALUE without
+    void *data;
+} xnor_pack;
+
+struct xnor_model {
+    atomic_uint references;
+    void *mapping; // NULL for a model from memory
+    size_t size;
+    xnor_contents contents;
+    xnor_kernels kernels;
+    xnor_port inputs[XNOR_MAX_PORTS];
+    xnor_port outputs[XNOR_MAX_PORTS];
+    pthread_mutex_t packs_lock; // guards packs; taken while plans are made, never during a run
+    xnor_pack *packs;
+};
+
+// Packed form of the binary weight (and thresholds) of the model's graph. Owned by the model.
+XNOR_NODISCARD xnor_status xnor_model_pack_gemm(xnor_model *model, xnor_value_id weight,
+                                                xnor_value_id thresholds, const void **out);
+// The float weight [n, k] transposed to [k, n].
+XNOR_NODISCARD xnor_status xnor_model_pack_linear(xnor_model *model, xnor_value_id weight,
+                                                  const float **out);
+
+#endif

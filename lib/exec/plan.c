@@ -1,0 +1,92 @@
+#include "exec/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/tensor.h"
+#include "passes/passes.h"
+
+// Larger plans are refused: a hostile model must not make the process swap.
+#define MAX_ARENA_BYTES ((size_t)2 << 30)
+
+// Puts concrete shapes on the graph inputs.
+static xnor_status set_inputs(xnor_graph *graph, const xnor_shape *shapes) {
+    char want[XNOR_SHAPE_TEXT], found[XNOR_SHAPE_TEXT];
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        xnor_value *value = &graph->values[graph->inputs[i]];
+        bool fits = shapes[i].rank == value->shape.rank;
+        for (uint32_t k = 0; fits && k < shapes[i].rank; k++)
+            fits = shapes[i].dims[k] > 0 &&
+                   (value->shape.dims[k] < 0 || value->shape.dims[k] == shapes[i].dims[k]);
+        if (!fits)
+            return xnor_fail(XNOR_E_SHAPE, "input '%s': expected shape %s, found %s", value->name,
+                             xnor_shape_text(&value->shape, want, sizeof want),
+                             xnor_shape_text(&shapes[i], found, sizeof found));
+        value->shape = shapes[i];
+    }
+    return XNOR_OK;
+}
+
+static xnor_status check_known(const xnor_graph *graph) {
+    for (uint32_t i = 0; i < graph->node_count; i++)
+        for (uint32_t k = 0; k < graph->nodes[i].output_count; k++) {
+            const xnor_value *value = &graph->values[graph->nodes[i].outputs[k]];
+            if (!xnor_shape_known(&value->shape))
+                return xnor_fail(XNOR_E_UNSUPPORTED,
+                                 "node '%s': its shape depends on data, which plans do not support",
+                                 graph->nodes[i].name);
+        }
+    return XNOR_OK;
+}
+
+xnor_status xnor_plan_create(xnor_model *model, const xnor_shape *shapes, xnor_plan **out) {
+    xnor_plan *plan = calloc(1, sizeof *plan);
+    if (!plan) return xnor_fail(XNOR_E_MEMORY, "plan: out of memory");
+    atomic_init(&plan->references, 1);
+    plan->model = xnor_model_ref(model);
+    xnor_status status = xnor_graph_clone(&model->contents.graph, &plan->graph);
+    if (status == XNOR_OK) status = set_inputs(&plan->graph, shapes);
+    if (status == XNOR_OK) status = xnor_pass_fold(&plan->graph);
+    if (status == XNOR_OK) status = check_known(&plan->graph);
+    if (status == XNOR_OK) status = xnor_lower(plan);
+    if (status == XNOR_OK) status = xnor_plan_memory(plan);
+    if (status == XNOR_OK && plan->arena_bytes > MAX_ARENA_BYTES)
+        status = xnor_fail(XNOR_E_LIMIT, "plan: needs %zu bytes, at most %zu are allowed",
+                           plan->arena_bytes, MAX_ARENA_BYTES);
+    if (status != XNOR_OK) {
+        xnor_plan_unref(&plan);
+        return status;
+    }
+    *out = plan;
+    return XNOR_OK;
+}
+
+xnor_plan *xnor_plan_ref(xnor_plan *plan) {
+    atomic_fetch_add_explicit(&plan->references, 1, memory_order_relaxed);
+    return plan;
+}
+
+void xnor_plan_unref(xnor_plan **reference) {
+    xnor_plan *plan = *reference;
+    *reference = NULL;
+    if (!plan || atomic_fetch_sub_explicit(&plan->references, 1, memory_order_acq_rel) != 1) return;
+    xnor_graph_free(&plan->graph);
+    free(plan->steps);
+    free(plan->root);
+    free(plan->offset);
+    xnor_model_unref(&plan->model);
+    free(plan);
+}
+
+const xnor_shape *xnor_plan_output_shape(const xnor_plan *plan, uint32_t index) {
+    if (index >= plan->graph.output_count) return NULL;
+    return &plan->graph.values[plan->graph.outputs[index]].shape;
+}
+
+uint64_t xnor_plan_arena_bytes(const xnor_plan *plan) {
+    return plan->arena_bytes;
+}
+
+uint32_t xnor_plan_step_count(const xnor_plan *plan) {
+    return plan->step_count;
+}

@@ -1,0 +1,72 @@
+// Internals of plans: steps with resolved parameters, and where each value lives.
+#ifndef XNOR_EXEC_PLAN_H
+#define XNOR_EXEC_PLAN_H
+
+#include "exec/model.h"
+#include "exec/pool.h"
+
+// What a step sees while it runs.
+typedef struct xnor_run {
+    void *const *values; // by value id
+    const xnor_kernels *kernels;
+    xnor_pool *pool;
+    const atomic_bool *cancel;
+} xnor_run;
+
+typedef struct xnor_step xnor_step;
+typedef xnor_status (*xnor_step_run)(const xnor_step *step, const xnor_run *run);
+
+// One kernel call (or reference evaluation). Which fields mean something depends on `run`.
+struct xnor_step {
+    xnor_step_run run;
+    const xnor_graph *graph;
+    const xnor_node *node; // reference evaluation, names
+    xnor_value_id x, w, y; // w: second operand when it is not constant
+    size_t groups;         // independent products or reductions
+    size_t rows;           // rows in each group
+    size_t k, n;
+    const void *packed;    // prepared weights
+    const void *parameters[2];
+    float low, high;
+};
+
+struct xnor_plan {
+    atomic_uint references;
+    xnor_model *model;
+    xnor_graph graph; // specialised to the input shapes
+    xnor_step *steps;
+    uint32_t step_count;
+    xnor_value_id *root; // by value: the value whose memory it shares (views), else itself
+    size_t *offset;      // by root value: place in the arena; SIZE_MAX elsewhere
+    size_t arena_bytes;
+};
+
+// Turns the specialised graph's nodes into steps; plan->graph and plan->model are set.
+XNOR_NODISCARD xnor_status xnor_lower(xnor_plan *plan);
+// Assigns plan->root, offset and arena_bytes from the lifetimes of values over the steps.
+XNOR_NODISCARD xnor_status xnor_plan_memory(xnor_plan *plan);
+
+#define XNOR_STEP_TABLE(X)                                                                         \
+    X(gemm_acc)                                                                                    \
+    X(gemm_acc_ternary)                                                                            \
+    X(gemm_thr)                                                                                    \
+    X(gemm_max)                                                                                    \
+    X(acc_thr)                                                                                     \
+    X(acc_max)                                                                                     \
+    X(linear)                                                                                      \
+    X(linear_bits)                                                                                 \
+    X(matmul)                                                                                      \
+    X(matmul_bits)                                                                                 \
+    X(pack)                                                                                        \
+    X(pack_ternary)                                                                                \
+    X(affine)                                                                                      \
+    X(clip)                                                                                        \
+    X(add)                                                                                         \
+    X(transpose)                                                                                   \
+    X(reference)
+#define XNOR_STEP_DECLARE(name)                                                                    \
+    xnor_status xnor_step_##name(const xnor_step *step, const xnor_run *run);
+XNOR_STEP_TABLE(XNOR_STEP_DECLARE)
+#undef XNOR_STEP_DECLARE
+
+#endif

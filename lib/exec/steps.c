@@ -1,0 +1,290 @@
+// What steps do: tiles over kernels. Rows are tiled so that a cancel is seen soon and threads share the
+// work; results do not depend on the tiling.
+#include <limits.h>
+#include <string.h>
+
+#include "core/size.h"
+#include "core/tensor.h"
+#include "exec/plan.h"
+#include "ops/ops.h"
+
+enum { TILE_ROWS = 256 };
+
+typedef struct tile_context {
+    const xnor_step *step;
+    const xnor_run *run;
+} tile_context;
+
+static xnor_status over_rows(const xnor_step *step, const xnor_run *run, size_t rows, size_t size,
+                             xnor_tile tile) {
+    tile_context context = {step, run};
+    xnor_parallel_for(run->pool, rows, size, run->cancel, tile, &context);
+    return XNOR_OK;
+}
+
+// ---- integer layers -------------------------------------------------------------------------------
+
+static xnor_gemm_args gemm_args(const xnor_step *s, const xnor_run *run, size_t begin, size_t end) {
+    size_t words = xnor_words(s->k);
+    return (xnor_gemm_args){.rows = end - begin,
+                            .k = s->k,
+                            .n = s->n,
+                            .n_end = s->n,
+                            .a = (const uint64_t *)run->values[s->x] + begin * words,
+                            .a_stride = words,
+                            .packed = s->packed};
+}
+
+static void tile_gemm_acc(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    xnor_gemm_args args = gemm_args(s, c->run, begin, end);
+    c->run->kernels->gemm_acc(&args, (int32_t *)c->run->values[s->y] + begin * s->n, s->n);
+}
+
+xnor_status xnor_step_gemm_acc(const xnor_step *s, const xnor_run *run) {
+    return over_rows(s, run, s->rows, TILE_ROWS, tile_gemm_acc);
+}
+
+static void tile_gemm_acc_ternary(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    xnor_gemm_args args = gemm_args(s, c->run, begin, end);
+    args.mask = args.a + s->rows * args.a_stride;
+    c->run->kernels->gemm_acc_ternary(&args, (int32_t *)c->run->values[s->y] + begin * s->n, s->n);
+}
+
+xnor_status xnor_step_gemm_acc_ternary(const xnor_step *s, const xnor_run *run) {
+    return over_rows(s, run, s->rows, TILE_ROWS, tile_gemm_acc_ternary);
+}
+
+static void tile_gemm_thr(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    xnor_gemm_args args = gemm_args(s, c->run, begin, end);
+    size_t words = xnor_words(s->n);
+    c->run->kernels->gemm_thr(&args, (uint64_t *)c->run->values[s->y] + begin * words, words);
+}
+
+xnor_status xnor_step_gemm_thr(const xnor_step *s, const xnor_run *run) {
+    return over_rows(s, run, s->rows, TILE_ROWS, tile_gemm_thr);
+}
+
+// Threads share the channels, so that each keeps its own running maximum.
+static void tile_gemm_max(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    const xnor_run *run = c->run;
+    size_t first = begin * XNOR_GEMM_BLOCK, last = end * XNOR_GEMM_BLOCK;
+    if (last > s->n) last = s->n;
+    for (size_t group = 0; group < s->groups; group++) {
+        int32_t *max = (int32_t *)run->values[s->y] + group * s->n;
+        for (size_t i = first; i < last; i++) max[i] = INT32_MIN;
+        for (size_t row = 0; row < s->rows; row += TILE_ROWS * 4) {
+            if (run->cancel && atomic_load_explicit(run->cancel, memory_order_relaxed)) return;
+            size_t stop = row + TILE_ROWS * 4 < s->rows ? row + TILE_ROWS * 4 : s->rows;
+            xnor_gemm_args args = gemm_args(s, run, group * s->rows + row, group * s->rows + stop);
+            args.n_begin = first;
+            args.n_end = last;
+            run->kernels->gemm_max(&args, max);
+        }
+    }
+}
+
+xnor_status xnor_step_gemm_max(const xnor_step *s, const xnor_run *run) {
+    size_t blocks = (s->n + XNOR_GEMM_BLOCK - 1) / XNOR_GEMM_BLOCK;
+    size_t threads = xnor_pool_threads(run->pool);
+    return over_rows(s, run, blocks, (blocks + threads - 1) / threads, tile_gemm_max);
+}
+
+static void tile_acc_thr(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    size_t words = xnor_words(s->n);
+    c->run->kernels->acc_thr(end - begin, s->n,
+                             (const int32_t *)c->run->values[s->x] + begin * s->n, s->n,
+                             s->parameters[0], (uint64_t *)c->run->values[s->y] + begin * words,
+                             words);
+}
+
+xnor_status xnor_step_acc_thr(const xnor_step *s, const xnor_run *run) {
+    return over_rows(s, run, s->rows, TILE_ROWS, tile_acc_thr);
+}
+
+xnor_status xnor_step_acc_max(const xnor_step *s, const xnor_run *run) {
+    for (size_t group = 0; group < s->groups; group++) {
+        const int32_t *x = (const int32_t *)run->values[s->x] + group * s->rows * s->n;
+        int32_t *max = (int32_t *)run->values[s->y] + group * s->n;
+        memcpy(max, x, s->n * sizeof *max);
+        for (size_t row = 1; row < s->rows; row++)
+            for (size_t c = 0; c < s->n; c++)
+                max[c] = x[row * s->n + c] > max[c] ? x[row * s->n + c] : max[c];
+    }
+    return XNOR_OK;
+}
+
+// ---- float layers ---------------------------------------------------------------------------------
+
+static void tile_linear(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    c->run->kernels->gemm_f32(end - begin, s->k, s->n,
+                              (const float *)c->run->values[s->x] + begin * s->k, s->k, s->packed,
+                              s->n, s->parameters[0],
+                              (float *)c->run->values[s->y] + begin * s->n, s->n);
+}
+
+xnor_status xnor_step_linear(const xnor_step *s, const xnor_run *run) {
+    return over_rows(s, run, s->rows, TILE_ROWS, tile_linear);
+}
+
+static void tile_linear_bits(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    size_t words = xnor_words(s->n);
+    c->run->kernels->gemm_f32_bits(end - begin, s->k, s->n,
+                                   (const float *)c->run->values[s->x] + begin * s->k, s->k,
+                                   s->packed, s->n, s->parameters[0],
+                                   (uint64_t *)c->run->values[s->y] + begin * words, words);
+}
+
+xnor_status xnor_step_linear_bits(const xnor_step *s, const xnor_run *run) {
+    return over_rows(s, run, s->rows, TILE_ROWS, tile_linear_bits);
+}
+
+// Products of real features with a real matrix per group (T-Net transforms): rows are tiled over all
+// groups, a tile stays inside one group.
+static void tile_matmul(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    const xnor_run *run = c->run;
+    while (begin < end) {
+        size_t group = begin / s->rows, stop = (group + 1) * s->rows;
+        if (stop > end) stop = end;
+        const float *a = (const float *)run->values[s->x] + begin * s->k;
+        const float *b = (const float *)run->values[s->w] + group * s->k * s->n;
+        if (s->run == xnor_step_matmul_bits) {
+            size_t words = xnor_words(s->n);
+            run->kernels->gemm_f32_bits(stop - begin, s->k, s->n, a, s->k, b, s->n, NULL,
+                                        (uint64_t *)run->values[s->y] + begin * words, words);
+        } else {
+            run->kernels->gemm_f32(stop - begin, s->k, s->n, a, s->k, b, s->n, NULL,
+                                   (float *)run->values[s->y] + begin * s->n, s->n);
+        }
+        begin = stop;
+    }
+}
+
+xnor_status xnor_step_matmul(const xnor_step *s, const xnor_run *run) {
+    return over_rows(s, run, s->groups * s->rows, TILE_ROWS, tile_matmul);
+}
+
+xnor_status xnor_step_matmul_bits(const xnor_step *s, const xnor_run *run) {
+    return over_rows(s, run, s->groups * s->rows, TILE_ROWS, tile_matmul);
+}
+
+// ---- signs of reals -------------------------------------------------------------------------------
+
+static void tile_pack(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    size_t words = xnor_words(s->n);
+    c->run->kernels->pack_f32(end - begin, s->n, (const float *)c->run->values[s->x] + begin * s->n,
+                              s->n, (uint64_t *)c->run->values[s->y] + begin * words, words);
+}
+
+xnor_status xnor_step_pack(const xnor_step *s, const xnor_run *run) {
+    return over_rows(s, run, s->rows, TILE_ROWS, tile_pack);
+}
+
+static void tile_pack_ternary(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    size_t words = xnor_words(s->n);
+    uint64_t *positive = (uint64_t *)c->run->values[s->y] + begin * words;
+    c->run->kernels->pack_f32_ternary(end - begin, s->n,
+                                      (const float *)c->run->values[s->x] + begin * s->n, s->n,
+                                      positive, positive + s->rows * words, words);
+}
+
+xnor_status xnor_step_pack_ternary(const xnor_step *s, const xnor_run *run) {
+    return over_rows(s, run, s->rows, TILE_ROWS, tile_pack_ternary);
+}
+
+// ---- element-wise on reals ------------------------------------------------------------------------
+
+static void tile_affine(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    const float *scale = s->parameters[0], *shift = s->parameters[1];
+    float *y = (float *)c->run->values[s->y];
+    bool integer = s->graph->values[s->x].dtype == XNOR_ACC;
+    for (size_t row = begin; row < end; row++) {
+        const float *x = (const float *)c->run->values[s->x] + row * s->n;
+        const int32_t *acc = (const int32_t *)c->run->values[s->x] + row * s->n;
+        if (integer)
+            for (size_t i = 0; i < s->n; i++)
+                y[row * s->n + i] = (float)((double)scale[i] * acc[i] + (double)shift[i]);
+        else
+            for (size_t i = 0; i < s->n; i++)
+                y[row * s->n + i] = (float)((double)scale[i] * (double)x[i] + (double)shift[i]);
+    }
+}
+
+xnor_status xnor_step_affine(const xnor_step *s, const xnor_run *run) {
+    return over_rows(s, run, s->rows, TILE_ROWS, tile_affine);
+}
+
+static void tile_clip(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    const float *x = (const float *)c->run->values[s->x];
+    float *y = (float *)c->run->values[s->y];
+    for (size_t i = begin * s->n; i < end * s->n; i++) {
+        float v = x[i] < s->low ? s->low : x[i];
+        y[i] = v > s->high ? s->high : v;
+    }
+}
+
+xnor_status xnor_step_clip(const xnor_step *s, const xnor_run *run) {
+    return over_rows(s, run, s->rows, TILE_ROWS, tile_clip);
+}
+
+static void tile_add(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    const float *a = (const float *)c->run->values[s->x], *b = (const float *)c->run->values[s->w];
+    float *y = (float *)c->run->values[s->y];
+    for (size_t i = begin * s->n; i < end * s->n; i++) y[i] = a[i] + b[i];
+}
+
+xnor_status xnor_step_add(const xnor_step *s, const xnor_run *run) {
+    return over_rows(s, run, s->rows, TILE_ROWS, tile_add);
+}
+
+// [groups, rows, n] -> [groups, n, rows] of float32
+xnor_status xnor_step_transpose(const xnor_step *s, const xnor_run *run) {
+    for (size_t group = 0; group < s->groups; group++) {
+        const float *x = (const float *)run->values[s->x] + group * s->rows * s->n;
+        float *y = (float *)run->values[s->y] + group * s->rows * s->n;
+        for (size_t row = 0; row < s->rows; row++)
+            for (size_t i = 0; i < s->n; i++) y[i * s->rows + row] = x[row * s->n + i];
+    }
+    return XNOR_OK;
+}
+
+// ---- last resort ----------------------------------------------------------------------------------
+
+xnor_status xnor_step_reference(const xnor_step *s, const xnor_run *run) {
+    xnor_tensor in[XNOR_MAX_INPUTS] = {{0}}, out[XNOR_MAX_OUTPUTS] = {{0}};
+    for (uint32_t i = 0; i < s->node->input_count; i++) {
+        xnor_value_id id = s->node->inputs[i];
+        if (id == XNOR_NO_VALUE) continue;
+        in[i] = (xnor_tensor){s->graph->values[id].dtype, s->graph->values[id].shape, run->values[id]};
+    }
+    for (uint32_t i = 0; i < s->node->output_count; i++) {
+        xnor_value_id id = s->node->outputs[i];
+        out[i] = (xnor_tensor){s->graph->values[id].dtype, s->graph->values[id].shape, run->values[id]};
+    }
+    return xnor_op_lookup(s->node->op)->eval(s->node, in, out);
+}
