@@ -1,0 +1,132 @@
+// The AVX2 kernel set (AVX2, FMA, POPCNT, BMI2). The binary gemm is in avx2_bits.h, the float gemm in
+// f32_gemm.h; here are the packers: per 8 inputs a load, a compare and a movemask, limited by the
+// latter's single port.
+#if defined(__x86_64__)
+
+#include "kernels/avx2_bits.h"
+
+typedef __m256 vf;
+#define F32_LANES 8
+#define F32_VECTORS 2
+#define F32_WIDE_VECTORS 8
+
+// All ones in the first `count` lanes.
+ALWAYS_INLINE __m256i first_lanes(size_t count) {
+    static const int32_t ones[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256((const __m256i *)(const void *)(ones + 8 - count));
+}
+
+ALWAYS_INLINE vf vf_zero(void) {
+    return _mm256_setzero_ps();
+}
+
+ALWAYS_INLINE vf vf_set1(float x) {
+    return _mm256_set1_ps(x);
+}
+
+ALWAYS_INLINE vf vf_load(const float *p) {
+    return _mm256_loadu_ps(p);
+}
+
+ALWAYS_INLINE vf vf_load_part(const float *p, size_t count) {
+    return _mm256_maskload_ps(p, first_lanes(count));
+}
+
+ALWAYS_INLINE void vf_store(float *p, vf v) {
+    _mm256_storeu_ps(p, v);
+}
+
+ALWAYS_INLINE void vf_store_part(float *p, vf v, size_t count) {
+    _mm256_maskstore_ps(p, first_lanes(count), v);
+}
+
+ALWAYS_INLINE vf vf_fma(vf a, vf b, vf c) {
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+ALWAYS_INLINE uint64_t vf_ge0(vf v) {
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_GE_OQ));
+}
+
+#include "kernels/f32_gemm.h"
+
+static void pack_f32(size_t rows, size_t cols, const float *x, size_t x_stride, uint64_t *bits,
+                     size_t bits_stride) {
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = x + r * x_stride;
+        for (size_t c = 0; c < cols; c += 64) {
+            uint64_t word = 0;
+            for (size_t i = 0; i < 64 && c + i < cols; i += 8) {
+                const size_t lanes = cols - c - i;
+                uint64_t part = vf_ge0(f32_load(row + c + i, lanes));
+                if (lanes < 8) part &= (1u << lanes) - 1;
+                word |= part << i;
+            }
+            bits[r * bits_stride + c / 64] = word;
+        }
+    }
+}
+
+static bool pack_f32_ternary(size_t rows, size_t cols, const float *x, size_t x_stride,
+                             uint64_t *positive, uint64_t *nonzero, size_t bits_stride) {
+    const __m256 zero = _mm256_setzero_ps();
+    uint64_t zeros = 0;
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = x + r * x_stride;
+        for (size_t c = 0; c < cols; c += 64) {
+            uint64_t pos = 0;
+            uint64_t non = 0;
+            for (size_t i = 0; i < 64 && c + i < cols; i += 8) {
+                const size_t lanes = cols - c - i;
+                const __m256 value = f32_load(row + c + i, lanes); // missing lanes are 0
+                const __m256 gt = _mm256_cmp_ps(value, zero, _CMP_GT_OQ);
+                const __m256 ne = _mm256_cmp_ps(value, zero, _CMP_NEQ_UQ);
+                pos |= (uint64_t)(uint32_t)_mm256_movemask_ps(gt) << i;
+                non |= (uint64_t)(uint32_t)_mm256_movemask_ps(ne) << i;
+            }
+            const uint64_t used = cols - c < 64 ? ((uint64_t)1 << (cols - c)) - 1 : ~(uint64_t)0;
+            zeros |= used & ~non;
+            positive[r * bits_stride + c / 64] = pos;
+            nonzero[r * bits_stride + c / 64] = non;
+        }
+    }
+    return zeros != 0;
+}
+
+static void acc_thr(size_t rows, size_t cols, const int32_t *acc, size_t acc_stride,
+                    const int32_t *thr, uint64_t *bits, size_t bits_stride) {
+    for (size_t r = 0; r < rows; r++) {
+        const int32_t *row = acc + r * acc_stride;
+        for (size_t c = 0; c < cols; c += 64) {
+            uint64_t word = 0;
+            for (size_t i = 0; i < 64 && c + i < cols; i += 8) {
+                const size_t lanes = cols - c - i;
+                const __m256i mask = first_lanes(lanes < 8 ? lanes : 8);
+                const __m256i value = _mm256_maskload_epi32(row + c + i, mask);
+                const __m256i limit = _mm256_maskload_epi32(thr + c + i, mask);
+                const __m256i below = _mm256_cmpgt_epi32(limit, value);
+                const __m256i reached = _mm256_andnot_si256(below, mask);
+                word |= (uint64_t)(uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(reached)) << i;
+            }
+            bits[r * bits_stride + c / 64] = word;
+        }
+    }
+}
+
+void xnor_kernels_fill_avx2(xnor_kernels *table) {
+    table->pack_f32 = pack_f32;
+    table->pack_f32_ternary = pack_f32_ternary;
+    table->gemm_packed_bytes = gemm_packed_bytes;
+    table->gemm_pack = gemm_pack;
+    table->gemm_acc = gemm_acc;
+    table->gemm_thr = gemm_thr;
+    table->gemm_max = gemm_max;
+    table->gemm_acc_ternary = gemm_acc_ternary;
+    table->acc_thr = acc_thr;
+    table->gemm_f32 = gemm_f32;
+    table->gemm_f32_bits = gemm_f32_bits;
+}
+
+#else
+typedef int xnor_empty_avx2;
+#endif

@@ -1,0 +1,137 @@
+// The AVX-512 kernel set: F, BW, VL, DQ, VPOPCNTDQ, BITALG, VBMI. The binary gemm is in
+// avx512_bits.h, the float gemm in f32_gemm.h; here are the packers, which are limited by reading
+// their input (four loads, compares and mask moves per output word).
+#if defined(__x86_64__)
+
+#include "kernels/sets.h"
+
+#include <immintrin.h>
+
+#include "kernels/avx512_bits.h"
+
+typedef __m512 vf;
+#define F32_LANES 16
+#define F32_VECTORS 4
+#define F32_WIDE_VECTORS 16
+
+ALWAYS_INLINE __mmask16 first_lanes(size_t count) {
+    return (__mmask16)((1u << count) - 1);
+}
+
+ALWAYS_INLINE vf vf_zero(void) {
+    return _mm512_setzero_ps();
+}
+
+ALWAYS_INLINE vf vf_set1(float x) {
+    return _mm512_set1_ps(x);
+}
+
+ALWAYS_INLINE vf vf_load(const float *p) {
+    return _mm512_loadu_ps(p);
+}
+
+ALWAYS_INLINE vf vf_load_part(const float *p, size_t count) {
+    return _mm512_maskz_loadu_ps(first_lanes(count), p);
+}
+
+ALWAYS_INLINE void vf_store(float *p, vf v) {
+    _mm512_storeu_ps(p, v);
+}
+
+ALWAYS_INLINE void vf_store_part(float *p, vf v, size_t count) {
+    _mm512_mask_storeu_ps(p, first_lanes(count), v);
+}
+
+ALWAYS_INLINE vf vf_fma(vf a, vf b, vf c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+ALWAYS_INLINE uint64_t vf_ge0(vf v) {
+    return _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_GE_OQ);
+}
+
+#include "kernels/f32_gemm.h"
+
+// Mask of the 16 columns from c on that exist.
+ALWAYS_INLINE __mmask16 columns_from(size_t cols, size_t c) {
+    if (c + 16 <= cols) return 0xFFFF;
+    return c < cols ? first_lanes(cols - c) : 0;
+}
+
+static void pack_f32(size_t rows, size_t cols, const float *x, size_t x_stride, uint64_t *bits,
+                     size_t bits_stride) {
+    const __m512 zero = _mm512_setzero_ps();
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = x + r * x_stride;
+        for (size_t c = 0; c < cols; c += 64) {
+            uint64_t word = 0;
+            UNROLL for (size_t i = 0; i < 64; i += 16) {
+                const __mmask16 mask = columns_from(cols, c + i);
+                const __m512 value = _mm512_maskz_loadu_ps(mask, row + c + i);
+                const __mmask16 ge = _mm512_mask_cmp_ps_mask(mask, value, zero, _CMP_GE_OQ);
+                word |= (uint64_t)ge << i;
+            }
+            bits[r * bits_stride + c / 64] = word;
+        }
+    }
+}
+
+static bool pack_f32_ternary(size_t rows, size_t cols, const float *x, size_t x_stride,
+                             uint64_t *positive, uint64_t *nonzero, size_t bits_stride) {
+    const __m512 zero = _mm512_setzero_ps();
+    uint64_t zeros = 0;
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = x + r * x_stride;
+        for (size_t c = 0; c < cols; c += 64) {
+            uint64_t pos = 0;
+            uint64_t non = 0;
+            UNROLL for (size_t i = 0; i < 64; i += 16) {
+                const __mmask16 mask = columns_from(cols, c + i);
+                const __m512 value = _mm512_maskz_loadu_ps(mask, row + c + i);
+                const __mmask16 gt = _mm512_mask_cmp_ps_mask(mask, value, zero, _CMP_GT_OQ);
+                const __mmask16 ne = _mm512_mask_cmp_ps_mask(mask, value, zero, _CMP_NEQ_UQ);
+                pos |= (uint64_t)gt << i;
+                non |= (uint64_t)ne << i;
+                zeros |= (uint64_t)(mask & ~ne);
+            }
+            positive[r * bits_stride + c / 64] = pos;
+            nonzero[r * bits_stride + c / 64] = non;
+        }
+    }
+    return zeros != 0;
+}
+
+static void acc_thr(size_t rows, size_t cols, const int32_t *acc, size_t acc_stride,
+                    const int32_t *thr, uint64_t *bits, size_t bits_stride) {
+    for (size_t r = 0; r < rows; r++) {
+        const int32_t *row = acc + r * acc_stride;
+        for (size_t c = 0; c < cols; c += 64) {
+            uint64_t word = 0;
+            UNROLL for (size_t i = 0; i < 64; i += 16) {
+                const __mmask16 mask = columns_from(cols, c + i);
+                const __m512i value = _mm512_maskz_loadu_epi32(mask, row + c + i);
+                const __m512i limit = _mm512_maskz_loadu_epi32(mask, thr + c + i);
+                word |= (uint64_t)_mm512_mask_cmpge_epi32_mask(mask, value, limit) << i;
+            }
+            bits[r * bits_stride + c / 64] = word;
+        }
+    }
+}
+
+void xnor_kernels_fill_avx512(xnor_kernels *table) {
+    table->pack_f32 = pack_f32;
+    table->pack_f32_ternary = pack_f32_ternary;
+    table->gemm_packed_bytes = gemm_packed_bytes;
+    table->gemm_pack = gemm_pack;
+    table->gemm_acc = gemm_acc;
+    table->gemm_thr = gemm_thr;
+    table->gemm_max = gemm_max;
+    table->gemm_acc_ternary = gemm_acc_ternary;
+    table->acc_thr = acc_thr;
+    table->gemm_f32 = gemm_f32;
+    table->gemm_f32_bits = gemm_f32_bits;
+}
+
+#else
+typedef int xnor_empty_avx512;
+#endif

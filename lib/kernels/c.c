@@ -1,0 +1,180 @@
+// Portable C kernels: the meaning of every entry, in the most obvious form. The other sets are
+// checked against this one.
+//
+// Packed weights: uint64_t w[n][words] as given, then int32_t limit[n].
+// One word of 64 bit-MAC costs about 15 integer instructions (the SWAR popcount is the limit).
+#include "kernels/sets.h"
+
+#include "core/size.h"
+
+#include <math.h>
+#include <string.h>
+
+static uint32_t popcount64(uint64_t x) {
+    x -= (x >> 1) & 0x5555555555555555u;
+    x = (x & 0x3333333333333333u) + ((x >> 2) & 0x3333333333333333u);
+    x = (x + (x >> 4)) & 0x0F0F0F0F0F0F0F0Fu;
+    return (uint32_t)((x * 0x0101010101010101u) >> 56);
+}
+
+static void pack_f32(size_t rows, size_t cols, const float *x, size_t x_stride, uint64_t *bits,
+                     size_t bits_stride) {
+    for (size_t r = 0; r < rows; r++) {
+        uint64_t *row = bits + r * bits_stride;
+        memset(row, 0, xnor_words(cols) * sizeof *row);
+        for (size_t c = 0; c < cols; c++) {
+            row[c / 64] |= (uint64_t)(x[r * x_stride + c] >= 0.0f) << (c % 64);
+        }
+    }
+}
+
+static bool pack_f32_ternary(size_t rows, size_t cols, const float *x, size_t x_stride,
+                             uint64_t *positive, uint64_t *nonzero, size_t bits_stride) {
+    bool any_zero = false;
+    for (size_t r = 0; r < rows; r++) {
+        uint64_t *pos = positive + r * bits_stride;
+        uint64_t *non = nonzero + r * bits_stride;
+        memset(pos, 0, xnor_words(cols) * sizeof *pos);
+        memset(non, 0, xnor_words(cols) * sizeof *non);
+        for (size_t c = 0; c < cols; c++) {
+            const float value = x[r * x_stride + c];
+            pos[c / 64] |= (uint64_t)(value > 0.0f) << (c % 64);
+            non[c / 64] |= (uint64_t)(value != 0.0f) << (c % 64); // NaN is not equal to 0
+            any_zero |= value == 0.0f;
+        }
+    }
+    return any_zero;
+}
+
+static size_t gemm_packed_bytes(size_t k, size_t n) {
+    return xnor_align_up(n * xnor_words(k) * sizeof(uint64_t) + n * sizeof(int32_t), 64);
+}
+
+static const int32_t *limits(const xnor_gemm_args *args) {
+    return (const int32_t *)((const uint64_t *)args->packed + args->n * xnor_words(args->k));
+}
+
+static void gemm_pack(size_t k, size_t n, const uint64_t *w, const int32_t *limit, void *packed) {
+    const size_t weight_bytes = n * xnor_words(k) * sizeof *w;
+    memset(packed, 0, gemm_packed_bytes(k, n));
+    memcpy(packed, w, weight_bytes);
+    if (limit) memcpy((char *)packed + weight_bytes, limit, n * sizeof *limit);
+}
+
+// popcount(a[m] XOR w[c])
+static int32_t distance(const xnor_gemm_args *args, size_t m, size_t c) {
+    const size_t words = xnor_words(args->k);
+    const uint64_t *a = args->a + m * args->a_stride;
+    const uint64_t *w = (const uint64_t *)args->packed + c * words;
+    uint32_t count = 0;
+    for (size_t j = 0; j < words; j++) count += popcount64(a[j] ^ w[j]);
+    return (int32_t)count;
+}
+
+static void gemm_acc(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
+    for (size_t m = 0; m < args->rows; m++) {
+        for (size_t c = args->n_begin; c < args->n_end; c++) {
+            acc[m * acc_stride + c] = (int32_t)args->k - 2 * distance(args, m, c);
+        }
+    }
+}
+
+static void gemm_thr(const xnor_gemm_args *args, uint64_t *out, size_t out_stride) {
+    const int32_t *limit = limits(args);
+    for (size_t m = 0; m < args->rows; m++) {
+        for (size_t begin = args->n_begin; begin < args->n_end; begin += 64) {
+            const size_t count = args->n_end - begin < 64 ? args->n_end - begin : 64;
+            uint64_t word = 0;
+            for (size_t i = 0; i < count; i++) {
+                word |= (uint64_t)(distance(args, m, begin + i) <= limit[begin + i]) << i;
+            }
+            out[m * out_stride + begin / 64] = word;
+        }
+    }
+}
+
+static void gemm_max(const xnor_gemm_args *args, int32_t *max) {
+    for (size_t m = 0; m < args->rows; m++) {
+        for (size_t c = args->n_begin; c < args->n_end; c++) {
+            const int32_t acc = (int32_t)args->k - 2 * distance(args, m, c);
+            if (acc > max[c]) max[c] = acc;
+        }
+    }
+}
+
+static void gemm_acc_ternary(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
+    const size_t words = xnor_words(args->k);
+    for (size_t m = 0; m < args->rows; m++) {
+        const uint64_t *a = args->a + m * args->a_stride;
+        const uint64_t *mask = args->mask + m * args->a_stride;
+        for (size_t c = args->n_begin; c < args->n_end; c++) {
+            const uint64_t *w = (const uint64_t *)args->packed + c * words;
+            int32_t sum = 0;
+            for (size_t j = 0; j < words; j++) {
+                sum += (int32_t)popcount64(mask[j]);
+                sum -= 2 * (int32_t)popcount64((a[j] ^ w[j]) & mask[j]);
+            }
+            acc[m * acc_stride + c] = sum;
+        }
+    }
+}
+
+static void acc_thr(size_t rows, size_t cols, const int32_t *acc, size_t acc_stride,
+                    const int32_t *thr, uint64_t *bits, size_t bits_stride) {
+    for (size_t r = 0; r < rows; r++) {
+        uint64_t *row = bits + r * bits_stride;
+        memset(row, 0, xnor_words(cols) * sizeof *row);
+        for (size_t c = 0; c < cols; c++) {
+            row[c / 64] |= (uint64_t)(acc[r * acc_stride + c] >= thr[c]) << (c % 64);
+        }
+    }
+}
+
+static void gemm_f32(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
+                     const float *b, size_t b_stride, const float *bias, float *out,
+                     size_t out_stride) {
+    for (size_t m = 0; m < rows; m++) {
+        for (size_t c = 0; c < n; c++) {
+            float sum = bias ? bias[c] : 0.0f;
+            for (size_t i = 0; i < k; i++) {
+                sum = fmaf(a[m * a_stride + i], b[i * b_stride + c], sum);
+            }
+            out[m * out_stride + c] = sum;
+        }
+    }
+}
+
+static void gemm_f32_bits(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
+                          const float *b, size_t b_stride, const float *bias, uint64_t *bits,
+                          size_t bits_stride) {
+    for (size_t m = 0; m < rows; m++) {
+        uint64_t *row = bits + m * bits_stride;
+        memset(row, 0, xnor_words(n) * sizeof *row);
+        for (size_t c = 0; c < n; c++) {
+            float sum = bias ? bias[c] : 0.0f;
+            for (size_t i = 0; i < k; i++) {
+                sum = fmaf(a[m * a_stride + i], b[i * b_stride + c], sum);
+            }
+            row[c / 64] |= (uint64_t)(sum >= 0.0f) << (c % 64);
+        }
+    }
+}
+
+const xnor_kernels xnor_kernels_c = {
+    .isa = "c",
+    .pack_f32 = pack_f32,
+    .pack_f32_ternary = pack_f32_ternary,
+    .gemm_packed_bytes = gemm_packed_bytes,
+    .gemm_pack = gemm_pack,
+    .gemm_acc = gemm_acc,
+    .gemm_thr = gemm_thr,
+    .gemm_max = gemm_max,
+    .gemm_acc_ternary = gemm_acc_ternary,
+    .acc_thr = acc_thr,
+    .gemm_f32 = gemm_f32,
+    .gemm_f32_bits = gemm_f32_bits,
+};
+
+void xnor_kernels_fill_c(xnor_kernels *table) {
+    *table = xnor_kernels_c;
+}

@@ -1,0 +1,75 @@
+// The table of compute kernels. xnor_kernels_select fills it with portable C first, then overwrites
+// entries with what the CPU offers. Kernels know bits and floats, nothing about graphs.
+//
+// Bits matrices are [rows][words] of uint64_t, LSB first, bit 1 = +1, bit 0 = -1; the padding bits
+// of the last word of a row are 0 in activations and in weights. Strides count elements of the type
+// pointed to. Kernels never read or write outside the given ranges and never allocate.
+#ifndef XNOR_KERNELS_H
+#define XNOR_KERNELS_H
+
+#include "core/status.h"
+
+// Channel ranges given to the gemm family start at a multiple of this and end at one, or at n.
+#define XNOR_GEMM_BLOCK 64
+
+// acc[m][c] = sum over k of ±1 · ±1 = k - 2·popcount(a[m] XOR w[c]).
+typedef struct xnor_gemm_args {
+    size_t rows;
+    size_t k;       // bits per row
+    size_t n;       // output channels of the whole layer
+    size_t n_begin; // channel range to compute
+    size_t n_end;
+    const uint64_t *a;    // [rows][a_stride] activation bits
+    const uint64_t *mask; // ternary only: non-zero plane, same stride; sign bits outside it are 0
+    size_t a_stride;      // in words
+    const void *packed;   // from gemm_pack, 64-byte aligned
+} xnor_gemm_args;
+
+typedef struct xnor_kernels {
+    const char *isa;
+
+    // bits[r][c] = x[r][c] >= 0. Writes whole words (padding bits 0).
+    void (*pack_f32)(size_t rows, size_t cols, const float *x, size_t x_stride, uint64_t *bits,
+                     size_t bits_stride);
+    // positive[r][c] = x > 0, nonzero[r][c] = x != 0. Returns true if any element is 0.
+    bool (*pack_f32_ternary)(size_t rows, size_t cols, const float *x, size_t x_stride,
+                             uint64_t *positive, uint64_t *nonzero, size_t bits_stride);
+
+    // Size of the packed form of w[n][words] for k bits; layout private to the kernel set.
+    size_t (*gemm_packed_bytes)(size_t k, size_t n);
+    // limit[c]: gemm_thr sets bit c iff popcount(a XOR w[c]) <= limit[c]; -1 never, k always. May
+    // be NULL when only acc and max are used.
+    void (*gemm_pack)(size_t k, size_t n, const uint64_t *w, const int32_t *limit, void *packed);
+    // acc: [rows][acc_stride]; writes channels n_begin..n_end at their own column.
+    void (*gemm_acc)(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride);
+    // out: [rows][out_stride] bits; writes the words of channels n_begin..n_end (padding bits 0).
+    void (*gemm_thr)(const xnor_gemm_args *args, uint64_t *out, size_t out_stride);
+    // max[c] = maximum of max[c] and every acc[m][c]: a running maximum the caller initialises.
+    void (*gemm_max)(const xnor_gemm_args *args, int32_t *max);
+    // Ternary activations: acc = popcount(mask) - 2·popcount((a XOR w) AND mask). {0,1} activations
+    // are the case a == mask.
+    void (*gemm_acc_ternary)(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride);
+
+    // bits[r][c] = acc[r][c] >= thr[c].
+    void (*acc_thr)(size_t rows, size_t cols, const int32_t *acc, size_t acc_stride,
+                    const int32_t *thr, uint64_t *bits, size_t bits_stride);
+
+    // out[m][c] = bias[c] (or 0 when NULL) then fma over k in increasing order, so the result is
+    // the same for every instruction set. b: [k][b_stride].
+    void (*gemm_f32)(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
+                     const float *b, size_t b_stride, const float *bias, float *out,
+                     size_t out_stride);
+    // The same product, of which only the sign is kept: bit = value >= 0. Writes whole words.
+    void (*gemm_f32_bits)(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
+                          const float *b, size_t b_stride, const float *bias, uint64_t *bits,
+                          size_t bits_stride);
+} xnor_kernels;
+
+// isa: name of the best set to use ("c", "avx2", "avx512", "neon", "neon_dotprod"); NULL takes the
+// environment variable XNOR_ISA if set, else the best that the CPU offers. XNOR_E_UNSUPPORTED when
+// the name is unknown or the CPU lacks it; the message lists what this CPU offers.
+XNOR_NODISCARD xnor_status xnor_kernels_select(xnor_kernels *table, const char *isa);
+// Names of the sets that this CPU can run, worst ("c") first, NULL-terminated.
+const char *const *xnor_kernels_available(void);
+
+#endif

@@ -1,0 +1,163 @@
+// The NEON kernel set, plain ARMv8. The binary gemm is in neon_bits.h, the float gemm in f32_gemm.h;
+// here are the packers: per 16 inputs four loads, four compares and seven operations that gather the
+// masks, limited by the vector pipes.
+#if defined(__aarch64__)
+
+#include "kernels/neon_bits.h"
+
+typedef float32x4_t vf;
+#define F32_LANES 4
+#define F32_VECTORS 4
+#define F32_WIDE_VECTORS 8
+
+ALWAYS_INLINE vf vf_zero(void) {
+    return vdupq_n_f32(0.0f);
+}
+
+ALWAYS_INLINE vf vf_set1(float x) {
+    return vdupq_n_f32(x);
+}
+
+ALWAYS_INLINE vf vf_load(const float *p) {
+    return vld1q_f32(p);
+}
+
+ALWAYS_INLINE vf vf_load_part(const float *p, size_t count) {
+    float32x4_t v = vld1q_lane_f32(p, vdupq_n_f32(0.0f), 0);
+    if (count > 1) v = vld1q_lane_f32(p + 1, v, 1);
+    if (count > 2) v = vld1q_lane_f32(p + 2, v, 2);
+    return v;
+}
+
+ALWAYS_INLINE void vf_store(float *p, vf v) {
+    vst1q_f32(p, v);
+}
+
+ALWAYS_INLINE void vf_store_part(float *p, vf v, size_t count) {
+    vst1q_lane_f32(p, v, 0);
+    if (count > 1) vst1q_lane_f32(p + 1, v, 1);
+    if (count > 2) vst1q_lane_f32(p + 2, v, 2);
+}
+
+ALWAYS_INLINE vf vf_fma(vf a, vf b, vf c) {
+    return vfmaq_f32(c, a, b);
+}
+
+ALWAYS_INLINE uint64_t vf_ge0(vf v) {
+    const uint32x4_t weight = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(vcgezq_f32(v), weight));
+}
+
+#include "kernels/f32_gemm.h"
+
+// Bit i of the result is set where lane i of the 16 is all ones.
+ALWAYS_INLINE uint64_t gather16(uint32x4_t m0, uint32x4_t m1, uint32x4_t m2, uint32x4_t m3) {
+    const uint16x8_t low = vuzp1q_u16(vreinterpretq_u16_u32(m0), vreinterpretq_u16_u32(m1));
+    const uint16x8_t high = vuzp1q_u16(vreinterpretq_u16_u32(m2), vreinterpretq_u16_u32(m3));
+    const uint8x16_t weight = vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201u));
+    const uint8x16_t bits =
+        vandq_u8(vuzp1q_u8(vreinterpretq_u8_u16(low), vreinterpretq_u8_u16(high)), weight);
+    return (uint64_t)vaddv_u8(vget_low_u8(bits)) | (uint64_t)vaddv_u8(vget_high_u8(bits)) << 8;
+}
+
+static void pack_f32(size_t rows, size_t cols, const float *x, size_t x_stride, uint64_t *bits,
+                     size_t bits_stride) {
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = x + r * x_stride;
+        uint64_t word = 0;
+        size_t c = 0;
+        for (; c + 16 <= cols; c += 16) {
+            const uint64_t part =
+                gather16(vcgezq_f32(vld1q_f32(row + c)), vcgezq_f32(vld1q_f32(row + c + 4)),
+                         vcgezq_f32(vld1q_f32(row + c + 8)), vcgezq_f32(vld1q_f32(row + c + 12)));
+            word = c % 64 ? word | part << c % 64 : part;
+            bits[r * bits_stride + c / 64] = word;
+        }
+        for (; c < cols; c++) {
+            if (c % 64 == 0) word = 0;
+            word |= (uint64_t)(row[c] >= 0.0f) << c % 64;
+            bits[r * bits_stride + c / 64] = word;
+        }
+    }
+}
+
+static bool pack_f32_ternary(size_t rows, size_t cols, const float *x, size_t x_stride,
+                             uint64_t *positive, uint64_t *nonzero, size_t bits_stride) {
+    bool any_zero = false;
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = x + r * x_stride;
+        uint64_t pos = 0;
+        uint64_t zero = 0;
+        size_t c = 0;
+        for (; c < cols; c++) {
+            if (c % 64 == 0) pos = zero = 0;
+            if (c + 16 <= cols && c % 16 == 0) {
+                const float32x4_t x0 = vld1q_f32(row + c);
+                const float32x4_t x1 = vld1q_f32(row + c + 4);
+                const float32x4_t x2 = vld1q_f32(row + c + 8);
+                const float32x4_t x3 = vld1q_f32(row + c + 12);
+                pos |= gather16(vcgtzq_f32(x0), vcgtzq_f32(x1), vcgtzq_f32(x2), vcgtzq_f32(x3))
+                       << c % 64;
+                zero |= gather16(vceqzq_f32(x0), vceqzq_f32(x1), vceqzq_f32(x2), vceqzq_f32(x3))
+                        << c % 64;
+                c += 15;
+            } else {
+                pos |= (uint64_t)(row[c] > 0.0f) << c % 64;
+                zero |= (uint64_t)(row[c] == 0.0f) << c % 64;
+            }
+            if (c % 64 == 63 || c + 1 == cols) {
+                const uint64_t used = ~(uint64_t)0 >> (63 - c % 64);
+                positive[r * bits_stride + c / 64] = pos;
+                nonzero[r * bits_stride + c / 64] = ~zero & used;
+                any_zero |= zero != 0;
+            }
+        }
+    }
+    return any_zero;
+}
+
+static void acc_thr(size_t rows, size_t cols, const int32_t *acc, size_t acc_stride,
+                    const int32_t *thr, uint64_t *bits, size_t bits_stride) {
+    for (size_t r = 0; r < rows; r++) {
+        const int32_t *row = acc + r * acc_stride;
+        uint64_t word = 0;
+        size_t c = 0;
+        for (; c + 16 <= cols; c += 16) {
+            uint32x4_t mask[4];
+            UNROLL for (size_t i = 0; i < 4; i++) {
+                mask[i] = vcgeq_s32(vld1q_s32(row + c + 4 * i), vld1q_s32(thr + c + 4 * i));
+            }
+            const uint64_t part = gather16(mask[0], mask[1], mask[2], mask[3]);
+            word = c % 64 ? word | part << c % 64 : part;
+            bits[r * bits_stride + c / 64] = word;
+        }
+        for (; c < cols; c++) {
+            if (c % 64 == 0) word = 0;
+            word |= (uint64_t)(row[c] >= thr[c]) << c % 64;
+            bits[r * bits_stride + c / 64] = word;
+        }
+    }
+}
+
+const xnor_kernels xnor_kernels_neon = {
+    .isa = "neon",
+    .pack_f32 = pack_f32,
+    .pack_f32_ternary = pack_f32_ternary,
+    .gemm_packed_bytes = gemm_packed_bytes,
+    .gemm_pack = gemm_pack,
+    .gemm_acc = gemm_acc,
+    .gemm_thr = gemm_thr,
+    .gemm_max = gemm_max,
+    .gemm_acc_ternary = gemm_acc_ternary,
+    .acc_thr = acc_thr,
+    .gemm_f32 = gemm_f32,
+    .gemm_f32_bits = gemm_f32_bits,
+};
+
+void xnor_kernels_fill_neon(xnor_kernels *table) {
+    *table = xnor_kernels_neon;
+}
+
+#else
+typedef int xnor_empty_neon;
+#endif

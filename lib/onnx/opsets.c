@@ -1,0 +1,296 @@
+// What differs between operator sets 7 to 18, brought to one form: parameters that were attributes
+// and became inputs are inputs (Slice, TopK), except where the graph takes both (Squeeze,
+// ReduceSum, Clip).
+#include <stdio.h>
+#include <string.h>
+
+#include "core/tensor.h"
+#include "onnx/import.h"
+#include "onnx/tensor.h"
+
+// ---- attributes that do not go into the graph as they are
+// -----------------------------------------
+
+typedef enum treatment {
+    IGNORED,    // says nothing about inference
+    NORMALISED, // read by a function below
+    FIXED,      // only one value is supported, and it is the default
+} treatment;
+
+static const struct {
+    const char *op; // NULL: any
+    const char *attr;
+    treatment treatment;
+    int64_t value;
+} rules[] = {
+    {"BatchNormalization", "momentum", IGNORED, 0},
+    {"BatchNormalization", "spatial", FIXED, 1},
+    {"BatchNormalization", "training_mode", FIXED, 0},
+    {"Cast", "to", NORMALISED, 0},
+    {"ConstantOfShape", "value", NORMALISED, 0},
+    {"Conv", "auto_pad", NORMALISED, 0},
+    {"Dropout", "ratio", IGNORED, 0},
+    {"Dropout", "seed", IGNORED, 0},
+    {"GatherND", "batch_dims", FIXED, 0},
+    {"Shape", "start", NORMALISED, 0},
+    {"Shape", "end", NORMALISED, 0},
+    {"Slice", "starts", NORMALISED, 0},
+    {"Slice", "ends", NORMALISED, 0},
+    {"Slice", "axes", NORMALISED, 0},
+    {"Split", "num_outputs", NORMALISED, 0},
+    {"TopK", "k", NORMALISED, 0},
+    {NULL, "noop_with_empty_axes", NORMALISED, 0},
+};
+
+xnor_status xnor_onnx_judge_attr(const xnor_import_node *node, const Onnx__AttributeProto *attr,
+                                 bool *copy) {
+    *copy = false;
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        if (strcmp(rules[i].attr, attr->name) != 0) continue;
+        if (rules[i].op && strcmp(rules[i].op, node->proto->op_type) != 0) continue;
+        if (rules[i].treatment != FIXED || attr->i == rules[i].value) return XNOR_OK;
+        return xnor_fail(
+            XNOR_E_UNSUPPORTED, "node '%s' (%s): attribute '%s' is %lld, only %lld is supported",
+            node->name, rules[i].op, attr->name, (long long)attr->i, (long long)rules[i].value);
+    }
+    *copy = true;
+    return XNOR_OK;
+}
+
+// ---- helpers ------------------------------------------------------------------------------------
+
+static xnor_status refuse(const xnor_import_node *node, const char *why) {
+    return xnor_fail(XNOR_E_UNSUPPORTED, "node '%s' (%s): %s", node->name, node->proto->op_type,
+                     why);
+}
+
+static int64_t int_attr(const xnor_import_node *node, const char *name, int64_t fallback) {
+    const Onnx__AttributeProto *attr = xnor_onnx_attr(node->proto, name);
+    return attr ? attr->i : fallback;
+}
+
+// Makes input `at` of the node a new constant vector.
+static xnor_status add_vector_input(xnor_import_node *node, uint32_t at, const char *what,
+                                    const int64_t *values, size_t count) {
+    char name[XNOR_ONNX_MAX_NAME + 32];
+    snprintf(name, sizeof name, "%s_%s", node->name, what);
+    const xnor_shape shape = {.rank = 1, .dims = {(int64_t)count}};
+    void *data;
+    XNOR_TRY(xnor_graph_add_constant(node->import->graph, name, XNOR_I64, &shape, &node->inputs[at],
+                                     &data));
+    if (count) memcpy(data, values, count * sizeof *values);
+    if (node->input_count <= at) node->input_count = at + 1;
+    return XNOR_OK;
+}
+
+// Shape rules run only when a parameter depends on a shape, which is rare: they run again, and
+// report errors, when the finished graph is verified.
+static xnor_status input_shape(xnor_import_node *node, uint32_t at, xnor_shape *out) {
+    xnor_import *import = node->import;
+    for (; import->inferred < import->graph->node_count; import->inferred++)
+        XNOR_TRY(xnor_graph_infer_node(import->graph, import->inferred));
+    if (at >= node->input_count || node->inputs[at] == XNOR_NO_VALUE)
+        return xnor_fail(XNOR_E_FORMAT, "node '%s' (%s): input %u is missing", node->name,
+                         node->proto->op_type, at);
+    *out = import->graph->values[node->inputs[at]].shape;
+    return XNOR_OK;
+}
+
+// ---- operators ----------------------------------------------------------------------------------
+
+static xnor_status batch_normalization(xnor_import_node *node) {
+    return node->output_count > 1 ? refuse(node, "it has the outputs of training mode") : XNOR_OK;
+}
+
+static xnor_status cast(xnor_import_node *node) {
+    char where[XNOR_ONNX_MAX_NAME + 32];
+    xnor_dtype dtype;
+    snprintf(where, sizeof where, "node '%s' (Cast)", node->name);
+    XNOR_TRY(xnor_onnx_dtype(where, (int32_t)int_attr(node, "to", 0), &dtype));
+    const int64_t to = dtype;
+    xnor_onnx_set_ints(node, XNOR_ATTR_TO, &to, 1);
+    return XNOR_OK;
+}
+
+// The fill value becomes input 1.
+static xnor_status constant_of_shape(xnor_import_node *node) {
+    const Onnx__AttributeProto *attr = xnor_onnx_attr(node->proto, "value");
+    if (!attr) return XNOR_OK;
+    if (!attr->t || node->input_count != 1)
+        return refuse(node, "attribute 'value' is not a tensor");
+    char name[XNOR_ONNX_MAX_NAME + 32], where[XNOR_ONNX_MAX_NAME + 32];
+    snprintf(name, sizeof name, "%s_value", node->name);
+    snprintf(where, sizeof where, "node '%s' (ConstantOfShape)", node->name);
+    XNOR_TRY(xnor_onnx_add_tensor(node->import->graph, where, name, attr->t, &node->inputs[1]));
+    node->input_count = 2;
+    size_t count = 0;
+    XNOR_TRY(xnor_shape_count(&node->import->graph->values[node->inputs[1]].shape, &count));
+    return count == 1 ? XNOR_OK : refuse(node, "attribute 'value' must have one element");
+}
+
+static bool attr_is(const Onnx__AttributeProto *attr, const char *text) {
+    return attr->s.len == strlen(text) && memcmp(attr->s.data, text, attr->s.len) == 0;
+}
+
+// Padding of one axis so that the output has ceil(size / stride) elements. With stride 1 that does
+// not depend on the size, which may be unknown.
+static bool same_padding(int64_t size, int64_t kernel, int64_t stride, int64_t dilation,
+                         int64_t *total) {
+    const int64_t limit = INT32_MAX; // keeps the products in range
+    if (kernel < 1 || stride < 1 || dilation < 1) return false;
+    if (kernel > limit || stride > limit || dilation > limit || size > limit) return false;
+    *total = (kernel - 1) * dilation;
+    if (stride == 1) return true;
+    if (size < 0) return false;
+    *total += ((size + stride - 1) / stride - 1) * stride + 1 - size;
+    if (*total < 0) *total = 0;
+    return true;
+}
+
+static int64_t spatial_attr(const xnor_import_node *node, const char *name, uint32_t axis) {
+    const Onnx__AttributeProto *attr = xnor_onnx_attr(node->proto, name);
+    return attr && axis < attr->n_ints ? attr->ints[axis] : 1;
+}
+
+static xnor_status conv(xnor_import_node *node) {
+    const Onnx__AttributeProto *attr = xnor_onnx_attr(node->proto, "auto_pad");
+    if (!attr || attr_is(attr, "NOTSET")) return XNOR_OK;
+    const bool upper = attr_is(attr, "SAME_UPPER"), lower = attr_is(attr, "SAME_LOWER");
+    if (!upper && !lower && !attr_is(attr, "VALID"))
+        return refuse(node, "attribute 'auto_pad' has an unknown value");
+    int64_t pads[XNOR_ATTR_MAX] = {0};
+    xnor_shape x, w;
+    XNOR_TRY(input_shape(node, 0, &x));
+    XNOR_TRY(input_shape(node, 1, &w));
+    if (w.rank < 3 || x.rank != w.rank) return refuse(node, "the rank of its inputs is not known");
+    const uint32_t spatial = w.rank - 2;
+    for (uint32_t i = 0; i < spatial && (upper || lower); i++) {
+        int64_t total;
+        if (!same_padding(x.dims[i + 2], w.dims[i + 2], spatial_attr(node, "strides", i),
+                          spatial_attr(node, "dilations", i), &total))
+            return refuse(node, "auto_pad with a stride needs a known input size");
+        pads[i] = upper ? total / 2 : total - total / 2;
+        pads[i + spatial] = total - pads[i];
+    }
+    xnor_onnx_set_ints(node, XNOR_ATTR_PADS, pads, spatial * 2);
+    return XNOR_OK;
+}
+
+// In inference the result is the input; the mask is not made.
+static xnor_status dropout(xnor_import_node *node) {
+    if (node->input_count > 2 && node->inputs[2] != XNOR_NO_VALUE) {
+        const xnor_value *training = &node->import->graph->values[node->inputs[2]];
+        if (!training->data || training->dtype != XNOR_BOOL || *(const uint8_t *)training->data)
+            return refuse(node, "it may run in training mode");
+    }
+    if (node->input_count > 1) node->input_count = 1;
+    node->output_count = 1;
+    return XNOR_OK;
+}
+
+// noop_with_empty_axes turns "no axes" from "all axes" into "nothing to do".
+static xnor_status reduce(xnor_import_node *node) {
+    if (int_attr(node, "noop_with_empty_axes", 0) == 0) return XNOR_OK;
+    size_t axes = 0;
+    if (xnor_onnx_attr(node->proto, "axes")) return XNOR_OK;
+    if (node->input_count > 1 && node->inputs[1] != XNOR_NO_VALUE) {
+        const xnor_value *value = &node->import->graph->values[node->inputs[1]];
+        if (!value->data)
+            return refuse(node, "noop_with_empty_axes with axes that are not constant");
+        XNOR_TRY(xnor_shape_count(&value->shape, &axes));
+    }
+    if (axes) return XNOR_OK;
+    node->op = XNOR_OP_IDENTITY;
+    node->input_count = node->input_count ? 1 : 0;
+    node->attr_count = 0;
+    return XNOR_OK;
+}
+
+// Shape of some of the axes (opset 15) is a slice of the shape.
+static xnor_status shape(xnor_import_node *node) {
+    const int64_t start = int_attr(node, "start", 0), end = int_attr(node, "end", INT64_MAX);
+    if (start == 0 && end == INT64_MAX) return XNOR_OK;
+    if (node->input_count != 1) return refuse(node, "expected one input");
+    char name[XNOR_ONNX_MAX_NAME + 32];
+    xnor_value_id whole;
+    snprintf(name, sizeof name, "%s_whole", node->name);
+    XNOR_TRY(xnor_graph_add_value(node->import->graph, name, XNOR_I64, NULL, &whole));
+    XNOR_TRY(xnor_graph_add_node(node->import->graph, XNOR_OP_SHAPE, name, node->inputs, 1, &whole,
+                                 1, NULL));
+    node->op = XNOR_OP_SLICE;
+    node->inputs[0] = whole;
+    XNOR_TRY(add_vector_input(node, 1, "start", &start, 1));
+    return add_vector_input(node, 2, "end", &end, 1);
+}
+
+// Before opset 10: attributes.
+static xnor_status slice(xnor_import_node *node) {
+    const Onnx__AttributeProto *starts = xnor_onnx_attr(node->proto, "starts");
+    const Onnx__AttributeProto *ends = xnor_onnx_attr(node->proto, "ends");
+    const Onnx__AttributeProto *axes = xnor_onnx_attr(node->proto, "axes");
+    if (!starts && !ends && !axes) return XNOR_OK;
+    if (!starts || !ends || node->input_count != 1)
+        return refuse(node, "expected one input and the attributes 'starts' and 'ends'");
+    XNOR_TRY(add_vector_input(node, 1, "starts", starts->ints, starts->n_ints));
+    XNOR_TRY(add_vector_input(node, 2, "ends", ends->ints, ends->n_ints));
+    return axes ? add_vector_input(node, 3, "axes", axes->ints, axes->n_ints) : XNOR_OK;
+}
+
+// Before opset 13 all axes from `axis` on were one distribution: the same as now if it is the last.
+static xnor_status softmax(xnor_import_node *node) {
+    int64_t axis = int_attr(node, "axis", node->import->opset < 13 ? 1 : -1);
+    if (node->import->opset < 13 && axis != -1) {
+        xnor_shape shape;
+        XNOR_TRY(input_shape(node, 0, &shape));
+        if (axis != (int64_t)shape.rank - 1)
+            return refuse(node, "before opset 13 only the last axis is supported");
+        axis = -1;
+    }
+    xnor_onnx_set_ints(node, XNOR_ATTR_AXIS, &axis, 1);
+    return XNOR_OK;
+}
+
+static xnor_status split(xnor_import_node *node) {
+    if (int_attr(node, "num_outputs", node->output_count) != node->output_count)
+        return refuse(node, "attribute 'num_outputs' is not the number of its outputs");
+    return XNOR_OK;
+}
+
+static xnor_status top_k(xnor_import_node *node) {
+    const Onnx__AttributeProto *k = xnor_onnx_attr(node->proto, "k");
+    if (!k) return XNOR_OK;
+    if (node->input_count != 1) return refuse(node, "expected one input and the attribute 'k'");
+    return add_vector_input(node, 1, "k", &k->i, 1);
+}
+
+static const struct {
+    const char *op;
+    xnor_status (*normalise)(xnor_import_node *node);
+} normalisers[] = {
+    {"BatchNormalization", batch_normalization},
+    {"Cast", cast},
+    {"ConstantOfShape", constant_of_shape},
+    {"Conv", conv},
+    {"Dropout", dropout},
+    {"LogSoftmax", softmax},
+    {"ReduceL1", reduce},
+    {"ReduceL2", reduce},
+    {"ReduceMax", reduce},
+    {"ReduceMean", reduce},
+    {"ReduceMin", reduce},
+    {"ReduceProd", reduce},
+    {"ReduceSum", reduce},
+    {"ReduceSumSquare", reduce},
+    {"Shape", shape},
+    {"Slice", slice},
+    {"Softmax", softmax},
+    {"Split", split},
+    {"TopK", top_k},
+};
+
+xnor_status xnor_onnx_normalise(xnor_import_node *node) {
+    for (size_t i = 0; i < sizeof normalisers / sizeof *normalisers; i++)
+        if (strcmp(normalisers[i].op, node->proto->op_type) == 0)
+            return normalisers[i].normalise(node);
+    return XNOR_OK;
+}
