@@ -221,15 +221,33 @@ static xnor_status lower_clip(lowering *l, uint32_t index) {
     return XNOR_OK;
 }
 
+// True when b, without its leading axes of size 1, equals the last axes of a: it repeats in order.
+static bool repeats_within(const xnor_shape *a, const xnor_shape *b) {
+    uint32_t skip = 0;
+    while (skip < b->rank && b->dims[skip] == 1) skip++;
+    if (b->rank - skip > a->rank) return false;
+    for (uint32_t i = skip; i < b->rank; i++)
+        if (b->dims[i] != a->dims[i + a->rank - b->rank]) return false;
+    return true;
+}
+
 static xnor_status lower_add(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     const xnor_value *a = value_of(l, node->inputs[0]), *b = value_of(l, node->inputs[1]);
+    const xnor_value *y = value_of(l, node->outputs[0]);
+    bool swap = !xnor_shape_equal(&a->shape, &y->shape);
+    const xnor_value *large = swap ? b : a, *small = swap ? a : b;
     bool direct = a->dtype == XNOR_F32 && b->dtype == XNOR_F32 &&
-                  xnor_shape_equal(&a->shape, &b->shape);
+                  xnor_shape_equal(&large->shape, &y->shape) &&
+                  repeats_within(&large->shape, &small->shape);
     xnor_step *step = add_step(l, direct ? xnor_step_add : xnor_step_reference, node);
-    step->w = node->inputs[1];
-    step->rows = rows_of(l, step->x);
-    step->n = last_of(l, step->x);
+    if (!direct) return XNOR_OK;
+    const xnor_tensor t = {.shape = small->shape};
+    step->x = node->inputs[swap];
+    step->w = node->inputs[!swap];
+    step->n = xnor_tensor_count(&t);
+    const xnor_tensor whole = {.shape = y->shape};
+    step->rows = xnor_tensor_count(&whole) / step->n;
     return XNOR_OK;
 }
 

@@ -90,3 +90,21 @@ uint64_t xnor_plan_arena_bytes(const xnor_plan *plan) {
 uint32_t xnor_plan_step_count(const xnor_plan *plan) {
     return plan->step_count;
 }
+
+const char *xnor_plan_step_kind(const xnor_plan *plan, uint32_t step) {
+    static const struct {
+        xnor_step_run run;
+        const char *name;
+    } kinds[] = {
+#define KIND(name) {xnor_step_##name, #name},
+        XNOR_STEP_TABLE(KIND)
+#undef KIND
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (kinds[i].run == plan->steps[step].run) return kinds[i].name;
+    return "?";
+}
+
+const char *xnor_plan_step_name(const xnor_plan *plan, uint32_t step) {
+    return plan->steps[step].node->name;
+}

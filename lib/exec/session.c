@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/size.h"
 #include "core/tensor.h"
@@ -10,7 +11,14 @@ struct xnor_session {
     xnor_pool *pool;
     uint8_t *arena;
     void **values; // by value id; inputs are set for each run
+    uint64_t *step_ns; // where to add each step's time; NULL: nowhere
 };
+
+static uint64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
 
 xnor_status xnor_session_create(xnor_plan *plan, xnor_pool *pool, xnor_session **out) {
     xnor_session *session = calloc(1, sizeof *session);
@@ -82,7 +90,9 @@ xnor_status xnor_session_run(xnor_session *session, const xnor_tensor *inputs, x
         if (cancel && atomic_load_explicit(cancel, memory_order_relaxed))
             return xnor_fail(XNOR_E_CANCELLED, "run cancelled before step %u of %u", i,
                              plan->step_count);
+        uint64_t start = session->step_ns ? now_ns() : 0;
         XNOR_TRY(plan->steps[i].run(&plan->steps[i], &run));
+        if (session->step_ns) session->step_ns[i] += now_ns() - start;
     }
     // A step that was cancelled between its tiles has left its result unfinished.
     if (cancel && atomic_load_explicit(cancel, memory_order_relaxed))
@@ -94,4 +104,8 @@ xnor_status xnor_session_run(xnor_session *session, const xnor_tensor *inputs, x
         memcpy(outputs[i].data, session->values[graph->outputs[i]], bytes);
     }
     return XNOR_OK;
+}
+
+void xnor_session_profile(xnor_session *session, uint64_t *step_ns) {
+    session->step_ns = step_ns;
 }

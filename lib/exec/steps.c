@@ -250,12 +250,14 @@ xnor_status xnor_step_clip(const xnor_step *s, const xnor_run *run) {
     return over_rows(s, run, s->rows, TILE_ROWS, tile_clip);
 }
 
+// The second operand, [n], repeats for every row.
 static void tile_add(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
     const xnor_step *s = c->step;
     const float *a = (const float *)c->run->values[s->x], *b = (const float *)c->run->values[s->w];
     float *y = (float *)c->run->values[s->y];
-    for (size_t i = begin * s->n; i < end * s->n; i++) y[i] = a[i] + b[i];
+    for (size_t row = begin; row < end; row++)
+        for (size_t i = 0; i < s->n; i++) y[row * s->n + i] = a[row * s->n + i] + b[i];
 }
 
 xnor_status xnor_step_add(const xnor_step *s, const xnor_run *run) {

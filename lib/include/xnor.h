@@ -185,6 +185,12 @@ void xnor_session_free(xnor_session **session);
 XNOR_NODISCARD xnor_status xnor_session_run(xnor_session *session, const xnor_tensor *inputs,
                                             xnor_tensor *outputs, const atomic_bool *cancel);
 
+// From now on, adds the time of every step to step_ns[step] ([xnor_plan_step_count]); NULL stops it.
+void xnor_session_profile(xnor_session *session, uint64_t *step_ns);
+// Which kernel step `step` calls ("gemm_max") and for which node of the network ("/conv3/MatMul").
+const char *xnor_plan_step_kind(const xnor_plan *plan, uint32_t step);
+const char *xnor_plan_step_name(const xnor_plan *plan, uint32_t step);
+
 // ---- task layer: clouds in, labels out ----------------------------------------------------------
 
 // A point cloud as a sensor delivers it: `count` points, `stride` bytes apart, x y z float32 at the

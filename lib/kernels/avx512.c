@@ -14,10 +14,6 @@ typedef __m512 vf;
 #define F32_VECTORS 4
 #define F32_WIDE_VECTORS 16
 
-ALWAYS_INLINE __mmask16 first_lanes(size_t count) {
-    return (__mmask16)((1u << count) - 1);
-}
-
 ALWAYS_INLINE vf vf_zero(void) {
     return _mm512_setzero_ps();
 }
@@ -31,7 +27,7 @@ ALWAYS_INLINE vf vf_load(const float *p) {
 }
 
 ALWAYS_INLINE vf vf_load_part(const float *p, size_t count) {
-    return _mm512_maskz_loadu_ps(first_lanes(count), p);
+    return _mm512_maskz_loadu_ps(first_lanes(count, 16), p);
 }
 
 ALWAYS_INLINE void vf_store(float *p, vf v) {
@@ -39,7 +35,7 @@ ALWAYS_INLINE void vf_store(float *p, vf v) {
 }
 
 ALWAYS_INLINE void vf_store_part(float *p, vf v, size_t count) {
-    _mm512_mask_storeu_ps(p, first_lanes(count), v);
+    _mm512_mask_storeu_ps(p, first_lanes(count, 16), v);
 }
 
 ALWAYS_INLINE vf vf_fma(vf a, vf b, vf c) {
@@ -54,8 +50,7 @@ ALWAYS_INLINE uint64_t vf_ge0(vf v) {
 
 // Mask of the 16 columns from c on that exist.
 ALWAYS_INLINE __mmask16 columns_from(size_t cols, size_t c) {
-    if (c + 16 <= cols) return 0xFFFF;
-    return c < cols ? first_lanes(cols - c) : 0;
+    return first_lanes(c < cols ? cols - c : 0, 16);
 }
 
 static void pack_f32(size_t rows, size_t cols, const float *x, size_t x_stride, uint64_t *bits,

@@ -99,6 +99,11 @@ static void gemm_pack(size_t k, size_t n, const uint64_t *w, const int32_t *limi
     }
 }
 
+// The first `count` of at most `lanes` <= 16 lanes.
+ALWAYS_INLINE __mmask16 first_lanes(size_t count, size_t lanes) {
+    return (__mmask16)((1u << (count < lanes ? count : lanes)) - 1);
+}
+
 // Repeats the two lanes of the 16 pairs from `first` on over 32 bits each; beyond `words` they are 0.
 ALWAYS_INLINE void split_pairs(size_t lane_bytes, const uint64_t *row, size_t words, size_t first,
                                __m512i *even, __m512i *odd) {
@@ -108,12 +113,12 @@ ALWAYS_INLINE void split_pairs(size_t lane_bytes, const uint64_t *row, size_t wo
     __m128i pick_odd;
     __m512i x;
     if (lane_bytes == 1) {
-        const __mmask8 mask = left < 4 ? (__mmask8)((1u << left) - 1) : (__mmask8)0xF;
+        const __mmask8 mask = (__mmask8)first_lanes(left, 4);
         x = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi64(mask, row + word));
         pick_even = _mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12);
         pick_odd = _mm_setr_epi8(1, 1, 1, 1, 5, 5, 5, 5, 9, 9, 9, 9, 13, 13, 13, 13);
     } else {
-        const __mmask8 mask = left < 8 ? (__mmask8)((1u << left) - 1) : (__mmask8)0xFF;
+        const __mmask8 mask = (__mmask8)first_lanes(left, 8);
         x = _mm512_maskz_loadu_epi64(mask, row + word);
         pick_even = _mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
         pick_odd = _mm_setr_epi8(2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14, 15);
@@ -133,8 +138,7 @@ ALWAYS_INLINE void expand_rows(size_t lane_bytes, bool mixed, size_t rows, size_
     }
     for (size_t r = 0; r < rows; r++) {
         for (size_t p = 0; p < pairs; p += 16) {
-            const size_t left = pairs - p;
-            const __mmask16 mask = left < 16 ? (__mmask16)((1u << left) - 1) : (__mmask16)0xFFFF;
+            const __mmask16 mask = first_lanes(pairs - p, 16);
             __m512i even;
             __m512i odd;
             split_pairs(lane_bytes, a + r * a_stride, words, p, &even, &odd);
@@ -338,8 +342,7 @@ ALWAYS_INLINE void store_acc(size_t lane_bytes, int32_t total, size_t channels, 
         if (channels >= 16 * (i + 1)) {
             _mm512_storeu_si512(acc + 16 * i, value);
         } else if (channels > 16 * i) {
-            const __mmask16 mask = (__mmask16)((1u << (channels - 16 * i)) - 1);
-            _mm512_mask_storeu_epi32(acc + 16 * i, mask, value);
+            _mm512_mask_storeu_epi32(acc + 16 * i, first_lanes(channels - 16 * i, 16), value);
         }
     }
 }

@@ -19,6 +19,7 @@
 
 #include "core/size.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 typedef struct f32_task {
@@ -30,7 +31,7 @@ typedef struct f32_task {
     const float *b; // at the tile's first column
     size_t b_stride;
     const float *bias; // at the tile's first column, or NULL
-    float *out;        // at the tile's first column, or NULL: then only signs are kept
+    float *out;        // at the tile's first column
     size_t out_stride;
     uint8_t *bits; // at the byte of the tile's first column
     size_t bits_stride_bytes;
@@ -38,19 +39,16 @@ typedef struct f32_task {
 
 #define F32_MAX_ROWS 8
 
-// Columns of vector v that the tile has.
-ALWAYS_INLINE size_t f32_lanes(const f32_task *t, size_t vectors, size_t v) {
-    return v + 1 < vectors ? F32_LANES : t->columns - v * F32_LANES;
-}
-
 ALWAYS_INLINE vf f32_load(const float *p, size_t lanes) {
     return lanes >= F32_LANES ? vf_load(p) : vf_load_part(p, lanes);
 }
 
-ALWAYS_INLINE void f32_tile(const f32_task *t, size_t row, size_t rows, size_t vectors) {
+// full: the last vector has all its lanes. signs: bits are stored instead of floats.
+ALWAYS_INLINE void f32_tile(const f32_task *t, size_t row, size_t rows, size_t vectors, bool full,
+                            bool signs) {
     const float *a = t->a + row * t->a_stride;
     const float *b = t->b;
-    const size_t last = f32_lanes(t, vectors, vectors - 1);
+    const size_t last = full ? F32_LANES : t->columns - (vectors - 1) * F32_LANES;
     vf sum[F32_MAX_ROWS][F32_WIDE_VECTORS];
     UNROLL for (size_t v = 0; v < vectors; v++) {
         const size_t lanes = v + 1 < vectors ? F32_LANES : last;
@@ -71,42 +69,44 @@ ALWAYS_INLINE void f32_tile(const f32_task *t, size_t row, size_t rows, size_t v
         b += t->b_stride;
     }
     UNROLL for (size_t r = 0; r < rows; r++) {
-        if (t->out) {
+        if (!signs) {
             float *out = t->out + (row + r) * t->out_stride;
             UNROLL for (size_t v = 0; v < vectors; v++) {
-                if (v + 1 < vectors || last == F32_LANES) vf_store(out + v * F32_LANES, sum[r][v]);
+                if (v + 1 < vectors || full) vf_store(out + v * F32_LANES, sum[r][v]);
                 else vf_store_part(out + v * F32_LANES, sum[r][v], last);
             }
         } else {
             uint64_t word = 0;
             UNROLL for (size_t v = 0; v < vectors; v++) {
-                uint64_t signs = vf_ge0(sum[r][v]);
-                if (v + 1 == vectors) signs &= ((uint64_t)1 << last) - 1;
-                word |= signs << (v * F32_LANES);
+                uint64_t part = vf_ge0(sum[r][v]);
+                if (v + 1 == vectors) part &= ((uint64_t)1 << last) - 1;
+                word |= part << (v * F32_LANES);
             }
             memcpy(t->bits + (row + r) * t->bits_stride_bytes, &word, F32_VECTORS * F32_LANES / 8);
         }
     }
 }
 
-ALWAYS_INLINE void f32_rows(const f32_task *t, size_t vectors) {
+ALWAYS_INLINE void f32_rows(const f32_task *t, size_t vectors, bool full, bool signs) {
     const size_t tile_rows = vectors <= 2 && vectors < F32_VECTORS ? 8 : 6;
     size_t row = 0;
-    for (; row + tile_rows <= t->rows; row += tile_rows) f32_tile(t, row, tile_rows, vectors);
-    for (; row + 2 <= t->rows; row += 2) f32_tile(t, row, 2, vectors);
-    if (row < t->rows) f32_tile(t, row, 1, vectors);
+    for (; row + tile_rows <= t->rows; row += tile_rows) {
+        f32_tile(t, row, tile_rows, vectors, full, signs);
+    }
+    for (; row + 2 <= t->rows; row += 2) f32_tile(t, row, 2, vectors, full, signs);
+    if (row < t->rows) f32_tile(t, row, 1, vectors, full, signs);
 }
 
-static void f32_columns(const f32_task *t) {
-    switch ((t->columns + F32_LANES - 1) / F32_LANES) {
-    case 1: f32_rows(t, 1); break;
-    case 2: f32_rows(t, 2); break;
+ALWAYS_INLINE void f32_columns(const f32_task *t, bool signs) {
+    const size_t vectors = (t->columns + F32_LANES - 1) / F32_LANES;
+    if (t->columns == F32_WIDE_VECTORS * F32_LANES) f32_tile(t, 0, 1, F32_WIDE_VECTORS, true, signs);
+    else if (t->columns == F32_VECTORS * F32_LANES) f32_rows(t, F32_VECTORS, true, signs);
+    else if (vectors == 1) f32_rows(t, 1, false, signs);
+    else if (vectors == 2) f32_rows(t, 2, false, signs);
 #if F32_VECTORS == 4
-    case 3: f32_rows(t, 3); break;
-    case 4: f32_rows(t, 4); break;
+    else if (vectors == 3) f32_rows(t, 3, false, signs);
+    else f32_rows(t, 4, false, signs);
 #endif
-    default: f32_tile(t, 0, 1, F32_WIDE_VECTORS); break;
-    }
 }
 
 static void gemm_f32(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
@@ -125,7 +125,7 @@ static void gemm_f32(size_t rows, size_t k, size_t n, const float *a, size_t a_s
         t.b = b + c;
         t.bias = bias ? bias + c : NULL;
         t.out = out + c;
-        f32_columns(&t);
+        f32_columns(&t, false);
     }
 }
 
@@ -147,7 +147,7 @@ static void gemm_f32_bits(size_t rows, size_t k, size_t n, const float *a, size_
         t.b = b + c;
         t.bias = bias ? bias + c : NULL;
         t.bits = (uint8_t *)bits + c / 8;
-        f32_columns(&t);
+        f32_columns(&t, true);
     }
 }
 

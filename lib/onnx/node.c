@@ -80,7 +80,6 @@ static xnor_status count_outputs(xnor_import_node *node) {
 static xnor_status add_outputs(xnor_import_node *node, xnor_value_id *ids) {
     for (uint32_t i = 0; i < node->output_count; i++) {
         const char *name = node->proto->output[i];
-        XNOR_TRY(xnor_onnx_check_name(name, "output of a node", i));
         XNOR_TRY(xnor_graph_add_value(node->import->graph, name, XNOR_F32, NULL, &ids[i]));
         if (*name) XNOR_TRY(xnor_onnx_name_value(node->import, name, ids[i]));
     }
@@ -158,7 +157,6 @@ static xnor_status read_attrs(xnor_import_node *node) {
     for (size_t i = 0; i < node->proto->n_attribute; i++) {
         const Onnx__AttributeProto *attr = node->proto->attribute[i];
         bool copy;
-        XNOR_TRY(xnor_onnx_check_name(attr->name, "attribute", i));
         if (!attr->name || (attr->ref_attr_name && *attr->ref_attr_name))
             return xnor_fail(XNOR_E_UNSUPPORTED,
                              "node '%s' (%s): attribute %zu has no value of its own", node->name,
@@ -224,7 +222,6 @@ static xnor_status import_constant(xnor_import_node *node) {
     if (!tensor) return xnor_fail(XNOR_E_FORMAT, "%s: 'value' is not a tensor", where);
     const char *name = node->proto->output[0];
     xnor_value_id id;
-    XNOR_TRY(xnor_onnx_check_name(name, "constant", 0));
     XNOR_TRY(xnor_onnx_add_tensor(node->import->graph, where, name, tensor, &id));
     return xnor_onnx_name_value(node->import, name, id);
 }
@@ -248,9 +245,6 @@ static xnor_status emit(xnor_import_node *node) {
 xnor_status xnor_onnx_import_node(xnor_import *import, uint32_t index) {
     const Onnx__NodeProto *proto = import->proto->node[index];
     char generated[XNOR_ONNX_MAX_NAME + 16];
-    XNOR_TRY(xnor_onnx_check_name(proto->name, "node", index));
-    XNOR_TRY(xnor_onnx_check_name(proto->op_type, "operator of node", index));
-    XNOR_TRY(xnor_onnx_check_name(proto->domain, "domain of node", index));
     xnor_import_node node = {.import = import, .proto = proto, .name = proto->name};
     if (!node.name || !*node.name) {
         snprintf(generated, sizeof generated, "%s_%u", op_type(&node), index);

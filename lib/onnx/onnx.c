@@ -134,11 +134,29 @@ static xnor_status read_opsets(const Onnx__ModelProto *model, int64_t *opset) {
     return XNOR_OK;
 }
 
+// Of everything that messages and the graph repeat.
+static xnor_status check_node_names(const Onnx__GraphProto *proto) {
+    for (size_t i = 0; i < proto->n_node; i++) {
+        const Onnx__NodeProto *node = proto->node[i];
+        XNOR_TRY(xnor_onnx_check_name(node->name, "node", i));
+        XNOR_TRY(xnor_onnx_check_name(node->op_type, "operator of node", i));
+        XNOR_TRY(xnor_onnx_check_name(node->domain, "domain of node", i));
+        for (size_t j = 0; j < node->n_input; j++)
+            XNOR_TRY(xnor_onnx_check_name(node->input[j], "an input of node", i));
+        for (size_t j = 0; j < node->n_output; j++)
+            XNOR_TRY(xnor_onnx_check_name(node->output[j], "an output of node", i));
+        for (size_t j = 0; j < node->n_attribute; j++)
+            XNOR_TRY(xnor_onnx_check_name(node->attribute[j]->name, "an attribute of node", i));
+    }
+    return XNOR_OK;
+}
+
 static xnor_status read_graph(xnor_import *import, uint32_t **order) {
     const Onnx__GraphProto *proto = import->proto;
     if (proto->n_node > XNOR_ONNX_MAX_NODES)
         return xnor_fail(XNOR_E_LIMIT, "the model has %zu nodes, at most %d are supported",
                          proto->n_node, XNOR_ONNX_MAX_NODES);
+    XNOR_TRY(check_node_names(proto));
     XNOR_TRY(read_initializers(import));
     for (size_t i = 0; i < proto->n_input; i++) XNOR_TRY(read_input(import, proto->input[i], i));
     XNOR_TRY(xnor_onnx_sort(proto, order));

@@ -106,7 +106,8 @@ static xnor_status cast(xnor_import_node *node) {
     char where[XNOR_ONNX_MAX_NAME + 32];
     xnor_dtype dtype;
     snprintf(where, sizeof where, "node '%s' (Cast)", node->name);
-    XNOR_TRY(xnor_onnx_dtype(where, (int32_t)int_attr(node, "to", 0), &dtype));
+    const int64_t type = int_attr(node, "to", 0);
+    XNOR_TRY(xnor_onnx_dtype(where, type == (int32_t)type ? (int32_t)type : -1, &dtype));
     const int64_t to = dtype;
     xnor_onnx_set_ints(node, XNOR_ATTR_TO, &to, 1);
     return XNOR_OK;

@@ -1,0 +1,302 @@
+#include "clients/xnorctl/describe.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+#include "core/text.h"
+#include "format/metadata.h"
+
+enum {
+    MAX_FILE_BYTES = 1 << 20,
+    MAX_TEXT_BYTES = 256,
+    MAX_POINTS = 1 << 24,
+    DEFAULT_MAX_POINTS = 262144,
+};
+
+typedef enum mapping { ROOT, INPUT, OUTPUT } mapping;
+typedef enum kind {
+    TEXT,
+    INTEGER,
+    TASK,
+    INPUT_KIND,
+    NORMALISE,
+    OUTPUT_KIND,
+    CLASSES,
+    MAPPING
+} kind;
+
+typedef struct field {
+    mapping section;
+    const char *key;
+    kind kind;
+    bool required;
+    size_t offset; // TEXT, INTEGER: into the description; MAPPING: the section
+    int64_t min;   // INTEGER
+} field;
+
+#define AT(member) offsetof(xnor_description, member)
+
+static const field fields[] = {
+    {ROOT, "name", TEXT, true, AT(name), 0},
+    {ROOT, "version", TEXT, true, AT(version), 0},
+    {ROOT, "task", TASK, true, 0, 0},
+    {ROOT, "input", MAPPING, true, INPUT, 0},
+    {INPUT, "name", TEXT, true, AT(input_name), 0},
+    {INPUT, "kind", INPUT_KIND, true, 0, 0},
+    {INPUT, "points", INTEGER, false, AT(points), 0},
+    {INPUT, "max_points", INTEGER, false, AT(max_points), 1},
+    // No default: clouds scaled otherwise than in training give wrong labels, and nothing tells.
+    {INPUT, "normalise", NORMALISE, true, 0, 0},
+    {ROOT, "output", MAPPING, true, OUTPUT, 0},
+    {OUTPUT, "name", TEXT, true, AT(output_name), 0},
+    {OUTPUT, "kind", OUTPUT_KIND, true, 0, 0},
+    {ROOT, "classes", CLASSES, true, 0, 0},
+};
+
+enum { FIELDS = sizeof fields / sizeof *fields };
+
+static const char *const prefixes[] = {[ROOT] = "", [INPUT] = "input.", [OUTPUT] = "output."};
+
+typedef struct parser {
+    yaml_parser_t yaml;
+    yaml_event_t event; // the current one
+    const char *path;
+    xnor_arena *arena;
+    xnor_description out;
+    bool seen[FIELDS];
+} parser;
+
+static xnor_status fail_at(const parser *p, yaml_mark_t mark, const char *format, ...)
+    XNOR_PRINTF(3, 4);
+
+static xnor_status fail_at(const parser *p, yaml_mark_t mark, const char *format, ...) {
+    char message[384];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    return xnor_fail(XNOR_E_FORMAT, "%s:%zu:%zu: %s", p->path, mark.line + 1, mark.column + 1,
+                     message);
+}
+
+// ---- events -------------------------------------------------------------------------------------
+
+static xnor_status check_plain(const parser *p, const void *anchor, const void *tag) {
+    if (anchor) return fail_at(p, p->event.start_mark, "anchors are not allowed");
+    return tag ? fail_at(p, p->event.start_mark, "tags are not allowed") : XNOR_OK;
+}
+
+static xnor_status next(parser *p) {
+    yaml_event_delete(&p->event);
+    if (!yaml_parser_parse(&p->yaml, &p->event)) {
+        if (p->yaml.error == YAML_MEMORY_ERROR) return xnor_fail(XNOR_E_MEMORY, "out of memory");
+        const char *problem = p->yaml.problem ? p->yaml.problem : "it cannot be read";
+        return fail_at(p, p->yaml.problem_mark, "not valid YAML: %s", problem);
+    }
+    switch (p->event.type) {
+    case YAML_ALIAS_EVENT:
+        return fail_at(p, p->event.start_mark, "aliases are not allowed");
+    case YAML_SCALAR_EVENT:
+        return check_plain(p, p->event.data.scalar.anchor, p->event.data.scalar.tag);
+    case YAML_SEQUENCE_START_EVENT:
+        return check_plain(p, p->event.data.sequence_start.anchor,
+                           p->event.data.sequence_start.tag);
+    case YAML_MAPPING_START_EVENT:
+        return check_plain(p, p->event.data.mapping_start.anchor, p->event.data.mapping_start.tag);
+    default:
+        return XNOR_OK;
+    }
+}
+
+static xnor_status expect(parser *p, yaml_event_type_t type, const char *what) {
+    XNOR_TRY(next(p));
+    return p->event.type == type ? XNOR_OK : fail_at(p, p->event.start_mark, "expected %s", what);
+}
+
+// The current scalar; libyaml has checked that it is UTF-8.
+static xnor_status scalar(const parser *p, const char *what, const char **out) {
+    if (p->event.type != YAML_SCALAR_EVENT)
+        return fail_at(p, p->event.start_mark, "%s must be a single value", what);
+    const char *text = (const char *)p->event.data.scalar.value;
+    size_t size = p->event.data.scalar.length;
+    if (size == 0) return fail_at(p, p->event.start_mark, "%s is empty", what);
+    if (size > MAX_TEXT_BYTES)
+        return fail_at(p, p->event.start_mark, "%s has %zu bytes, at most %d are allowed", what,
+                       size, MAX_TEXT_BYTES);
+    if (!xnor_text_valid(text, size))
+        return fail_at(p, p->event.start_mark, "%s contains control characters", what);
+    *out = text;
+    return XNOR_OK;
+}
+
+static xnor_status copy_text(parser *p, const char *what, const char **out) {
+    const char *text;
+    XNOR_TRY(scalar(p, what, &text));
+    *out = xnor_arena_string(p->arena, text);
+    return *out ? XNOR_OK : xnor_fail(XNOR_E_MEMORY, "out of memory");
+}
+
+// ---- values -------------------------------------------------------------------------------------
+
+static xnor_status read_integer(parser *p, const char *what, int64_t min, int64_t *out) {
+    const char *text;
+    char *end;
+    XNOR_TRY(scalar(p, what, &text));
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    bool is_number = (*text >= '0' && *text <= '9') && *end == '\0' && errno == 0;
+    if (!is_number || value < min || value > MAX_POINTS)
+        return fail_at(p, p->event.start_mark,
+                       "%s must be a whole number from %lld to %d, found '%s'", what,
+                       (long long)min, MAX_POINTS, text);
+    *out = value;
+    return XNOR_OK;
+}
+
+static xnor_status wrong_choice(const parser *p, const char *what, const char *choices,
+                                const char *found) {
+    return fail_at(p, p->event.start_mark, "%s must be %s, found '%s'", what, choices, found);
+}
+
+static xnor_status read_normalise(parser *p, const char *what) {
+    const char *text;
+    XNOR_TRY(scalar(p, what, &text));
+    p->out.unit_sphere = strcmp(text, "unit_sphere") == 0;
+    if (p->out.unit_sphere || strcmp(text, "none") == 0) return XNOR_OK;
+    return wrong_choice(p, what, "unit_sphere or none", text);
+}
+
+static xnor_status read_classes(parser *p) {
+    if (p->event.type != YAML_SEQUENCE_START_EVENT)
+        return fail_at(p, p->event.start_mark, "classes must be a list of names");
+    const yaml_mark_t begin = p->event.start_mark;
+    const char **classes = xnor_arena_alloc(p->arena, XNOR_MAX_CLASSES * sizeof *classes);
+    if (!classes) return xnor_fail(XNOR_E_MEMORY, "out of memory");
+    uint32_t count = 0;
+    for (;;) {
+        XNOR_TRY(next(p));
+        if (p->event.type == YAML_SEQUENCE_END_EVENT) break;
+        if (count == XNOR_MAX_CLASSES)
+            return fail_at(p, p->event.start_mark, "more than %d classes", XNOR_MAX_CLASSES);
+        XNOR_TRY(copy_text(p, "a class", &classes[count]));
+        for (uint32_t i = 0; i < count; i++)
+            if (strcmp(classes[i], classes[count]) == 0)
+                return fail_at(p, p->event.start_mark, "class '%s' is listed twice", classes[i]);
+        count++;
+    }
+    if (count == 0) return fail_at(p, begin, "classes must not be empty");
+    p->out.classes = classes;
+    p->out.class_count = count;
+    return XNOR_OK;
+}
+
+static xnor_status read_mapping(parser *p, mapping section);
+
+static xnor_status read_value(parser *p, const field *f) {
+    char what[64];
+    const char *text = NULL;
+    char *base = (char *)&p->out;
+    snprintf(what, sizeof what, "%s%s", prefixes[f->section], f->key);
+    XNOR_TRY(next(p));
+    switch (f->kind) {
+    case TEXT:
+        return copy_text(p, what, (const char **)(void *)(base + f->offset));
+    case INTEGER:
+        return read_integer(p, what, f->min, (int64_t *)(void *)(base + f->offset));
+    case NORMALISE:
+        return read_normalise(p, what);
+    case CLASSES:
+        return read_classes(p);
+    case MAPPING:
+        return read_mapping(p, (mapping)f->offset);
+    case TASK:
+        XNOR_TRY(scalar(p, what, &text));
+        if (xnor_task_find(text, &p->out.task)) return XNOR_OK;
+        return wrong_choice(p, what, "classification", text);
+    case INPUT_KIND:
+        XNOR_TRY(scalar(p, what, &text));
+        return strcmp(text, "cloud") == 0 ? XNOR_OK : wrong_choice(p, what, "cloud", text);
+    case OUTPUT_KIND:
+        XNOR_TRY(scalar(p, what, &text));
+        if (xnor_output_kind_find(text, &p->out.output_kind)) return XNOR_OK;
+        return wrong_choice(p, what, "log_probabilities, logits, probabilities or raw", text);
+    }
+    return XNOR_OK;
+}
+
+static const field *find_field(mapping section, const char *key) {
+    for (size_t i = 0; i < FIELDS; i++)
+        if (fields[i].section == section && strcmp(fields[i].key, key) == 0) return &fields[i];
+    return NULL;
+}
+
+// Calls itself for the two inner mappings of the schema, which hold no further ones.
+static xnor_status read_mapping(parser *p, mapping section) {
+    const yaml_mark_t begin = p->event.start_mark;
+    if (p->event.type != YAML_MAPPING_START_EVENT)
+        return fail_at(p, begin, "expected keys and values");
+    for (;;) {
+        const char *key;
+        XNOR_TRY(next(p));
+        if (p->event.type == YAML_MAPPING_END_EVENT) break;
+        XNOR_TRY(scalar(p, "a key", &key));
+        const field *f = find_field(section, key);
+        if (!f)
+            return fail_at(p, p->event.start_mark, "unknown key '%s%s'", prefixes[section], key);
+        if (p->seen[f - fields])
+            return fail_at(p, p->event.start_mark, "key '%s%s' is given twice", prefixes[section],
+                           key);
+        p->seen[f - fields] = true;
+        XNOR_TRY(read_value(p, f));
+    }
+    for (size_t i = 0; i < FIELDS; i++)
+        if (fields[i].section == section && fields[i].required && !p->seen[i])
+            return fail_at(p, begin, "key '%s%s' is missing", prefixes[section], fields[i].key);
+    return XNOR_OK;
+}
+
+// ---- documents ----------------------------------------------------------------------------------
+
+static xnor_status read_document(parser *p) {
+    XNOR_TRY(expect(p, YAML_STREAM_START_EVENT, "text"));
+    XNOR_TRY(expect(p, YAML_DOCUMENT_START_EVENT, "a model description, the file is empty"));
+    XNOR_TRY(next(p));
+    XNOR_TRY(read_mapping(p, ROOT));
+    XNOR_TRY(expect(p, YAML_DOCUMENT_END_EVENT, "the end of the description"));
+    return expect(p, YAML_STREAM_END_EVENT, "one document only");
+}
+
+xnor_status describe_read(const char *path, const char *text, size_t size, xnor_arena *arena,
+                          xnor_description *out) {
+    parser p = {.path = path, .arena = arena, .out = {.max_points = DEFAULT_MAX_POINTS}};
+    if (!yaml_parser_initialize(&p.yaml)) return xnor_fail(XNOR_E_MEMORY, "out of memory");
+    yaml_parser_set_input_string(&p.yaml, (const unsigned char *)text, size);
+    xnor_status status = read_document(&p);
+    yaml_event_delete(&p.event);
+    yaml_parser_delete(&p.yaml);
+    if (status == XNOR_OK) *out = p.out;
+    return status;
+}
+
+xnor_status describe_read_file(const char *path, xnor_arena *arena, xnor_description *out) {
+    FILE *file = fopen(path, "rb");
+    if (!file) return xnor_fail(XNOR_E_IO, "%s: %s", path, strerror(errno));
+    xnor_status status;
+    char *text = malloc(MAX_FILE_BYTES + 1);
+    size_t size = text ? fread(text, 1, MAX_FILE_BYTES + 1, file) : 0;
+    if (!text)
+        status = xnor_fail(XNOR_E_MEMORY, "out of memory");
+    else if (ferror(file))
+        status = xnor_fail(XNOR_E_IO, "%s: %s", path, strerror(errno));
+    else if (size > MAX_FILE_BYTES)
+        status = xnor_fail(XNOR_E_LIMIT, "%s: more than %d bytes", path, MAX_FILE_BYTES);
+    else
+        status = describe_read(path, text, size, arena, out);
+    free(text);
+    fclose(file);
+    return status;
+}

@@ -1,0 +1,205 @@
+// xnorctl infer: sends clouds to the daemon and prints the labels that come back.
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "clients/xnorctl/cloud.h"
+#include "clients/xnorctl/commands.h"
+#include "clients/xnorctl/connect.h"
+#include "clients/xnorctl/files.h"
+#include "clients/xnorctl/infer_output.h"
+#include "clients/xnorctl/memory.h"
+#include "clients/xnorctl/progress.h"
+
+typedef struct infer_arguments {
+    const char *model;
+    const char *socket;
+    const char *out_folder;
+    uint64_t top_k;
+    uint64_t deadline_ms;
+    uint64_t sample_points;
+    size_t up_axis; // place in "z|y"
+    bool json;
+} infer_arguments;
+
+typedef struct infer_run {
+    const infer_arguments *arguments;
+    xnord_client *client;
+    xnord_model_info *model;
+    infer_output output;
+    progress bar;
+} infer_run;
+
+static int parse(int argc, char **argv, infer_arguments *a, int *operands) {
+    const option_spec specs[] = {
+        SOCKET_OPTION(&a->socket),
+        {.name = "top-k",
+         .letter = 'k',
+         .kind = OPTION_NUMBER,
+         .target = &a->top_k,
+         .argument = "K",
+         .help = "labels to show for each file (1)",
+         .min = 1,
+         .max = XNORD_MAX_TOP_K},
+        {.name = "deadline-ms",
+         .kind = OPTION_NUMBER,
+         .target = &a->deadline_ms,
+         .argument = "D",
+         .help = "refuse answers later than this (no deadline)",
+         .min = 1,
+         .max = 3600000},
+        {.name = "sample-points",
+         .kind = OPTION_NUMBER,
+         .target = &a->sample_points,
+         .argument = "N",
+         .help = "points to draw from a mesh (4096)",
+         .min = 1,
+         .max = CLOUD_MAX_POINTS},
+        {.name = "up",
+         .kind = OPTION_CHOICE,
+         .target = &a->up_axis,
+         .argument = "AXIS",
+         .choices = "z|y",
+         .help = "up axis of the files: z (default), or y, which is turned to z"},
+        {.name = "out",
+         .kind = OPTION_TEXT,
+         .target = &a->out_folder,
+         .argument = "DIR",
+         .help = "also write the labels of each file to DIR/FILE.json"},
+        JSON_OPTION(&a->json),
+    };
+    const int code = options_parse(specs, sizeof specs / sizeof *specs, argc, argv, operands);
+    if (code != OPTIONS_CONTINUE) return code;
+    if (argc - *operands < 2)
+        return options_usage_error(argv[0], "expected a model and at least one file");
+    a->model = argv[*operands];
+    return OPTIONS_CONTINUE;
+}
+
+static int compare_base_names(const void *a, const void *b) {
+    return strcmp(files_base_name(*(char *const *)a), files_base_name(*(char *const *)b));
+}
+
+// --out names results by the files' base names; two equal ones would overwrite each other.
+static int check_base_names(const file_list *files) {
+    char **sorted = memory_check(malloc((files->count + 1) * sizeof *sorted));
+    memcpy(sorted, files->paths, files->count * sizeof *sorted);
+    qsort(sorted, files->count, sizeof *sorted, compare_base_names);
+    int code = XNORCTL_OK;
+    for (size_t i = 1; i < files->count && code == XNORCTL_OK; i++)
+        if (compare_base_names(&sorted[i - 1], &sorted[i]) == 0)
+            code = options_usage_error("infer", "--out: %s and %s would be written to one file",
+                                       sorted[i - 1], sorted[i]);
+    free(sorted);
+    return code;
+}
+
+static int open_model(infer_run *run) {
+    const infer_arguments *a = run->arguments;
+    const int code = daemon_connect(a->socket, &run->client);
+    if (code != XNORCTL_OK) return code;
+    const xnord_status status = xnord_model_metadata(run->client, a->model, NULL, &run->model);
+    if (status != XNORD_OK) return daemon_report(a->model, status);
+    if (*run->model->cloud_input && run->model->class_count) return XNORCTL_OK;
+    fprintf(stderr, "%s: expected a model that classifies point clouds, found %s\n", a->model,
+            *run->model->task ? run->model->task : "one without a description");
+    return XNORCTL_FAILED;
+}
+
+static xnord_status send_cloud(infer_run *run, const cloud *points, xnord_result **result) {
+    const infer_arguments *a = run->arguments;
+    const xnord_tensor input =
+        xnord_cloud_tensor(run->model->cloud_input, points->xyz, points->count);
+    const uint32_t classes = run->model->class_count;
+    const xnord_infer_request request = {
+        .model = a->model,
+        .input_count = 1,
+        .inputs = &input,
+        .top_k = a->top_k < classes ? (uint32_t)a->top_k : classes,
+        .deadline_ms = (uint32_t)a->deadline_ms,
+    };
+    return xnord_infer(run->client, &request, result);
+}
+
+static int infer_file(infer_run *run, const char *path) {
+    const infer_arguments *a = run->arguments;
+    const cloud_options options = {.sample_points = a->sample_points, .y_up = a->up_axis == 1};
+    cloud points;
+    if (cloud_read(path, &options, &points) != XNOR_OK) {
+        progress_clear(&run->bar);
+        fprintf(stderr, "%s\n", xnor_last_error());
+        infer_output_failure(&run->output, path, "INVALID_FILE", xnor_last_error());
+        return XNORCTL_FAILED;
+    }
+    if (points.dropped) {
+        progress_clear(&run->bar);
+        fprintf(stderr, "%s: left out %zu of %zu points with a NaN or infinite coordinate\n", path,
+                points.dropped, points.dropped + points.count);
+    }
+    xnord_result *result = NULL;
+    const xnord_status status = send_cloud(run, &points, &result);
+    int code = XNORCTL_OK;
+    if (status == XNORD_OK) {
+        code = infer_output_result(&run->output, path, &points, result);
+    } else {
+        progress_clear(&run->bar);
+        code = daemon_report(path, status);
+        infer_output_failure(&run->output, path, xnord_status_name(status), xnord_last_error());
+    }
+    xnord_result_free(&result);
+    cloud_free(&points);
+    return code;
+}
+
+static int infer_files(infer_run *run, const file_list *files) {
+    int code = files->failed ? XNORCTL_FAILED : XNORCTL_OK;
+    run->bar = progress_start(run->arguments->model, files->count);
+    for (size_t i = 0; i < files->count; i++) {
+        int file_code = infer_file(run, files->paths[i]);
+        const bool lost =
+            file_code == XNORCTL_NO_DAEMON && !daemon_is_there(xnord_client_url(run->client));
+        if (file_code == XNORCTL_NO_DAEMON && !lost) file_code = XNORCTL_FAILED; // once too slow
+        if (file_code > code) code = file_code;
+        // Without a daemon the other files would only fail one time-out after the other.
+        if (lost) {
+            progress_clear(&run->bar);
+            if (i + 1 < files->count)
+                fprintf(stderr, "xnorctl: the daemon is gone; %zu files were not sent\n",
+                        files->count - i - 1);
+            break;
+        }
+        progress_step(&run->bar);
+    }
+    progress_clear(&run->bar);
+    return code;
+}
+
+int xnorctl_infer(int argc, char **argv) {
+    infer_arguments arguments = {.top_k = 1, .sample_points = CLOUD_DEFAULT_SAMPLE_POINTS};
+    int operands;
+    int code = parse(argc, argv, &arguments, &operands);
+    if (code != OPTIONS_CONTINUE) return code;
+
+    infer_run run = {.arguments = &arguments};
+    file_list files =
+        files_expand(argv + operands + 1, (size_t)(argc - operands - 1), cloud_is_readable);
+    code = arguments.out_folder ? check_base_names(&files) : XNORCTL_OK;
+    if (code == XNORCTL_OK && arguments.out_folder && mkdir(arguments.out_folder, 0777) != 0 &&
+        errno != EEXIST) {
+        fprintf(stderr, "%s: %s\n", arguments.out_folder, strerror(errno));
+        code = XNORCTL_FAILED;
+    }
+    if (code == XNORCTL_OK) code = open_model(&run);
+    if (code == XNORCTL_OK) {
+        run.output = infer_output_start(arguments.json, arguments.out_folder, arguments.top_k);
+        code = infer_files(&run, &files);
+        infer_output_finish(&run.output);
+    }
+    xnord_free(run.model);
+    xnord_client_close(&run.client);
+    files_free(&files);
+    return code;
+}

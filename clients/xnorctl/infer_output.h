@@ -1,0 +1,26 @@
+// How xnorctl infer shows its results: a table, or JSON line by line, and files in --out.
+#ifndef XNORCTL_INFER_OUTPUT_H
+#define XNORCTL_INFER_OUTPUT_H
+
+#include "clients/xnorctl/cloud.h"
+#include "clients/xnorctl/table.h"
+#include "xnord.h"
+
+typedef struct infer_output {
+    bool as_json;
+    const char *folder; // NULL: none
+    bool further;       // a column for the labels after the first
+    table rows;
+} infer_output;
+
+infer_output infer_output_start(bool as_json, const char *folder, uint64_t top_k);
+// Returns XNORCTL_OK, or XNORCTL_FAILED after saying why on stderr.
+int infer_output_result(infer_output *output, const char *path, const cloud *points,
+                        const xnord_result *result);
+// The reason is on stderr already; JSON tells it too, so that no file is without an object.
+void infer_output_failure(infer_output *output, const char *path, const char *status,
+                          const char *message);
+// Prints the table and releases everything.
+void infer_output_finish(infer_output *output);
+
+#endif

@@ -1,0 +1,158 @@
+#!/bin/sh
+# The command line of xnorctl: usage, exit codes, JSON. Usage: tests/e2e/cli_test.sh BUILD_DIR
+# The second part needs $BUILD_DIR/xnord and a compiled model; it is skipped, and says so, without.
+set -eu
+# shellcheck source=tests/e2e/cli_daemon.sh
+. "$(dirname -- "$0")/cli_daemon.sh"
+daemon_prepare "${1:-build}"
+failures=0
+checks=0
+
+# check EXIT_CODE WHAT COMMAND...: runs it into $work/out and $work/err.
+check() {
+    want=$1 what=$2
+    shift 2
+    checks=$((checks + 1))
+    got=0
+    "$@" > "$work/out" 2> "$work/err" < /dev/null || got=$?
+    [ "$got" -eq "$want" ] || fail "$what: expected exit code $want, found $got"
+}
+
+fail() {
+    failures=$((failures + 1))
+    echo "FAIL $*" >&2
+    sed 's/^/     err: /' "$work/err" >&2
+}
+
+out_has() { grep -qF -- "$1" "$work/out" || fail "expected '$1' on stdout"; }
+err_has() { grep -qF -- "$1" "$work/err" || fail "expected '$1' on stderr"; }
+out_empty() { [ ! -s "$work/out" ] || fail "expected nothing on stdout"; }
+err_empty() { [ ! -s "$work/err" ] || fail "expected nothing on stderr"; }
+out_json() {
+    [ "$(wc -l < "$work/out")" -eq "$1" ] || fail "expected $1 JSON objects, one per line"
+    python3 -m json.tool --json-lines "$work/out" > /dev/null 2> "$work/err" || fail "invalid JSON"
+}
+
+# ---- usage ----------------------------------------------------------------------------------------
+
+check 2 "no command" "$xnorctl"; out_empty; err_has "Usage: xnorctl"
+check 0 "--help" "$xnorctl" --help; out_has "Usage: xnorctl"; err_empty
+check 0 "--version" "$xnorctl" --version; out_has "xnorctl "
+check 2 "unknown command" "$xnorctl" frobnicate; out_empty; err_has "frobnicate"
+for command in compile inspect run infer status models sample; do
+    check 0 "$command --help" "$xnorctl" $command --help
+    out_has "Usage: xnorctl $command"
+    err_empty
+    check 2 "$command --nonsense" "$xnorctl" $command --nonsense
+    out_empty
+done
+check 2 "infer without a model" "$xnorctl" infer; err_has "expected a model"
+check 2 "infer without a file" "$xnorctl" infer some-model
+check 2 "--top-k 0" "$xnorctl" infer m f --top-k 0; err_has "from 1 to 64"
+check 2 "--top-k 1x" "$xnorctl" infer m f --top-k 1x
+check 2 "--top-k without a value" "$xnorctl" infer m f --top-k; err_has "expected a value"
+check 2 "--up x" "$xnorctl" infer m f --up x; err_has "z|y"
+check 2 "--deadline-ms -5" "$xnorctl" infer m f --deadline-ms -5
+check 2 "status with an operand" "$xnorctl" status now
+check 2 "models with two operands" "$xnorctl" models a b
+check 2 "--out with equal names" "$xnorctl" infer m a/x.ply b/x.ply --out "$work/o"; err_has "x.ply"
+check 2 "sample without --output" "$xnorctl" sample a.off
+
+# ---- sample ---------------------------------------------------------------------------------------
+
+printf 'OFF4 2 0\n0 0 0\n1 0 0\n1 1 0\n0 1 0\n3 0 1 2\n3 0 2 3\n' > "$work/square.off"
+for suffix in ply pcd npy xyz; do
+    check 0 "sample to .$suffix" "$xnorctl" sample "$work/square.off" -o "$work/s.$suffix" --points 50
+    out_empty
+    err_empty
+    [ -s "$work/s.$suffix" ] || fail "expected a file s.$suffix"
+done
+check 0 "sample again" "$xnorctl" sample "$work/square.off" -o "$work/again.ply" --points 50
+cmp -s "$work/s.ply" "$work/again.ply" || fail "expected the same bytes for the same seed"
+check 0 "another seed" "$xnorctl" sample "$work/square.off" -o "$work/other.ply" --points 50 --seed 1
+! cmp -s "$work/s.ply" "$work/other.ply" || fail "expected other bytes for another seed"
+check 1 "sample of points" "$xnorctl" sample "$work/s.ply" -o "$work/t.ply"; err_has "faces"
+check 1 "sample to .glb" "$xnorctl" sample "$work/square.off" -o "$work/s.glb"; err_has ".ply, .pcd"
+check 1 "sample of nothing" "$xnorctl" sample "$work/none.off" -o "$work/s.ply"; err_has "none.off"
+head -c 40 "$work/square.off" > "$work/cut.off"
+check 1 "sample of a damaged mesh" "$xnorctl" sample "$work/cut.off" -o "$work/t.ply"
+err_has "cut.off: line "
+[ "$(wc -l < "$work/err")" -eq 1 ] || fail "expected one line about a damaged file"
+if [ -w /dev/full ]; then
+    got=0
+    "$xnorctl" --help > /dev/full 2> "$work/err" || got=$?
+    [ "$got" -eq 1 ] || fail "full disk: expected exit code 1, found $got"
+fi
+
+# ---- no daemon ------------------------------------------------------------------------------------
+
+for command in "status" "models" "models m" "infer m $work/s.ply"; do
+    # shellcheck disable=SC2086
+    check 3 "$command without a daemon" "$xnorctl" $command --json --socket "$socket"
+    out_empty
+    err_has "cannot reach the daemon"
+done
+
+# ---- with a daemon --------------------------------------------------------------------------------
+
+finish() {
+    echo "cli_test: $checks commands, $failures failures"
+    [ "$failures" -eq 0 ]
+    exit
+}
+
+model=pointnet-modelnet10
+if [ ! -x "$build/xnord" ] || [ ! -f "$root/models/$model/$model.xnor" ]; then
+    echo "cli_test: skipped the part with a daemon: no xnord or no $model.xnor"
+    finish
+fi
+daemon_start
+
+ctl() { # COMMAND ARGUMENTS...
+    command=$1
+    shift
+    "$xnorctl" "$command" "$@" --socket "$socket"
+}
+
+check 0 "status" ctl status; out_has "$model"; err_empty
+check 0 "status --json" ctl status --json; out_json 1; out_has '"ready": true'
+check 0 "models" ctl models; out_has "READY"
+check 0 "models --json" ctl models --json; out_json "$(ls "$root"/models/*/*.xnor | wc -l)"
+check 0 "models $model" ctl models $model; out_has "night_stand"
+check 0 "models $model --json" ctl models $model --json; out_json 1; out_has '"task": "classification"'
+check 1 "models of another name" ctl models no-such-model; out_empty; err_has "no-such-model"
+
+chair=$root/samples/chair_oak.ply
+check 0 "infer" ctl infer $model "$chair"; out_has "chair_oak.ply"; out_has "CONFIDENCE"; err_empty
+check 0 "infer --json --top-k" ctl infer $model "$chair" --json --top-k 3; out_json 1
+[ "$(grep -o '"confidence"' "$work/out" | wc -l)" -eq 3 ] || fail "expected three labels"
+check 0 "infer of a folder" ctl infer $model "$root/samples" --json
+out_json "$(ls "$root"/samples/*.ply | wc -l)"
+check 0 "infer of a mesh" ctl infer $model "$work/square.off" --json --sample-points 100
+out_has '"sampled_from_mesh": true'
+out_has '"points": 100'
+check 1 "infer of a model of another name" ctl infer no-such-model "$chair"; err_has "no-such-model"
+
+# Names that need escapes, and a file that fails among others.
+mkdir "$work/odd"
+cp "$chair" "$work/odd/a \"quote\" \\ and
+newline.ply"
+cp "$chair" "$work/odd/$(printf 'latin1-\344.ply')"
+cp "$chair" "$work/odd/ümlaut.ply"
+echo damaged > "$work/odd/damaged.ply"
+check 1 "infer of odd names" ctl infer $model "$work/odd" --json; out_json 4
+check 1 "infer of odd names" ctl infer $model "$work/odd"; err_has "damaged.ply: line 1"
+[ "$(wc -l < "$work/out")" -eq 4 ] || fail "expected a title and three rows"
+check 1 "infer of a missing file" ctl infer $model "$work/none.ply" "$chair"
+out_has "chair_oak.ply"
+err_has "none.ply"
+mkdir "$work/empty"
+check 1 "infer of an empty folder" ctl infer $model "$work/empty"; err_has "readable files"
+
+check 0 "infer --out" ctl infer $model "$chair" --out "$work/labels"
+python3 -m json.tool "$work/labels/chair_oak.ply.json" > /dev/null || fail "invalid JSON in --out"
+check 0 "status counts" ctl status --json; out_has '"statuses": {"OK": '
+
+daemon_stop
+check 3 "status after the daemon's end" ctl status; err_has "cannot reach the daemon"
+finish

@@ -1,0 +1,46 @@
+#!/bin/sh
+# Labels the sample clouds through a private daemon: tests/e2e/demo.sh BUILD_DIR
+# Fails if a sample gets no label; a label other than the expected one is only counted.
+set -eu
+# shellcheck source=tests/e2e/cli_daemon.sh
+. "$(dirname -- "$0")/cli_daemon.sh"
+daemon_prepare "${1:-build}"
+model=pointnet-modelnet10
+
+# Rows of the table in samples/README.md: "| FILE.ply | CLASS | ...".
+expected_of() {
+    awk -F ' *[|] *' -v file="$1" '$2 == file { print $3 }' "$root/samples/README.md"
+}
+
+# The first label in what xnorctl infer --out wrote.
+label_of() {
+    sed -n 's/.*"labels": \[{"name": "\([^"]*\)".*/\1/p' "$work/labels/$1.json" 2> /dev/null
+}
+
+daemon_start
+cd "$root"
+failed=0
+"$xnorctl" infer "$model" samples/*.ply --socket "$socket" --out "$work/labels" || failed=$?
+
+total=0 right=0 missing=0
+for sample in samples/*.ply; do
+    name=${sample#samples/}
+    expected=$(expected_of "$name")
+    [ -n "$expected" ] || { echo "$name: expected a row in samples/README.md" >&2; exit 1; }
+    label=$(label_of "$name")
+    total=$((total + 1))
+    if [ -z "$label" ]; then
+        missing=$((missing + 1))
+    elif [ "$label" = "$expected" ]; then
+        right=$((right + 1))
+    else
+        others="${others-}$name: expected $expected, labelled $label
+"
+    fi
+done
+
+echo
+echo "$right of $total labels are the expected ones."
+printf %s "${others-}"
+[ "$missing" -eq 0 ] || echo "$missing of $total samples got no label." >&2
+[ "$failed" -eq 0 ] && [ "$missing" -eq 0 ]

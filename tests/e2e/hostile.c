@@ -1,0 +1,206 @@
+#include "groups.h"
+#include "harness.h"
+
+#include <nng/nng.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define MESSAGE_BYTES (POINTS * 12 + 4096)
+#define RANDOM_MESSAGES 400
+#define VANISHING_CLIENTS 40
+
+static float cloud[POINTS * 3];
+static unsigned char good[MESSAGE_BYTES];
+static size_t good_size;
+
+// Reproducible bytes (xorshift).
+static unsigned next_random(void)
+{
+    static unsigned state = 2463534242u;
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^= state << 5;
+    return state;
+}
+
+#define BYTES(...) (const unsigned char[]){__VA_ARGS__}, sizeof((const unsigned char[]){__VA_ARGS__})
+
+static const struct {
+    const char *name;
+    const unsigned char *bytes;
+    size_t size;
+    xnord_status status;
+} malformed[] = {
+    {"a lone nil", BYTES(0xc0), XNORD_INVALID},
+    {"text", BYTES('G', 'E', 'T', ' ', '/'), XNORD_INVALID},
+    {"an array of three", BYTES(0x93, 0xcd, 1, 0, 1, 2), XNORD_INVALID},
+    {"trailing bytes", BYTES(0x94, 0xcd, 1, 0, 1, 2, 0x80, 0xc0), XNORD_INVALID},
+    {"a key twice", BYTES(0x94, 0xcd, 1, 0, 2, 2, 0x82, 0xa1, 'a', 1, 0xa1, 'a', 1), XNORD_INVALID},
+    {"the same known key twice",
+     BYTES(0x94, 0xcd, 1, 0, 8, 2, 0x82, 0xa5, 'r', 'e', 'a', 'd', 'y', 0xc3, 0xa5, 'r', 'e', 'a', 'd',
+           'y', 0xc3),
+     XNORD_INVALID},
+    {"a bomb of 2^32 - 1 objects", BYTES(0x94, 0xcd, 1, 0, 1, 2, 0xdd, 255, 255, 255, 255),
+     XNORD_INVALID},
+    {"a map bomb", BYTES(0x94, 0xcd, 1, 0, 1, 2, 0xdf, 255, 255, 255, 255), XNORD_INVALID},
+    {"a bin of 4 GiB", BYTES(0x94, 0xcd, 1, 0, 1, 2, 0x81, 0xa1, 'a', 0xc6, 255, 255, 255, 255),
+     XNORD_INVALID},
+    {"an ext type", BYTES(0x94, 0xcd, 1, 0, 1, 2, 0x81, 0xa1, 'a', 0xd4, 1, 1), XNORD_INVALID},
+    {"the byte c1", BYTES(0x94, 0xcd, 1, 0, 1, 2, 0xc1), XNORD_INVALID},
+    {"a negative id", BYTES(0x94, 0xcd, 1, 0, 1, 0xff, 0x80), XNORD_INVALID},
+    {"another major version", BYTES(0x94, 0xcd, 2, 0, 1, 2, 0x80), XNORD_UNSUPPORTED},
+    {"operation 17", BYTES(0x94, 0xcd, 1, 0, 17, 2, 0x80), XNORD_UNSUPPORTED},
+    {"operation 2^64 - 1", BYTES(0x94, 0xcd, 1, 0, 0xcf, 255, 255, 255, 255, 255, 255, 255, 255, 2, 0x80),
+     XNORD_INVALID},
+};
+
+static void test_table(const struct daemon *daemon)
+{
+    begin_test("malformed messages are answered with a reason");
+    for (size_t i = 0; i < sizeof malformed / sizeof malformed[0]; i++) {
+        struct answer answer = exchange(daemon, malformed[i].bytes, malformed[i].size);
+        check(answer.error == 0 && answer.status == malformed[i].status && answer.detail[0] != '\0',
+              "%s: %s %s %s", malformed[i].name, nng_strerror(answer.error),
+              xnord_status_name(answer.status), answer.detail);
+    }
+    struct answer answer = exchange(daemon, "", 0);
+    check(answer.error == 0 && answer.status == XNORD_INVALID, "an empty message: %s %s",
+          nng_strerror(answer.error), xnord_status_name(answer.status));
+    unsigned char nested[300];
+    memset(nested, 0x91, sizeof nested);
+    answer = exchange(daemon, nested, sizeof nested);
+    check(answer.error == 0 && answer.status == XNORD_INVALID, "nested arrays: %s %s",
+          nng_strerror(answer.error), xnord_status_name(answer.status));
+    check_serves(daemon, "malformed messages");
+}
+
+static void test_truncated(const struct daemon *daemon)
+{
+    begin_test("every truncation of a good request is refused");
+    for (size_t size = 0; size < good_size; size += size < 200 ? 1 : 997) {
+        struct answer answer = exchange(daemon, good, size);
+        if (!check(answer.error == 0 && answer.status == XNORD_INVALID, "%zu bytes: %s %s", size,
+                   nng_strerror(answer.error), xnord_status_name(answer.status)))
+            return;
+    }
+    check_serves(daemon, "truncated messages");
+}
+
+// A changed byte may give another good request; all that counts is one answer and no crash.
+static void test_random(const struct daemon *daemon)
+{
+    begin_test("random bytes and damaged requests get one answer each");
+    static unsigned char message[MESSAGE_BYTES];
+    for (int i = 0; i < RANDOM_MESSAGES; i++) {
+        size_t size = good_size;
+        if (i % 2 == 0) {
+            size = 1 + next_random() % 200;
+            for (size_t k = 0; k < size; k++) message[k] = (unsigned char)next_random();
+        } else {
+            memcpy(message, good, good_size);
+            for (int k = 0; k < 3; k++) message[next_random() % 120] = (unsigned char)next_random();
+        }
+        struct answer answer = exchange(daemon, message, size);
+        if (!check(answer.error == 0, "message %d: %s %s", i, nng_strerror(answer.error),
+                   answer.detail))
+            return;
+    }
+    check_serves(daemon, "random messages");
+}
+
+static int connect_raw(const struct daemon *daemon)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    strncpy(address.sun_path, daemon->socket, sizeof address.sun_path - 1);
+    check(connect(fd, (struct sockaddr *)&address, sizeof address) == 0, "cannot connect");
+    return fd;
+}
+
+static void send_raw(int fd, const void *data, size_t size)
+{
+    ssize_t sent = send(fd, data, size, MSG_NOSIGNAL); // the daemon may have hung up already
+    (void)sent;
+}
+
+// Greeting of a REQ socket in the scalability protocols.
+static const unsigned char greeting[8] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
+
+static void send_frame(int fd, uint64_t announced, const void *data, size_t size)
+{
+    unsigned char head[13] = {1};
+    for (int i = 0; i < 8; i++) head[1 + i] = (unsigned char)(announced >> (56 - 8 * i));
+    head[9] = 0x80; // request id
+    send_raw(fd, head, sizeof head);
+    send_raw(fd, data, size);
+}
+
+static void test_socket_garbage(const struct daemon *daemon)
+{
+    begin_test("bytes that are not even the transport's protocol are dropped");
+    for (int i = 0; i < 30; i++) {
+        unsigned char noise[512];
+        for (size_t k = 0; k < sizeof noise; k++) noise[k] = (unsigned char)next_random();
+        int fd = connect_raw(daemon);
+        send_raw(fd, noise, 1 + next_random() % sizeof noise);
+        close(fd);
+    }
+    int silent = connect_raw(daemon), half = connect_raw(daemon), liar = connect_raw(daemon);
+    int wrong = connect_raw(daemon);
+    send_raw(half, greeting, 3);
+    send_raw(liar, greeting, sizeof greeting);
+    send_frame(liar, UINT64_MAX, "x", 1);
+    unsigned char other[8];
+    memcpy(other, greeting, sizeof other);
+    other[5] = 0x20; // a PUB socket
+    send_raw(wrong, other, sizeof other);
+    check_serves(daemon, "garbage on the socket, while bad connections stay open");
+    close(silent);
+    close(half);
+    close(liar);
+    close(wrong);
+    check_serves(daemon, "garbage on the socket");
+}
+
+static void test_vanishing(const struct daemon *daemon)
+{
+    begin_test("clients that vanish in the middle of a request leave nothing behind");
+    for (int i = 0; i < VANISHING_CLIENTS; i++) {
+        int fd = connect_raw(daemon);
+        unsigned char reply[8];
+        send_raw(fd, greeting, sizeof greeting);
+        ssize_t got = recv(fd, reply, sizeof reply, MSG_WAITALL); // the daemon's greeting
+        check(got == (ssize_t)sizeof reply, "no greeting");
+        size_t part = i % 2 == 0 ? good_size : good_size / 2;
+        send_frame(fd, 4 + good_size, good, part);
+        if (i % 4 == 0) sleep_ms(2);
+        close(fd);
+    }
+    check_serves(daemon, "clients that vanished");
+}
+
+void test_hostile(void)
+{
+    struct daemon daemon = {0};
+    xnord_proto_request request;
+    daemon_start(&daemon, "");
+    make_cloud(cloud, POINTS, 2);
+    request_cloud(&request, cloud, POINTS);
+    good_size = request_encode(&request, good, sizeof good);
+    test_table(&daemon);
+    test_truncated(&daemon);
+    test_random(&daemon);
+    test_socket_garbage(&daemon);
+    test_vanishing(&daemon);
+    check(log_has(&daemon, "event=\"request refused\""), "malformed messages are not in the log");
+    int code = daemon_stop(&daemon, 15);
+    check(code == 0, "exit code %d", code);
+    check(log_number(&daemon, "malformed") >= 200, "%lld malformed messages counted",
+          log_number(&daemon, "malformed"));
+    check(log_number(&daemon, "admitted") == log_number(&daemon, "answered"), "requests were lost");
+    check(!log_has(&daemon, "Sanitizer"), "a sanitizer complains");
+    daemon_remove(&daemon);
+}

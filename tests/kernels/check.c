@@ -1,0 +1,448 @@
+// Checks every kernel set that this CPU offers against portable C, and portable C against a
+// bit-by-bit evaluation, on random and on adversarial inputs. A plain main(), so that it also runs
+// where a test framework cannot start (qemu-user, boards).
+//
+//   check                 prints a line per set and family, then "N passed, N failed"
+//   check --isa NAME      only that set
+//   check --bench         benchmark instead, see bench.c
+#include "harness.h"
+
+#include "core/size.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct checker {
+    const xnor_kernels *expected;
+    const xnor_kernels *found;
+    size_t work_limit; // cases with more multiply-accumulates are left out: the naive set is slow
+    const char *family;
+    size_t passed;
+    size_t failed;
+} checker;
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+static const size_t row_counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 33};
+
+static void note(checker *check, bool equal, const char *what, ptrdiff_t offset) {
+    if (equal) {
+        check->passed++;
+        return;
+    }
+    if (check->failed++ == 0) {
+        printf("%-13s %-17s MISMATCH at byte %td: %s\n", check->found->isa, check->family, offset,
+               what);
+    }
+}
+
+static void compare(checker *check, size_t bytes, bool floats, const char *what) {
+    ptrdiff_t offset = 0;
+    const bool equal = outputs_equal(bytes, floats, &offset);
+    note(check, equal, what, offset);
+}
+
+static bit_pattern random_pattern(void) {
+    return (bit_pattern)random_below(PATTERN_COUNT);
+}
+
+static size_t random_rows(void) {
+    return random_below(24) == 0 ? 150 + random_below(300)
+                                 : row_counts[random_below(COUNT(row_counts))];
+}
+
+// ---- packing and thresholds ---------------------------------------------------------------------
+
+static const size_t column_counts[] = {1,  3,  15, 16, 17,  31,  32,  33,  63,
+                                       64, 65, 72, 80, 127, 128, 130, 200, 1024};
+
+static void check_pack(checker *check, bool ternary) {
+    for (size_t i = 0; i < COUNT(column_counts) * 16; i++) {
+        const size_t cols = column_counts[i % COUNT(column_counts)];
+        const size_t rows = random_rows();
+        const size_t x_stride = cols + random_below(3);
+        const size_t words = xnor_words(cols);
+        const size_t stride = words + random_below(3);
+        const size_t count = strided(rows, cols, x_stride);
+        float *x = input(SLOT_X, count * sizeof *x);
+        const bool special = random_below(4) != 0;
+        const bool plane = random_below(4) == 0;
+        for (size_t j = 0; j < count; j++) x[j] = plane ? 1.0f : random_float(special);
+
+        const size_t plane_words = rows * stride;
+        const size_t bytes = plane_words * (ternary ? 2 : 1) * sizeof(uint64_t);
+        const xnor_kernels *sets[SIDE_COUNT] = {check->expected, check->found};
+        bool any_zero[SIDE_COUNT] = {false, false};
+        for (output_side side = 0; side < SIDE_COUNT; side++) {
+            uint64_t *out = output(side, bytes);
+            if (ternary) {
+                any_zero[side] = sets[side]->pack_f32_ternary(rows, cols, x, x_stride, out,
+                                                              out + plane_words, stride);
+            } else {
+                sets[side]->pack_f32(rows, cols, x, x_stride, out, stride);
+            }
+        }
+        char what[128];
+        snprintf(what, sizeof what, "rows %zu, cols %zu, strides %zu %zu", rows, cols, x_stride,
+                 stride);
+        compare(check, bytes, false, what);
+        note(check, any_zero[SIDE_EXPECTED] == any_zero[SIDE_FOUND], what, 0);
+    }
+}
+
+static void check_pack_f32(checker *check) {
+    check_pack(check, false);
+}
+
+static void check_pack_f32_ternary(checker *check) {
+    check_pack(check, true);
+}
+
+static void check_acc_thr(checker *check) {
+    static const int32_t edges[] = {INT32_MIN, INT32_MIN + 1, -1, 0, 1, INT32_MAX - 1, INT32_MAX};
+    for (size_t i = 0; i < COUNT(column_counts) * 12; i++) {
+        const size_t cols = column_counts[i % COUNT(column_counts)];
+        const size_t rows = random_rows();
+        const size_t acc_stride = cols + random_below(3);
+        const size_t stride = xnor_words(cols) + random_below(3);
+        const size_t count = strided(rows, cols, acc_stride);
+        int32_t *acc = input(SLOT_A, count * sizeof *acc);
+        int32_t *thr = input(SLOT_LIMIT, cols * sizeof *thr);
+        for (size_t j = 0; j < count; j++) {
+            acc[j] = random_below(3) ? (int32_t)random_below(9) - 4 : edges[random_below(7)];
+        }
+        for (size_t j = 0; j < cols; j++) {
+            thr[j] = random_below(3) ? (int32_t)random_below(9) - 4 : edges[random_below(7)];
+        }
+        const size_t bytes = rows * stride * sizeof(uint64_t);
+        check->expected->acc_thr(rows, cols, acc, acc_stride, thr, output(SIDE_EXPECTED, bytes),
+                                 stride);
+        check->found->acc_thr(rows, cols, acc, acc_stride, thr, output(SIDE_FOUND, bytes), stride);
+        char what[128];
+        snprintf(what, sizeof what, "rows %zu, cols %zu, strides %zu %zu", rows, cols, acc_stride,
+                 stride);
+        compare(check, bytes, false, what);
+    }
+}
+
+// ---- binary gemm --------------------------------------------------------------------------------
+
+typedef struct gemm_case {
+    xnor_gemm_args args;
+    const uint64_t *w;
+    int32_t *limit;
+    size_t out_stride; // in elements of the output
+    void *packed[SIDE_COUNT];
+    char what[160];
+} gemm_case;
+
+typedef void gemm_check(checker *check, gemm_case *c);
+
+static int32_t row_distance(const gemm_case *c, size_t m, size_t channel) {
+    const size_t words = xnor_words(c->args.k);
+    int32_t sum = 0;
+    for (size_t j = 0; j < words; j++) {
+        sum +=
+            __builtin_popcountll(c->args.a[m * c->args.a_stride + j] ^ c->w[channel * words + j]);
+    }
+    return sum;
+}
+
+// Limits at the edges of their range and exactly at, above and below values that occur.
+static void fill_limits(gemm_case *c) {
+    const int32_t k = (int32_t)c->args.k;
+    const int32_t edges[] = {-1, 0, k, k - 1, k + 1, k + 1000, INT32_MIN, INT32_MAX, -7};
+    for (size_t i = 0; i < c->args.n; i++) {
+        if (random_below(3) == 0) {
+            c->limit[i] = edges[random_below(COUNT(edges))];
+        } else {
+            c->limit[i] =
+                row_distance(c, random_below(c->args.rows), i) + (int32_t)random_below(3) - 1;
+        }
+    }
+}
+
+static void fill_gemm_inputs(gemm_case *c, size_t rows, size_t k, size_t n) {
+    const size_t words = xnor_words(k);
+    const size_t a_stride = words + random_below(3);
+    const size_t a_words = strided(rows, words, a_stride);
+    uint64_t *w = input(SLOT_W, n * words * sizeof *w);
+    uint64_t *a = input(SLOT_A, a_words * sizeof *a);
+    uint64_t *mask = input(SLOT_MASK, a_words * sizeof *mask);
+    const bit_pattern pattern = random_below(2) ? PATTERN_RANDOM : random_pattern();
+    fill_bits(w, n, k, words, random_below(2) ? PATTERN_RANDOM : random_pattern());
+    fill_bits(a, rows, k, a_stride, pattern);
+    fill_bits(mask, rows, k, a_stride, random_pattern());
+    if (random_below(4) == 0) { // a row that differs from a channel everywhere, and one nowhere
+        const uint64_t last = k % 64 ? (1ull << k % 64) - 1 : ~0ull;
+        const size_t channel = random_below(n);
+        for (size_t j = 0; j < words; j++) a[j] = ~w[channel * words + j];
+        a[words - 1] &= last;
+        memcpy(a + (rows - 1) * a_stride, w + channel * words, words * sizeof *a);
+    }
+    c->w = w;
+    c->args =
+        (xnor_gemm_args){.rows = rows, .k = k, .n = n, .n_end = n, .a = a, .a_stride = a_stride};
+    c->limit = input(SLOT_LIMIT, n * sizeof *c->limit);
+    fill_limits(c);
+    c->args.mask = mask;
+}
+
+static void choose_range(gemm_case *c) {
+    const size_t blocks = (c->args.n + XNOR_GEMM_BLOCK - 1) / XNOR_GEMM_BLOCK;
+    c->args.n_begin = 0;
+    c->args.n_end = c->args.n;
+    if (random_below(3) == 0) {
+        const size_t first = random_below(blocks);
+        const size_t count = 1 + random_below(blocks - first);
+        c->args.n_begin = first * XNOR_GEMM_BLOCK;
+        if (first + count < blocks) c->args.n_end = (first + count) * XNOR_GEMM_BLOCK;
+    }
+    snprintf(c->what, sizeof c->what, "rows %zu, k %zu, n %zu, range %zu..%zu, a_stride %zu",
+             c->args.rows, c->args.k, c->args.n, c->args.n_begin, c->args.n_end, c->args.a_stride);
+}
+
+static void pack_case(checker *check, gemm_case *c, bool with_limit) {
+    const xnor_kernels *sets[SIDE_COUNT] = {check->expected, check->found};
+    for (output_side side = 0; side < SIDE_COUNT; side++) {
+        const size_t bytes = sets[side]->gemm_packed_bytes(c->args.k, c->args.n);
+        note(check, bytes % 64 == 0, "packed size is not a multiple of 64", 0);
+        c->packed[side] = input(side == SIDE_EXPECTED ? SLOT_PACKED_REF : SLOT_PACKED, bytes);
+        memset(c->packed[side], 0x5A, bytes);
+        sets[side]->gemm_pack(c->args.k, c->args.n, c->w, with_limit ? c->limit : NULL,
+                              c->packed[side]);
+    }
+}
+
+static const xnor_gemm_args *side_args(gemm_case *c, output_side side) {
+    c->args.packed = c->packed[side];
+    return &c->args;
+}
+
+static void check_one_acc(checker *check, gemm_case *c) {
+    const xnor_kernels *sets[SIDE_COUNT] = {check->expected, check->found};
+    const size_t stride = c->args.n + random_below(3);
+    const size_t bytes = c->args.rows * stride * sizeof(int32_t);
+    for (output_side side = 0; side < SIDE_COUNT; side++) {
+        sets[side]->gemm_acc(side_args(c, side), output(side, bytes), stride);
+    }
+    compare(check, bytes, false, c->what);
+}
+
+static void check_one_thr(checker *check, gemm_case *c) {
+    const xnor_kernels *sets[SIDE_COUNT] = {check->expected, check->found};
+    const size_t stride = xnor_words(c->args.n) + random_below(3);
+    const size_t bytes = c->args.rows * stride * sizeof(uint64_t);
+    for (output_side side = 0; side < SIDE_COUNT; side++) {
+        sets[side]->gemm_thr(side_args(c, side), output(side, bytes), stride);
+    }
+    compare(check, bytes, false, c->what);
+}
+
+static void check_one_max(checker *check, gemm_case *c) {
+    const xnor_kernels *sets[SIDE_COUNT] = {check->expected, check->found};
+    const size_t bytes = c->args.n * sizeof(int32_t);
+    int32_t *expected = output(SIDE_EXPECTED, bytes);
+    int32_t *found = output(SIDE_FOUND, bytes);
+    const bool fresh = random_below(2) == 0;
+    for (size_t i = 0; i < c->args.n; i++) {
+        const int32_t spread = (int32_t)random_below(2 * c->args.k + 1) - (int32_t)c->args.k;
+        expected[i] = found[i] = fresh ? INT32_MIN : spread;
+    }
+    sets[SIDE_EXPECTED]->gemm_max(side_args(c, SIDE_EXPECTED), expected);
+    sets[SIDE_FOUND]->gemm_max(side_args(c, SIDE_FOUND), found);
+    compare(check, bytes, false, c->what);
+}
+
+static void check_one_ternary(checker *check, gemm_case *c) {
+    const xnor_kernels *sets[SIDE_COUNT] = {check->expected, check->found};
+    const size_t stride = c->args.n + random_below(3);
+    const size_t bytes = c->args.rows * stride * sizeof(int32_t);
+    const size_t words = xnor_words(c->args.k);
+    uint64_t *a = input(SLOT_A, strided(c->args.rows, words, c->args.a_stride) * sizeof *a);
+    const bool zero_one = random_below(3) == 0;
+    for (size_t m = 0; m < c->args.rows; m++) { // sign bits outside the mask are 0
+        for (size_t j = 0; j < words; j++) {
+            const size_t at = m * c->args.a_stride + j;
+            a[at] = zero_one ? c->args.mask[at] : a[at] & c->args.mask[at];
+        }
+    }
+    for (output_side side = 0; side < SIDE_COUNT; side++) {
+        sets[side]->gemm_acc_ternary(side_args(c, side), output(side, bytes), stride);
+    }
+    compare(check, bytes, false, c->what);
+}
+
+static void check_gemm(checker *check, gemm_check *one, bool with_limit) {
+    static const size_t ks[] = {1,   3,   7,    8,    9,    15,   16,   17,   31,  32,  33,  63,
+                                64,  65,  72,   127,  128,  129,  191,  192,  240, 247, 248, 249,
+                                253, 254, 255,  256,  257,  300,  320,  496,  504, 511, 512, 513,
+                                576, 640, 1000, 1024, 1088, 1152, 2048, 2500, 4097};
+    static const size_t ns[] = {1, 3, 18, 36, 63, 64, 65, 100, 128, 130, 192, 200, 320};
+    for (size_t i = 0; i < COUNT(ks) * COUNT(ns) * 3; i++) {
+        const size_t k = ks[i % COUNT(ks)];
+        const size_t n = ns[i / COUNT(ks) % COUNT(ns)];
+        const size_t rows = random_rows();
+        if (rows * k * n > check->work_limit) continue;
+        gemm_case c;
+        fill_gemm_inputs(&c, rows, k, n);
+        choose_range(&c);
+        pack_case(check, &c, with_limit);
+        one(check, &c);
+    }
+    static const size_t long_ks[] = {4608, 18432, 65533, 65534, 65535, 65536, 65600, 70001};
+    for (size_t i = 0; i < COUNT(long_ks); i++) {
+        gemm_case c;
+        if (5 * long_ks[i] * 65 > check->work_limit) continue;
+        fill_gemm_inputs(&c, 5, long_ks[i], 65);
+        choose_range(&c);
+        pack_case(check, &c, with_limit);
+        one(check, &c);
+    }
+}
+
+static void check_gemm_acc(checker *check) {
+    check_gemm(check, check_one_acc, false);
+}
+
+static void check_gemm_thr(checker *check) {
+    check_gemm(check, check_one_thr, true);
+}
+
+static void check_gemm_max(checker *check) {
+    check_gemm(check, check_one_max, false);
+}
+
+static void check_gemm_ternary(checker *check) {
+    check_gemm(check, check_one_ternary, false);
+}
+
+// ---- float gemm ---------------------------------------------------------------------------------
+
+static void check_f32(checker *check, bool bits) {
+    static const size_t ks[] = {0, 1, 2, 3, 4, 6, 7, 16, 64, 65};
+    static const size_t ns[] = {1,  2,  3,  4,  5,  7,  8,  9,  10, 12,  15,  16,  17,  18, 24,
+                                31, 32, 33, 36, 47, 48, 63, 64, 65, 100, 127, 128, 130, 256};
+    for (size_t i = 0; i < COUNT(ks) * COUNT(ns) * 5; i++) {
+        const size_t k = ks[i % COUNT(ks)];
+        const size_t n = ns[i / COUNT(ks) % COUNT(ns)];
+        const size_t rows = random_rows();
+        if (rows * (k + 1) * n * 64 > check->work_limit) continue;
+        const size_t a_stride = k + random_below(3);
+        const size_t b_stride = n + random_below(3);
+        const size_t a_count = strided(rows, k, a_stride);
+        const size_t b_count = k ? strided(k, n, b_stride) : 0;
+        float *a = input(SLOT_A, a_count * sizeof *a);
+        float *b = input(SLOT_B, b_count * sizeof *b);
+        float *bias = random_below(3) ? input(SLOT_BIAS, n * sizeof *bias) : NULL;
+        const bool special = random_below(2) == 0;
+        for (size_t j = 0; j < a_count; j++) a[j] = random_float(special);
+        for (size_t j = 0; j < b_count; j++) b[j] = random_float(special);
+        for (size_t j = 0; bias && j < n; j++) bias[j] = random_float(special);
+
+        const size_t stride = (bits ? xnor_words(n) : n) + random_below(3);
+        const size_t bytes = rows * stride * (bits ? sizeof(uint64_t) : sizeof(float));
+        const xnor_kernels *sets[SIDE_COUNT] = {check->expected, check->found};
+        for (output_side side = 0; side < SIDE_COUNT; side++) {
+            void *out = output(side, bytes);
+            if (bits) {
+                sets[side]->gemm_f32_bits(rows, k, n, a, a_stride, b, b_stride, bias, out, stride);
+            } else {
+                sets[side]->gemm_f32(rows, k, n, a, a_stride, b, b_stride, bias, out, stride);
+            }
+        }
+        char what[160];
+        snprintf(what, sizeof what, "rows %zu, k %zu, n %zu, strides %zu %zu %zu, bias %d", rows, k,
+                 n, a_stride, b_stride, stride, bias != NULL);
+        compare(check, bytes, !bits, what);
+    }
+}
+
+static void check_gemm_f32(checker *check) {
+    check_f32(check, false);
+}
+
+static void check_gemm_f32_bits(checker *check) {
+    check_f32(check, true);
+}
+
+// ---- main ---------------------------------------------------------------------------------------
+
+static const struct {
+    const char *name;
+    void (*run)(checker *check);
+} families[] = {
+    {"pack_f32", check_pack_f32},
+    {"pack_f32_ternary", check_pack_f32_ternary},
+    {"acc_thr", check_acc_thr},
+    {"gemm_acc", check_gemm_acc},
+    {"gemm_thr", check_gemm_thr},
+    {"gemm_max", check_gemm_max},
+    {"gemm_acc_ternary", check_gemm_ternary},
+    {"gemm_f32", check_gemm_f32},
+    {"gemm_f32_bits", check_gemm_f32_bits},
+};
+
+static void check_set(const xnor_kernels *expected, const xnor_kernels *found, size_t work_limit,
+                      size_t *passed, size_t *failed) {
+    for (size_t i = 0; i < COUNT(families); i++) {
+        checker check = {expected, found, work_limit, families[i].name, 0, 0};
+        random_seed(i + 1);
+        families[i].run(&check);
+        if (check.failed == 0) {
+            printf("%-13s %-17s ok (%zu)\n", found->isa, check.family, check.passed);
+        }
+        fflush(stdout);
+        *passed += check.passed;
+        *failed += check.failed;
+    }
+}
+
+// Asking for a set that does not exist must fail and say what there is.
+static bool unknown_set_is_refused(void) {
+    xnor_kernels table;
+    return xnor_kernels_select(&table, "no such set") == XNOR_E_UNSUPPORTED &&
+           strstr(xnor_last_error(), "no such set") && strstr(xnor_last_error(), "c");
+}
+
+int main(int argc, char **argv) {
+    const char *isa = NULL;
+    bool bench = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--bench") == 0) {
+            bench = true;
+        } else if (strcmp(argv[i], "--isa") == 0 && i + 1 < argc) {
+            isa = argv[++i];
+        } else {
+            fprintf(stderr, "usage: check [--isa NAME] [--bench]\n");
+            return 2;
+        }
+    }
+    xnor_kernels c;
+    xnor_kernels set;
+    if (xnor_kernels_select(&c, "c") != XNOR_OK || xnor_kernels_select(&set, isa) != XNOR_OK) {
+        fprintf(stderr, "%s\n", xnor_last_error());
+        return 2;
+    }
+    if (bench) return run_benchmark(isa);
+
+    size_t passed = 0;
+    size_t failed = 0;
+    if (unknown_set_is_refused())
+        passed++;
+    else
+        failed++;
+    for (const char *const *name = xnor_kernels_available(); *name; name++) {
+        if (isa && strcmp(isa, *name) != 0) continue;
+        if (strcmp(*name, "c") == 0) {
+            check_set(&naive_kernels, &c, 300000, &passed, &failed);
+        } else if (xnor_kernels_select(&set, *name) == XNOR_OK) {
+            check_set(&c, &set, SIZE_MAX, &passed, &failed);
+        } else {
+            failed++;
+        }
+    }
+    printf("%zu passed, %zu failed\n", passed, failed);
+    return failed ? 1 : 0;
+}

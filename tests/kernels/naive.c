@@ -1,0 +1,158 @@
+// The definitions of kernels.h evaluated one bit at a time: independent of every kernel set.
+#include "harness.h"
+
+#include "core/size.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct packed_header {
+    size_t words;
+    const uint64_t *w;
+    const int32_t *limit;
+} packed_header;
+
+static int bit_at(const uint64_t *row, size_t index) {
+    return (int)(row[index / 64] >> index % 64 & 1);
+}
+
+static void store_bit(uint64_t *row, size_t index, bool value) {
+    if (index % 64 == 0) row[index / 64] = 0;
+    if (value) row[index / 64] |= 1ull << index % 64;
+}
+
+static void pack_f32(size_t rows, size_t cols, const float *x, size_t x_stride, uint64_t *bits,
+                     size_t bits_stride) {
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t c = 0; c < cols; c++) {
+            store_bit(bits + r * bits_stride, c, x[r * x_stride + c] >= 0.0f);
+        }
+    }
+}
+
+static bool pack_f32_ternary(size_t rows, size_t cols, const float *x, size_t x_stride,
+                             uint64_t *positive, uint64_t *nonzero, size_t bits_stride) {
+    size_t zeros = 0;
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t c = 0; c < cols; c++) {
+            const float value = x[r * x_stride + c];
+            const bool zero = fpclassify(value) == FP_ZERO;
+            store_bit(positive + r * bits_stride, c, !isnan(value) && !zero && !signbit(value));
+            store_bit(nonzero + r * bits_stride, c, !zero);
+            zeros += zero;
+        }
+    }
+    return zeros > 0;
+}
+
+static size_t gemm_packed_bytes(size_t k, size_t n) {
+    (void)k;
+    (void)n;
+    return 64;
+}
+
+// Keeps pointers: the naive set lives only as long as the inputs of one case.
+static void gemm_pack(size_t k, size_t n, const uint64_t *w, const int32_t *limit, void *packed) {
+    (void)n;
+    const packed_header header = {xnor_words(k), w, limit};
+    memcpy(packed, &header, sizeof header);
+}
+
+static int32_t dot(const xnor_gemm_args *args, size_t m, size_t c, const uint64_t *mask) {
+    const packed_header *packed = args->packed;
+    int32_t sum = 0;
+    for (size_t i = 0; i < args->k; i++) {
+        const int a = bit_at(args->a + m * args->a_stride, i) ? 1 : -1;
+        const int w = bit_at(packed->w + c * packed->words, i) ? 1 : -1;
+        if (!mask || bit_at(mask, i)) sum += a * w;
+    }
+    return sum;
+}
+
+static void gemm_acc(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
+    for (size_t m = 0; m < args->rows; m++) {
+        for (size_t c = args->n_begin; c < args->n_end; c++) {
+            acc[m * acc_stride + c] = dot(args, m, c, NULL);
+        }
+    }
+}
+
+static void gemm_thr(const xnor_gemm_args *args, uint64_t *out, size_t out_stride) {
+    const packed_header *packed = args->packed;
+    for (size_t m = 0; m < args->rows; m++) {
+        for (size_t c = args->n_begin; c < args->n_end; c++) {
+            const int64_t different = ((int64_t)args->k - dot(args, m, c, NULL)) / 2;
+            store_bit(out + m * out_stride, c, different <= packed->limit[c]);
+        }
+    }
+}
+
+static void gemm_max(const xnor_gemm_args *args, int32_t *max) {
+    for (size_t m = 0; m < args->rows; m++) {
+        for (size_t c = args->n_begin; c < args->n_end; c++) {
+            const int32_t acc = dot(args, m, c, NULL);
+            max[c] = acc > max[c] ? acc : max[c];
+        }
+    }
+}
+
+static void gemm_acc_ternary(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
+    for (size_t m = 0; m < args->rows; m++) {
+        for (size_t c = args->n_begin; c < args->n_end; c++) {
+            acc[m * acc_stride + c] = dot(args, m, c, args->mask + m * args->a_stride);
+        }
+    }
+}
+
+static void acc_thr(size_t rows, size_t cols, const int32_t *acc, size_t acc_stride,
+                    const int32_t *thr, uint64_t *bits, size_t bits_stride) {
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t c = 0; c < cols; c++) {
+            store_bit(bits + r * bits_stride, c, acc[r * acc_stride + c] >= thr[c]);
+        }
+    }
+}
+
+static float dot_f32(size_t k, const float *a, const float *b, size_t b_stride, const float *bias) {
+    float sum = bias ? *bias : 0.0f;
+    for (size_t i = 0; i < k; i++) sum = fmaf(a[i], b[i * b_stride], sum);
+    return sum;
+}
+
+static void gemm_f32(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
+                     const float *b, size_t b_stride, const float *bias, float *out,
+                     size_t out_stride) {
+    for (size_t m = 0; m < rows; m++) {
+        for (size_t c = 0; c < n; c++) {
+            out[m * out_stride + c] =
+                dot_f32(k, a + m * a_stride, b + c, b_stride, bias ? bias + c : NULL);
+        }
+    }
+}
+
+static void gemm_f32_bits(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
+                          const float *b, size_t b_stride, const float *bias, uint64_t *bits,
+                          size_t bits_stride) {
+    for (size_t m = 0; m < rows; m++) {
+        for (size_t c = 0; c < n; c++) {
+            const float value =
+                dot_f32(k, a + m * a_stride, b + c, b_stride, bias ? bias + c : NULL);
+            store_bit(bits + m * bits_stride, c, value >= 0.0f);
+        }
+    }
+}
+
+const xnor_kernels naive_kernels = {
+    .isa = "naive",
+    .pack_f32 = pack_f32,
+    .pack_f32_ternary = pack_f32_ternary,
+    .gemm_packed_bytes = gemm_packed_bytes,
+    .gemm_pack = gemm_pack,
+    .gemm_acc = gemm_acc,
+    .gemm_thr = gemm_thr,
+    .gemm_max = gemm_max,
+    .gemm_acc_ternary = gemm_acc_ternary,
+    .acc_thr = acc_thr,
+    .gemm_f32 = gemm_f32,
+    .gemm_f32_bits = gemm_f32_bits,
+};
