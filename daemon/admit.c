@@ -1,0 +1,172 @@
+#include "admit.h"
+
+#include "clock.h"
+#include "tensor.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define POINT_BYTES (3 * sizeof(float))
+
+// Text of at most 64 bytes of a string from the wire, for "%.*s".
+#define TEXT(string) (int)((string).size < 64 ? (string).size : 64), (string).data
+
+__attribute__((format(printf, 3, 4))) static xnord_status
+refuse(struct reason *why, xnord_status status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(why->text, sizeof why->text, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+static xnord_status find_version(struct models *models, const xnord_proto_request *decoded,
+                                 struct model **model, struct reason *why)
+{
+    *model = models_find(models, decoded->model);
+    if (*model == NULL)
+        return refuse(why, XNORD_NOT_FOUND, "no model '%.*s'", TEXT(decoded->model));
+    const struct version *version = (*model)->active;
+    if (version == NULL)
+        return refuse(why, XNORD_NOT_READY, "model '%s' is %s%s%.140s", (*model)->name,
+                      model_state_text((*model)->state), (*model)->reason.text[0] ? ": " : "",
+                      (*model)->reason.text);
+    if (decoded->version.data != NULL && !xnord_proto_str_equal(decoded->version, version->label))
+        return refuse(why, XNORD_NOT_FOUND, "model '%s' has version '%s', not '%.*s'",
+                      (*model)->name, version->label, TEXT(decoded->version));
+    return XNORD_OK;
+}
+
+static xnord_status find_outputs(const struct version *version, const xnord_proto_request *decoded,
+                                 struct request *slot, struct reason *why)
+{
+    uint32_t count = xnor_model_output_count(version->model);
+    if (decoded->output_count == 0 && decoded->params.top_k == 0)
+        slot->wanted_outputs = (UINT32_C(1) << count) - 1;
+    for (uint32_t i = 0; i < decoded->output_count; i++) {
+        uint32_t k = 0;
+        while (k < count && !xnord_proto_str_equal(decoded->outputs[i].name,
+                                                   xnor_model_output(version->model, k)->name))
+            k++;
+        if (k == count)
+            return refuse(why, XNORD_INVALID, "outputs[%" PRIu32 "]: the model has no output '%.*s'",
+                          i, TEXT(decoded->outputs[i].name));
+        slot->wanted_outputs |= UINT32_C(1) << k;
+    }
+    slot->top_k = decoded->params.top_k;
+    if (slot->top_k > 0 && !version->has_scores)
+        return refuse(why, XNORD_INVALID, "params.top_k: the model gives no class scores");
+    return XNORD_OK;
+}
+
+// The input that decoded->inputs[index] names, with the right datatype.
+static xnord_status find_input(const struct version *version, const xnord_proto_tensor *tensor,
+                               uint32_t *index, struct reason *why)
+{
+    uint32_t count = xnor_model_input_count(version->model);
+    xnor_dtype dtype;
+    for (*index = 0; *index < count; ++*index)
+        if (xnord_proto_str_equal(tensor->name, xnor_model_input(version->model, *index)->name)) break;
+    if (*index == count)
+        return refuse(why, XNORD_INVALID, "the model has no input '%.*s', expected '%.64s'%s",
+                      TEXT(tensor->name), xnor_model_input(version->model, 0)->name,
+                      count > 1 ? " and others" : "");
+    const xnor_port *port = xnor_model_input(version->model, *index);
+    if (!tensor_dtype(tensor->datatype, &dtype) || dtype != port->dtype)
+        return refuse(why, XNORD_INVALID, "input '%.64s': expected %s, found %s", port->name,
+                      xnord_datatype_name(tensor_datatype(port->dtype)),
+                      xnord_datatype_name(tensor->datatype));
+    return XNORD_OK;
+}
+
+static xnord_status bind_cloud(const struct version *version, const xnord_proto_tensor *tensor,
+                               struct request *slot, struct reason *why)
+{
+    const xnor_description *description = version->description;
+    const char *name = xnor_model_input(version->model, 0)->name;
+    if (tensor->shape[1] != 3)
+        return refuse(why, XNORD_INVALID, "input '%.64s': expected a cloud [points, 3], found [%" PRId64
+                      ", %" PRId64 "]",
+                      name, tensor->shape[0], tensor->shape[1]);
+    if (tensor->shape[0] == 0)
+        return refuse(why, XNORD_INVALID, "input '%.64s': the cloud has no points", name);
+    if (description->max_points > 0 && tensor->shape[0] > description->max_points)
+        return refuse(why, XNORD_TOO_LARGE,
+                      "input '%.64s': expected at most %" PRId64 " points, found %" PRId64, name,
+                      description->max_points, tensor->shape[0]);
+    slot->kind = REQUEST_CLOUD;
+    slot->cloud = (xnor_cloud){tensor->data, (size_t)tensor->shape[0], POINT_BYTES};
+    slot->shapes[0] = version_cloud_shape(version, slot->cloud.count, 1);
+    return XNORD_OK;
+}
+
+static xnord_status bind_tensor(const struct version *version, const xnor_port *port,
+                                const xnord_proto_tensor *tensor, xnor_shape *shape,
+                                struct reason *why)
+{
+    char expected[TENSOR_SHAPE_TEXT_BYTES], found[TENSOR_SHAPE_TEXT_BYTES];
+    shape->rank = tensor->rank;
+    for (uint32_t i = 0; i < tensor->rank; i++) shape->dims[i] = tensor->shape[i];
+    if (!tensor_shape_fits(&port->shape, shape))
+        return refuse(why, XNORD_INVALID, "input '%.64s': expected %sshape %s, found %s", port->name,
+                      version->takes_clouds ? "a cloud [points, 3] or " : "",
+                      tensor_shape_text(&port->shape, expected, sizeof expected),
+                      tensor_shape_text(shape, found, sizeof found));
+    if (tensor->size == 0)
+        return refuse(why, XNORD_INVALID, "input '%.64s': the tensor is empty", port->name);
+    return XNORD_OK;
+}
+
+static xnord_status bind_inputs(const struct version *version, const xnord_proto_request *decoded,
+                                struct request *slot, struct reason *why)
+{
+    uint32_t count = xnor_model_input_count(version->model);
+    if (decoded->input_count != count)
+        return refuse(why, XNORD_INVALID, "expected %" PRIu32 " inputs, found %" PRIu32, count,
+                      decoded->input_count);
+    slot->kind = REQUEST_TENSORS;
+    uint32_t bound = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const xnord_proto_tensor *tensor = &decoded->inputs[i];
+        uint32_t index = 0;
+        xnord_status status = find_input(version, tensor, &index, why);
+        if (status != XNORD_OK) return status;
+        if ((bound & (UINT32_C(1) << index)) != 0)
+            return refuse(why, XNORD_INVALID, "input '%.*s' is there twice", TEXT(tensor->name));
+        bound |= UINT32_C(1) << index;
+        if (version->takes_clouds && tensor->rank == 2)
+            return bind_cloud(version, tensor, slot, why);
+        status = bind_tensor(version, xnor_model_input(version->model, index), tensor,
+                             &slot->shapes[index], why);
+        if (status != XNORD_OK) return status;
+        slot->inputs[index] = tensor->data;
+    }
+    return XNORD_OK;
+}
+
+xnord_status admit_infer(struct models *models, const xnord_proto_request *decoded, uint64_t now_ns,
+                         uint64_t received_ns, struct request *slot, struct model **model,
+                         struct reason *why)
+{
+    xnord_status status = find_version(models, decoded, model, why);
+    if (status != XNORD_OK) return status;
+    struct version *version = (*model)->active;
+    status = find_outputs(version, decoded, slot, why);
+    if (status == XNORD_OK) status = bind_inputs(version, decoded, slot, why);
+    if (status != XNORD_OK) return status;
+
+    slot->received_ns = received_ns;
+    slot->deadline_ns = UINT64_MAX;
+    uint64_t deadline_ms = decoded->params.deadline_ms;
+    if (deadline_ms > 0 && deadline_ms < (UINT64_MAX - received_ns) / NS_PER_MS)
+        slot->deadline_ns = received_ns + deadline_ms * NS_PER_MS;
+    if (now_ns >= slot->deadline_ns)
+        return refuse(why, XNORD_EXPIRED, "the deadline of %" PRIu64 " ms passed on arrival",
+                      deadline_ms);
+    slot->id = decoded->id;
+    slot->model = *model;
+    slot->version = version_ref(version);
+    return XNORD_OK;
+}

@@ -1,0 +1,73 @@
+// An admitted inference request and the fixed set of slots that hold them.
+//
+// Slots are acquired and released on the loop thread. Between, a request belongs to whoever its
+// state says: QUEUED to the scheduler, RUNNING to one worker, DONE to the inbox and then the loop.
+// Every admitted request is answered exactly once: request_release checks it.
+#ifndef XNORD_REQUEST_H
+#define XNORD_REQUEST_H
+
+#include "inbox.h"
+#include "proto.h"
+#include "transport.h"
+#include "xnor.h"
+
+#include <stdint.h>
+
+struct model;
+struct version;
+
+enum request_state { REQUEST_FREE, REQUEST_ADMITTED, REQUEST_QUEUED, REQUEST_RUNNING, REQUEST_DONE };
+
+enum request_kind {
+    REQUEST_CLOUD,  // one cloud [points, 3] for the task layer
+    REQUEST_TENSORS // one dense tensor per graph input
+};
+
+struct request {
+    struct inbox_item item; // on the way back to the loop
+    struct request *next;   // in the free list or the queue
+    enum request_state state;
+    uint32_t replies; // sent so far
+    struct exchange *exchange;
+    uint64_t id;           // the client's
+    struct model *model;   // whose statistics it counts in
+    struct version *version; // what it runs on, one reference
+
+    enum request_kind kind;
+    xnor_cloud cloud;                     // data points into the message
+    xnor_shape shapes[XNOR_MAX_PORTS];    // of the graph inputs, for one request
+    const void *inputs[XNOR_MAX_PORTS];   // TENSORS: dense data in the message, unaligned
+    uint32_t wanted_outputs;              // bit per graph output
+    uint32_t top_k;                       // labels wanted
+
+    uint64_t received_ns;
+    uint64_t deadline_ns; // UINT64_MAX: none
+    uint64_t started_ns;  // a worker took it; 0: never
+    uint64_t computed_ns; // its result was there; 0: never
+    uint64_t replied_ns;
+    xnord_status status; // that it was answered with
+};
+
+struct request_slots {
+    struct request *slots;
+    uint32_t capacity;
+    uint32_t in_flight;
+    struct request *free;
+    uint64_t admitted;
+    uint64_t answered;
+};
+
+XNOR_NODISCARD xnor_status request_slots_create(struct request_slots *slots, uint32_t capacity);
+void request_slots_free(struct request_slots *slots);
+
+// NULL: all slots are taken, the answer is BUSY.
+struct request *request_acquire(struct request_slots *slots);
+// Gives back a slot whose request was refused before it was admitted.
+void request_abandon(struct request_slots *slots, struct request *request);
+// Gives back a slot whose request was answered.
+void request_release(struct request_slots *slots, struct request *request);
+
+// Whether two queued requests may run as rows of one batch.
+bool request_batches_with(const struct request *a, const struct request *b);
+
+#endif

@@ -1,0 +1,171 @@
+#include "sessions.h"
+
+#include "tensor.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALIGNMENT 64
+
+struct session_set {
+    struct session_set_options options;
+    uint32_t capacity;
+    uint64_t uses; // a clock for last_used
+    struct session sessions[];
+};
+
+xnor_status session_set_create(const struct session_set_options *options, struct session_set **out)
+{
+    uint32_t capacity = options->pinned + options->cached;
+    struct session_set *set = calloc(1, sizeof *set + capacity * sizeof set->sessions[0]);
+    if (set == NULL) return XNOR_E_MEMORY;
+    set->options = *options;
+    set->capacity = capacity;
+    *out = set;
+    return XNOR_OK;
+}
+
+static void clear(struct session *session)
+{
+    xnor_session_free(&session->run);
+    free(session->memory);
+    *session = (struct session){0};
+}
+
+void session_set_free(struct session_set **set)
+{
+    if (*set == NULL) return;
+    for (uint32_t i = 0; i < (*set)->capacity; i++)
+        if ((*set)->sessions[i].run != NULL) clear(&(*set)->sessions[i]);
+    free(*set);
+    *set = NULL;
+}
+
+static size_t round_up(size_t bytes)
+{
+    return (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+}
+
+// Sizes every port of the plan. Sums cannot overflow: each addend is at most max_bytes.
+static xnor_status measure(const struct session_set_options *options, const xnor_shape *shapes,
+                           const xnor_plan *plan, struct session *session, size_t *memory_bytes,
+                           struct reason *why)
+{
+    uint32_t inputs = xnor_model_input_count(options->model);
+    uint32_t outputs = xnor_model_output_count(options->model);
+    uint64_t total = xnor_plan_arena_bytes(plan), ports = 0;
+    for (uint32_t i = 0; i < inputs + outputs; i++) {
+        bool input = i < inputs;
+        uint32_t index = input ? i : i - inputs;
+        const xnor_port *port = input ? xnor_model_input(options->model, index)
+                                      : xnor_model_output(options->model, index);
+        xnor_tensor *tensor = input ? &session->inputs[index] : &session->outputs[index];
+        size_t *bytes = input ? &session->input_bytes[index] : &session->output_bytes[index];
+        tensor->dtype = port->dtype;
+        tensor->shape = input ? shapes[index] : *xnor_plan_output_shape(plan, index);
+        xnor_status status = xnor_tensor_bytes(tensor->dtype, &tensor->shape, bytes);
+        if (status != XNOR_OK) return reason_set(why, status, "%s", xnor_last_error());
+        if (*bytes <= options->max_bytes) ports += round_up(*bytes);
+        if (*bytes > options->max_bytes || total > options->max_bytes ||
+            total + ports > options->max_bytes)
+            return reason_set(why, XNOR_E_LIMIT,
+                              "running this shape needs more than the limit of %" PRIu64
+                              " bytes of memory per session",
+                              options->max_bytes);
+    }
+    *memory_bytes = (size_t)ports;
+    return XNOR_OK;
+}
+
+static void place(const struct session_set_options *options, struct session *session)
+{
+    char *next = session->memory;
+    for (uint32_t i = 0; i < xnor_model_input_count(options->model); i++) {
+        session->inputs[i].data = next;
+        next += round_up(session->input_bytes[i]);
+    }
+    for (uint32_t i = 0; i < xnor_model_output_count(options->model); i++) {
+        session->outputs[i].data = next;
+        next += round_up(session->output_bytes[i]);
+    }
+}
+
+static xnor_status make(const struct session_set_options *options, const xnor_shape *shapes,
+                        struct session *session, struct reason *why)
+{
+    xnor_plan *plan = NULL;
+    size_t memory_bytes = 0;
+    xnor_status status = xnor_plan_create(options->model, shapes, &plan);
+    if (status != XNOR_OK) return reason_set(why, status, "%s", xnor_last_error());
+    status = measure(options, shapes, plan, session, &memory_bytes, why);
+    if (status == XNOR_OK) {
+        session->memory = aligned_alloc(ALIGNMENT, memory_bytes > 0 ? memory_bytes : ALIGNMENT);
+        if (session->memory == NULL)
+            status = reason_set(why, XNOR_E_MEMORY, "no memory for %zu bytes of tensors",
+                                memory_bytes);
+    }
+    if (status == XNOR_OK) {
+        memset(session->memory, 0, memory_bytes); // pages are there before the first request
+        place(options, session);
+        status = xnor_session_create(plan, options->pool, &session->run);
+        if (status != XNOR_OK) reason_set(why, status, "%s", xnor_last_error());
+    }
+    xnor_plan_unref(&plan); // the session holds its own reference
+    if (status != XNOR_OK) free(session->memory);
+    return status;
+}
+
+struct session *session_set_find(struct session_set *set, const xnor_shape *shapes)
+{
+    uint32_t inputs = xnor_model_input_count(set->options.model);
+    for (uint32_t i = 0; i < set->capacity; i++) {
+        struct session *session = &set->sessions[i];
+        bool equal = session->run != NULL;
+        for (uint32_t k = 0; equal && k < inputs; k++)
+            equal = tensor_shape_equal(&session->inputs[k].shape, &shapes[k]);
+        if (!equal) continue;
+        session->last_used = ++set->uses;
+        return session;
+    }
+    return NULL;
+}
+
+// A free place, or the one whose session was not used for longest.
+static struct session *place_for_new(struct session_set *set)
+{
+    struct session *oldest = NULL;
+    for (uint32_t i = 0; i < set->capacity; i++) {
+        struct session *session = &set->sessions[i];
+        if (session->run == NULL) return session;
+        if (!session->pinned && (oldest == NULL || session->last_used < oldest->last_used))
+            oldest = session;
+    }
+    return oldest;
+}
+
+xnor_status session_set_get(struct session_set *set, const xnor_shape *shapes, struct session **out,
+                            struct reason *why)
+{
+    struct session *session = session_set_find(set, shapes);
+    if (session == NULL) {
+        session = place_for_new(set);
+        if (session == NULL) return reason_set(why, XNOR_E_LIMIT, "every session is pinned");
+        struct session made = {0}; // a shape that fails must not cost a session that works
+        xnor_status status = make(&set->options, shapes, &made, why);
+        if (status != XNOR_OK) return status;
+        if (session->run != NULL) clear(session);
+        *session = made;
+        session->last_used = ++set->uses;
+    }
+    *out = session;
+    return XNOR_OK;
+}
+
+xnor_status session_set_pin(struct session_set *set, const xnor_shape *shapes, struct reason *why)
+{
+    struct session *session = NULL;
+    xnor_status status = session_set_get(set, shapes, &session, why);
+    if (status == XNOR_OK) session->pinned = true;
+    return status;
+}

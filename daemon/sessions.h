@@ -1,0 +1,48 @@
+// The sessions of one worker for one loaded model: those for the described shape, made when the
+// model is loaded, and a few for other shapes, made when first asked for (least recently used goes).
+//
+// A set is filled by the loader thread, then used by its worker only. Its model and pool must
+// outlive it.
+#ifndef XNORD_SESSIONS_H
+#define XNORD_SESSIONS_H
+
+#include "reason.h"
+#include "xnor.h"
+
+// A plan with memory for its inputs and outputs: dense, 64-byte aligned.
+struct session {
+    xnor_session *run;
+    xnor_tensor inputs[XNOR_MAX_PORTS];
+    xnor_tensor outputs[XNOR_MAX_PORTS];
+    size_t input_bytes[XNOR_MAX_PORTS];
+    size_t output_bytes[XNOR_MAX_PORTS];
+    void *memory;
+    uint64_t last_used;
+    bool pinned; // never evicted
+};
+
+struct session_set;
+
+struct session_set_options {
+    xnor_model *model;
+    xnor_pool *pool;       // NULL: the calling thread only
+    uint32_t pinned;       // room for described shapes
+    uint32_t cached;       // room for other shapes
+    uint64_t max_bytes;    // of one session: arena, inputs and outputs
+};
+
+XNOR_NODISCARD xnor_status session_set_create(const struct session_set_options *options,
+                                              struct session_set **out);
+void session_set_free(struct session_set **set);
+
+// Makes a session that stays. `shapes`: one per graph input.
+XNOR_NODISCARD xnor_status session_set_pin(struct session_set *set, const xnor_shape *shapes,
+                                           struct reason *why);
+// Finds the session for `shapes` or makes it, which allocates. Valid until the next call.
+// XNOR_E_SHAPE: the graph refuses the shapes; XNOR_E_LIMIT: it would need more than max_bytes.
+XNOR_NODISCARD xnor_status session_set_get(struct session_set *set, const xnor_shape *shapes,
+                                           struct session **out, struct reason *why);
+// Like session_set_get, but NULL instead of making one.
+struct session *session_set_find(struct session_set *set, const xnor_shape *shapes);
+
+#endif

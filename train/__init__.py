@@ -1,0 +1,1 @@
+"""Training of binarized point-cloud networks: definitions, losses, data, export."""

@@ -1,0 +1,180 @@
+"""python3 -m train: teacher, binary, eval, export, random."""
+
+import argparse
+import hashlib
+import sys
+
+import numpy as np
+import torch
+
+from . import data, export, losses, loop
+from .binarize import ESTIMATORS
+from .networks import PointNet, initialise_from
+
+
+def add_training(parser, epochs, lr):
+    parser.add_argument("-o", "--out", required=True, metavar="CKPT", help="checkpoint; continued if it exists")
+    parser.add_argument("--init", metavar="CKPT", help="start from the weights of another checkpoint, binary or not")
+    parser.add_argument("--net", choices=("vanilla", "tnets"), default="vanilla")
+    parser.add_argument("--epochs", type=int, default=epochs)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=lr, help="peak of the cosine schedule (default %(default)s)")
+    parser.add_argument("--points", type=int, default=1024)
+    parser.add_argument("--early-points", type=int, metavar="N", help="use fewer points a cloud in the first epochs")
+    parser.add_argument("--early-share", type=float, default=0.6, help="share of epochs with --early-points")
+    parser.add_argument("--seed", type=int, default=666)
+    parser.add_argument("--smoothing", type=float, default=0.1, help="label smoothing")
+    parser.add_argument("--no-yaw", action="store_true", help="do not turn clouds by multiples of 90 degrees about z")
+    parser.add_argument("--tilt", type=float, default=0.05, help="extra turn about z, standard deviation in radians")
+    parser.add_argument("--scale", type=float, default=0.2, help="largest relative stretch per axis")
+    parser.add_argument("--jitter", type=float, default=0.01, help="standard deviation per coordinate")
+    add_common(parser)
+
+
+def add_common(parser):
+    parser.add_argument("--data", metavar="PATH",
+                        help=f"pack (.npz) or folder of CLASS/train/*.off; default $XNORD_DATA/{data.MODELNET10}")
+    parser.add_argument("--threads", type=int, default=1)
+
+
+def parser():
+    top = argparse.ArgumentParser(prog="python3 -m train",
+                                  description="Train, evaluate and export binarized point-cloud networks.")
+    commands = top.add_subparsers(dest="command", required=True)
+
+    p = commands.add_parser("teacher", help="train the full-precision network")
+    add_training(p, epochs=40, lr=1e-3)
+    p.add_argument("--activation", choices=("relu", "hardtanh"), default="hardtanh")
+    p.add_argument("--dropout", type=float, default=0.3)
+    p.set_defaults(run=run_teacher)
+
+    p = commands.add_parser("binary", help="train the binary network, with --teacher by distillation (KDR)")
+    add_training(p, epochs=150, lr=2e-3)
+    p.add_argument("--teacher", metavar="CKPT", help="full-precision checkpoint to learn from")
+    p.add_argument("--estimator", choices=ESTIMATORS, default="bireal", help="gradient of sign(activation)")
+    p.add_argument("--lam", type=float, default=0.7, help="share of the distillation term, eq. (5) of KDR")
+    p.add_argument("--eta", type=float, default=0.05, help="weight of the pooling term, eq. (12)")
+    p.add_argument("--temperature", type=float, default=2.0)
+    p.add_argument("--norm", choices=sorted(losses.REGULARISERS), default="1",
+                   help="norm of the pooling term, eq. (11)")
+    p.set_defaults(run=run_binary)
+
+    p = commands.add_parser("eval", help="accuracy on the validation part")
+    p.add_argument("checkpoint")
+    p.add_argument("--all", action="store_true", help="use every cloud of --data, not only every tenth")
+    p.add_argument("--save", metavar="FILE.npz", help="write points, labels, log_probs and argmax")
+    add_common(p)
+    p.set_defaults(run=run_eval)
+
+    p = commands.add_parser("export", help="write a checkpoint as ONNX")
+    p.add_argument("checkpoint")
+    add_export(p)
+    p.set_defaults(run=run_export)
+
+    p = commands.add_parser("random", help="write a network with random weights as ONNX, for benchmarks and tests")
+    p.add_argument("--net", choices=("vanilla", "tnets"), default="vanilla")
+    p.add_argument("--float", action="store_true", help="the full-precision network (ReLU)")
+    p.add_argument("--classes", type=int, default=10)
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--pair", action="store_true", help="also write FILE.in.npy and FILE.out.npy, computed by PyTorch")
+    add_export(p)
+    p.set_defaults(run=run_random)
+    return top
+
+
+def add_export(parser):
+    parser.add_argument("-o", "--out", required=True, metavar="FILE.onnx")
+    parser.add_argument("--points", type=int, help="fixed number of points; default: dynamic axis")
+    parser.add_argument("--batch", type=int, help="fixed batch; default: dynamic axis")
+    parser.add_argument("--layout", choices=("linear", "conv"), default="linear",
+                        help="linear: MatMul on [batch, points, 3]; conv: Conv1d on [batch, 3, points]")
+    parser.add_argument("--raw", action="store_true",
+                        help="leave the computation of the weight signs in the graph, scale before the sum")
+    parser.add_argument("--fold-bn", action="store_true",
+                        help="conv layout: batch normalisation and scale inside the convolution")
+
+
+def options_of(args, **more):
+    augment = dict(yaw90=not args.no_yaw, tilt=args.tilt, scale=args.scale, jitter=args.jitter)
+    return dict(epochs=args.epochs, batch=args.batch, lr=args.lr, seed=args.seed, smoothing=args.smoothing,
+                augment=augment, early=(args.early_points or args.points, args.early_share), **more)
+
+
+def start(args, **config):
+    """Seeds, loads the data and makes the network. -> clouds, network, options."""
+    torch.manual_seed(args.seed)
+    clouds = data.load(args.data)
+    net = PointNet(classes=len(clouds.classes), tnets=args.net == "tnets", points=args.points, **config)
+    if not args.init:
+        return clouds, net, options_of(args)
+    source, _ = loop.load_network(args.init)
+    if not initialise_from(net, source):
+        raise ValueError(f"{args.init}: no weight fits this network")
+    return clouds, net, options_of(args, init=fingerprint(source))
+
+
+def fingerprint(net):
+    """Says in a checkpoint which weights it came from."""
+    return hashlib.sha256(b"".join(v.numpy().tobytes() for v in net.state_dict().values())).hexdigest()[:16]
+
+
+def run_teacher(args):
+    clouds, net, options = start(args, binary=False, activation=args.activation, dropout=args.dropout)
+    loop.train(net, clouds, options, args.out, log=log)
+
+
+def run_binary(args):
+    clouds, net, options = start(args, binary=True, estimator=args.estimator)
+    teacher = None
+    if args.teacher:
+        teacher, _ = loop.load_network(args.teacher)
+        options.update(lam=args.lam, eta=args.eta, temperature=args.temperature, norm=args.norm,
+                       teacher=fingerprint(teacher))
+    loop.train(net, clouds, options, args.out, teacher=teacher, log=log)
+
+
+def run_eval(args):
+    net, checkpoint = loop.load_network(args.checkpoint)
+    clouds = data.load(args.data)
+    if clouds.classes != checkpoint["classes"]:
+        raise data.DataError(f"the checkpoint knows the classes {checkpoint['classes']}, the data has {clouds.classes}")
+    part = clouds if args.all else clouds.split()[1]
+    points = data.first_points(part, net.config["points"])
+    log_probs = loop.predict(net, points)
+    overall, mean, per_class = loop.accuracy(log_probs, part.labels)
+    print(f"clouds {len(part)}  overall {overall:.2f} %  mean per class {mean:.2f} %")
+    for name, value, count in zip(part.classes, per_class, np.bincount(part.labels, minlength=len(per_class))):
+        print(f"  {name:<12} {value:6.2f} %  of {count}")
+    if args.save:
+        np.savez(args.save, points=points, labels=part.labels, log_probs=log_probs, argmax=log_probs.argmax(1))
+
+
+def run_export(args):
+    net, _ = loop.load_network(args.checkpoint)
+    export.write(net, args.out, args.layout, args.points, args.batch, args.raw, args.fold_bn)
+
+
+def run_random(args):
+    net = export.random_network(args.seed, args.net == "tnets", not args.float, args.points or 1024, args.classes)
+    export.write(net, args.out, args.layout, args.points, args.batch, args.raw, args.fold_bn)
+    if args.pair:
+        x = export.random_clouds(args.batch or 4, args.points or 1024, args.seed + 1)
+        y = loop.predict(net, x)
+        stem = args.out[:-5] if args.out.endswith(".onnx") else args.out
+        np.save(stem + ".in.npy", np.ascontiguousarray(x.transpose(0, 2, 1)) if args.layout == "conv" else x)
+        np.save(stem + ".out.npy", y)
+
+
+def log(text):
+    print(text, flush=True)
+
+
+def main(argv=None):
+    args = parser().parse_args(argv)
+    torch.set_num_threads(getattr(args, "threads", 1))
+    try:
+        args.run(args)
+    except (data.DataError, ValueError, OSError) as error:
+        print(f"train: {error}", file=sys.stderr)
+        return 1
+    return 0
