@@ -3,11 +3,12 @@
 import argparse
 import hashlib
 import sys
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from . import data, export, losses, loop
+from . import compare, data, export, losses, loop, weights
 from .binarize import ESTIMATORS
 from .networks import PointNet, initialise_from
 
@@ -70,6 +71,17 @@ def parser():
     p.add_argument("checkpoint")
     add_export(p)
     p.set_defaults(run=run_export)
+
+    p = commands.add_parser("pack", help="write what the network needs to run (signs as bits) as a small .npz")
+    p.add_argument("checkpoint")
+    p.add_argument("-o", "--out", required=True, metavar="WEIGHTS.npz")
+    p.set_defaults(run=run_pack)
+
+    p = commands.add_parser("compare", help="labels of the compiled model beside WEIGHTS.npz against PyTorch")
+    p.add_argument("weights", metavar="WEIGHTS.npz")
+    p.add_argument("--build", default="build", help="folder with xnorctl and xnord (default %(default)s)")
+    add_common(p)
+    p.set_defaults(run=run_compare)
 
     p = commands.add_parser("random", help="write a network with random weights as ONNX, for benchmarks and tests")
     p.add_argument("--net", choices=("vanilla", "tnets"), default="vanilla")
@@ -134,10 +146,10 @@ def run_binary(args):
 
 
 def run_eval(args):
-    net, checkpoint = loop.load_network(args.checkpoint)
+    net, classes = load_any(args.checkpoint)
     clouds = data.load(args.data)
-    if clouds.classes != checkpoint["classes"]:
-        raise data.DataError(f"the checkpoint knows the classes {checkpoint['classes']}, the data has {clouds.classes}")
+    if clouds.classes != classes:
+        raise data.DataError(f"the checkpoint knows the classes {classes}, the data has {clouds.classes}")
     part = clouds if args.all else clouds.split()[1]
     points = data.first_points(part, net.config["points"])
     log_probs = loop.predict(net, points)
@@ -149,8 +161,29 @@ def run_eval(args):
         np.savez(args.save, points=points, labels=part.labels, log_probs=log_probs, argmax=log_probs.argmax(1))
 
 
+def load_any(path):
+    """A checkpoint, or the weights of a shipped model. -> network, class names."""
+    if str(path).endswith(".npz"):
+        return weights.load(path)
+    net, checkpoint = loop.load_network(path)
+    return net, checkpoint["classes"]
+
+
+def run_pack(args):
+    net, classes = load_any(args.checkpoint)
+    weights.save(net, classes, args.out)
+
+
+def run_compare(args):
+    net, classes = load_any(args.weights)
+    folder = Path(args.weights).parent
+    _, validation = data.load(args.data).split()
+    if not compare.compare(net, classes, str(folder / f"{folder.name}.xnor"), args.build, validation):
+        raise ValueError("the compiled model and PyTorch differ")
+
+
 def run_export(args):
-    net, _ = loop.load_network(args.checkpoint)
+    net, _ = load_any(args.checkpoint)
     export.write(net, args.out, args.layout, args.points, args.batch, args.raw, args.fold_bn)
 
 

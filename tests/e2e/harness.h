@@ -92,5 +92,7 @@ struct answer {
 struct answer exchange(const struct daemon *daemon, const void *message, size_t size);
 // Sends a good cloud through libxnord and checks that it is answered: the daemon still serves.
 void check_serves(const struct daemon *daemon, const char *after);
+// The same, but the first tries may fail: the daemon has to recover first.
+void check_serves_again(const struct daemon *daemon, const char *after);
 
 #endif

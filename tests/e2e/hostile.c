@@ -157,12 +157,22 @@ static void test_socket_garbage(const struct daemon *daemon)
     memcpy(other, greeting, sizeof other);
     other[5] = 0x20; // a PUB socket
     send_raw(wrong, other, sizeof other);
-    check_serves(daemon, "garbage on the socket, while bad connections stay open");
+    check_serves_again(daemon, "garbage on the socket, while bad connections stay open");
     close(silent);
     close(half);
     close(liar);
     close(wrong);
     check_serves(daemon, "garbage on the socket");
+}
+
+// nng up to 1.5.2 stops accepting then; the daemon must notice.
+static void test_hang_up(const struct daemon *daemon)
+{
+    begin_test("clients that hang up before the greeting do not lock the others out");
+    for (int i = 0; i < 20; i++) close(connect_raw(daemon));
+    check_serves_again(daemon, "clients that hung up");
+    sleep_ms(2500);
+    check_serves(daemon, "the daemon recovered");
 }
 
 static void test_vanishing(const struct daemon *daemon)
@@ -194,6 +204,7 @@ void test_hostile(void)
     test_truncated(&daemon);
     test_random(&daemon);
     test_socket_garbage(&daemon);
+    test_hang_up(&daemon);
     test_vanishing(&daemon);
     check(log_has(&daemon, "event=\"request refused\""), "malformed messages are not in the log");
     int code = daemon_stop(&daemon, 15);

@@ -1,5 +1,5 @@
-// PROTOCOL.md is normative: its examples are decoded and encoded again, its tables are compared with
-// those of the code. Run from the root of the tree.
+// PROTOCOL.md is normative: its examples are decoded and encoded again, its tables are compared
+// with those of the code. Run from the root of the tree.
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

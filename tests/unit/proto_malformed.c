@@ -21,12 +21,31 @@ typedef struct refusal {
 #define HELLO "\x94\xcd\x01\x00\x00\x05"
 #define INDEX "\x94\xcd\x01\x00\x08\x05"
 #define INFER "\x94\xcd\x01\x00\x10\x05"
-#define MODEL "\xa5" "model" "\xa1m"
-#define NAME "\xa4" "name" "\xa1x"
-#define UINT8_TYPE "\xa8" "datatype" "\xa5" "UINT8"
-#define SHAPE_1 "\xa5" "shape" "\x91\x01"
-#define DATA_1 "\xa4" "data" "\xc4\x01\x00"
-#define ONE_INPUT "\xa6" "inputs" "\x91"
+#define MODEL                                                                                      \
+    "\xa5"                                                                                         \
+    "model"                                                                                        \
+    "\xa1m"
+#define NAME                                                                                       \
+    "\xa4"                                                                                         \
+    "name"                                                                                         \
+    "\xa1x"
+#define UINT8_TYPE                                                                                 \
+    "\xa8"                                                                                         \
+    "datatype"                                                                                     \
+    "\xa5"                                                                                         \
+    "UINT8"
+#define SHAPE_1                                                                                    \
+    "\xa5"                                                                                         \
+    "shape"                                                                                        \
+    "\x91\x01"
+#define DATA_1                                                                                     \
+    "\xa4"                                                                                         \
+    "data"                                                                                         \
+    "\xc4\x01\x00"
+#define ONE_INPUT                                                                                  \
+    "\xa6"                                                                                         \
+    "inputs"                                                                                       \
+    "\x91"
 
 static const refusal refusals[] = {
     // envelope
@@ -47,84 +66,186 @@ static const refusal refusals[] = {
     {BYTES(LIVE "\x80\xc0"), XNORD_INVALID, "1 trailing"},
     // structure
     {BYTES(LIVE "\x81\x01\x02"), XNORD_INVALID, "key: expected str, found integer"},
-    {BYTES(LIVE "\x82\xa1" "a\x01\xa1" "a\x02"), XNORD_INVALID, "duplicate key 'a'"},
-    {BYTES(LIVE "\x81\xa1" "a\x82\xa1" "b\x01\xa1" "b\x02"), XNORD_INVALID, "duplicate key 'b'"},
-    {BYTES(LIVE "\x81\xa1" "a\xc1"), XNORD_INVALID, "unassigned"},
-    {BYTES(LIVE "\x81\xa1" "a\xd4\x00\x00"), XNORD_INVALID, "ext"},
-    {BYTES(LIVE "\x81\xa1" "a\xc7\x00\x00"), XNORD_INVALID, "ext"},
-    {BYTES(LIVE "\x81\xa1" "a\xc9\xff\xff\xff\xff\x00"), XNORD_INVALID, "ext"},
-    {BYTES(LIVE "\x81\xa1" "a\xdd\x01\x00\x00\x00"), XNORD_INVALID, "array of 16777216"},
-    {BYTES(LIVE "\x81\xa1" "a\xdf\xff\xff\xff\xff"), XNORD_INVALID, "map of 4294967295"},
-    {BYTES(LIVE "\x81\xa1" "a\xc6\xff\xff\xff\xff"), XNORD_INVALID, "bin of 4294967295"},
-    {BYTES(LIVE "\x81\xa1" "a\xdb\xff\xff\xff\xff"), XNORD_INVALID, "str of 4294967295"},
-    {BYTES(LIVE "\x81\xa1" "a\xcf\x00\x00"), XNORD_INVALID, "number of 8"},
-    {BYTES(LIVE "\x81\xa1" "a\xa2\xff\xfe"), XNORD_INVALID, "UTF-8"},
-    {BYTES(LIVE "\x81\xa1" "a\xa1\x0a"), XNORD_INVALID, "control"},
-    {BYTES(LIVE "\x81\xa1" "a\xa1\x7f"), XNORD_INVALID, "control"},
-    {BYTES(LIVE "\x81\xa1" "a\xa2\xc2\x9b"), XNORD_INVALID, "control"},
-    {BYTES(LIVE "\x81\xa1" "a\xa2\xc0\xaf"), XNORD_INVALID, "UTF-8"},         // overlong '/'
-    {BYTES(LIVE "\x81\xa1" "a\xa3\xed\xa0\x80"), XNORD_INVALID, "UTF-8"},     // surrogate
-    {BYTES(LIVE "\x81\xa1" "a\xa4\xf4\x90\x80\x80"), XNORD_INVALID, "UTF-8"}, // above U+10FFFF
-    {BYTES(LIVE "\x81\xa1" "a\xa2\xe2\x82"), XNORD_INVALID, "UTF-8"},         // cut
-    {BYTES(LIVE "\x81\xa1" "a\x91\x91\x91\x91\x91\x91\x91\x00"), XNORD_INVALID, "deeper than 8"},
+    {BYTES(LIVE "\x82\xa1"
+                "a\x01\xa1"
+                "a\x02"),
+     XNORD_INVALID, "duplicate key 'a'"},
+    {BYTES(LIVE "\x81\xa1"
+                "a\x82\xa1"
+                "b\x01\xa1"
+                "b\x02"),
+     XNORD_INVALID, "duplicate key 'b'"},
+    {BYTES(LIVE "\x81\xa1"
+                "a\xc1"),
+     XNORD_INVALID, "unassigned"},
+    {BYTES(LIVE "\x81\xa1"
+                "a\xd4\x00\x00"),
+     XNORD_INVALID, "ext"},
+    {BYTES(LIVE "\x81\xa1"
+                "a\xc7\x00\x00"),
+     XNORD_INVALID, "ext"},
+    {BYTES(LIVE "\x81\xa1"
+                "a\xc9\xff\xff\xff\xff\x00"),
+     XNORD_INVALID, "ext"},
+    {BYTES(LIVE "\x81\xa1"
+                "a\xdd\x01\x00\x00\x00"),
+     XNORD_INVALID, "array of 16777216"},
+    {BYTES(LIVE "\x81\xa1"
+                "a\xdf\xff\xff\xff\xff"),
+     XNORD_INVALID, "map of 4294967295"},
+    {BYTES(LIVE "\x81\xa1"
+                "a\xc6\xff\xff\xff\xff"),
+     XNORD_INVALID, "bin of 4294967295"},
+    {BYTES(LIVE "\x81\xa1"
+                "a\xdb\xff\xff\xff\xff"),
+     XNORD_INVALID, "str of 4294967295"},
+    {BYTES(LIVE "\x81\xa1"
+                "a\xcf\x00\x00"),
+     XNORD_INVALID, "number of 8"},
+    {BYTES(LIVE "\x81\xa1"
+                "a\xa2\xff\xfe"),
+     XNORD_INVALID, "UTF-8"},
+    {BYTES(LIVE "\x81\xa1"
+                "a\xa1\x0a"),
+     XNORD_INVALID, "control"},
+    {BYTES(LIVE "\x81\xa1"
+                "a\xa1\x7f"),
+     XNORD_INVALID, "control"},
+    {BYTES(LIVE "\x81\xa1"
+                "a\xa2\xc2\x9b"),
+     XNORD_INVALID, "control"},
+    {BYTES(LIVE "\x81\xa1"
+                "a\xa2\xc0\xaf"),
+     XNORD_INVALID, "UTF-8"}, // overlong '/'
+    {BYTES(LIVE "\x81\xa1"
+                "a\xa3\xed\xa0\x80"),
+     XNORD_INVALID, "UTF-8"}, // surrogate
+    {BYTES(LIVE "\x81\xa1"
+                "a\xa4\xf4\x90\x80\x80"),
+     XNORD_INVALID, "UTF-8"}, // above U+10FFFF
+    {BYTES(LIVE "\x81\xa1"
+                "a\xa2\xe2\x82"),
+     XNORD_INVALID, "UTF-8"}, // cut
+    {BYTES(LIVE "\x81\xa1"
+                "a\x91\x91\x91\x91\x91\x91\x91\x00"),
+     XNORD_INVALID, "deeper than 8"},
     // types of fields
-    {BYTES(READY "\x81\xa5" "model" "\x01"), XNORD_INVALID, "ready.model: expected str"},
-    {BYTES(INDEX "\x81\xa5" "ready" "\x01"), XNORD_INVALID, "model_index.ready: expected bool"},
-    {BYTES(HELLO "\x81\xa5" "proto" "\x91\x01"), XNORD_INVALID, "[lowest, highest]"},
-    {BYTES(HELLO "\x81\xa5" "proto" "\x93\x01\x01\x01"), XNORD_TOO_LARGE, "hello.proto: at most 2"},
-    {BYTES(HELLO "\x81\xa5" "proto" "\x92\x01\xff"), XNORD_INVALID, "negative integer"},
+    {BYTES(READY "\x81\xa5"
+                 "model"
+                 "\x01"),
+     XNORD_INVALID, "ready.model: expected str"},
+    {BYTES(INDEX "\x81\xa5"
+                 "ready"
+                 "\x01"),
+     XNORD_INVALID, "model_index.ready: expected bool"},
+    {BYTES(HELLO "\x81\xa5"
+                 "proto"
+                 "\x91\x01"),
+     XNORD_INVALID, "[lowest, highest]"},
+    {BYTES(HELLO "\x81\xa5"
+                 "proto"
+                 "\x93\x01\x01\x01"),
+     XNORD_TOO_LARGE, "hello.proto: at most 2"},
+    {BYTES(HELLO "\x81\xa5"
+                 "proto"
+                 "\x92\x01\xff"),
+     XNORD_INVALID, "negative integer"},
     {BYTES("\x94\xcd\x01\x00\x09\x05\x80"), XNORD_INVALID, "model_metadata.model: missing"},
     // infer
     {BYTES(INFER "\x80"), XNORD_INVALID, "infer.model: missing"},
     {BYTES(INFER "\x81" MODEL), XNORD_INVALID, "infer.inputs: missing"},
-    {BYTES(INFER "\x82" MODEL "\xa6" "inputs" "\x90"), XNORD_INVALID, "at least one tensor"},
-    {BYTES(INFER "\x82" MODEL "\xa6" "inputs" "\x80"), XNORD_INVALID, "infer.inputs: expected array"},
+    {BYTES(INFER "\x82" MODEL "\xa6"
+                 "inputs"
+                 "\x90"),
+     XNORD_INVALID, "at least one tensor"},
+    {BYTES(INFER "\x82" MODEL "\xa6"
+                 "inputs"
+                 "\x80"),
+     XNORD_INVALID, "infer.inputs: expected array"},
     {BYTES(INFER "\x82" MODEL ONE_INPUT "\x01"), XNORD_INVALID, "infer.inputs[0]: expected map"},
     {BYTES(INFER "\x82" MODEL ONE_INPUT "\x80"), XNORD_INVALID, "infer.inputs[0].name: missing"},
     {BYTES(INFER "\x82" MODEL ONE_INPUT "\x83" NAME UINT8_TYPE SHAPE_1), XNORD_INVALID,
      "infer.inputs[0].data: missing"},
-    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x81" "\xa8" "datatype" "\xa4" "FP33"), XNORD_UNSUPPORTED,
-     "infer.inputs[0].datatype: unknown datatype 'FP33'"},
-    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x81" "\xa8" "datatype" "\xa0"), XNORD_UNSUPPORTED,
-     "unknown datatype"},
-    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x81" "\xa3" "shm" "\x80"), XNORD_UNSUPPORTED,
-     "infer.inputs[0].shm: not supported"},
-    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x81" "\xa6" "layout" "\x80"), XNORD_UNSUPPORTED,
-     "infer.inputs[0].layout: not supported"},
-    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE SHAPE_1 "\xa4" "data" "\xa1x"),
+    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x81"
+                 "\xa8"
+                 "datatype"
+                 "\xa4"
+                 "FP33"),
+     XNORD_UNSUPPORTED, "infer.inputs[0].datatype: unknown datatype 'FP33'"},
+    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x81"
+                 "\xa8"
+                 "datatype"
+                 "\xa0"),
+     XNORD_UNSUPPORTED, "unknown datatype"},
+    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x81"
+                 "\xa3"
+                 "shm"
+                 "\x80"),
+     XNORD_UNSUPPORTED, "infer.inputs[0].shm: not supported"},
+    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x81"
+                 "\xa6"
+                 "layout"
+                 "\x80"),
+     XNORD_UNSUPPORTED, "infer.inputs[0].layout: not supported"},
+    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE SHAPE_1 "\xa4"
+                 "data"
+                 "\xa1x"),
      XNORD_INVALID, "infer.inputs[0].data: expected bin, found str"},
-    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE SHAPE_1 "\xa4" "data" "\xc4\x00"),
+    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE SHAPE_1 "\xa4"
+                 "data"
+                 "\xc4\x00"),
      XNORD_INVALID, "UINT8 [1] takes 1 bytes, found 0"},
-    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE "\xa5" "shape" "\x91\xff" DATA_1),
+    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE "\xa5"
+                 "shape"
+                 "\x91\xff" DATA_1),
      XNORD_INVALID, "[-1] is not the shape of a tensor"},
-    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE "\xa5" "shape" "\x91\xfe" DATA_1),
+    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE "\xa5"
+                 "shape"
+                 "\x91\xfe" DATA_1),
      XNORD_INVALID, "an integer from -1"},
-    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE
-                 "\xa5" "shape" "\x91\xcf\xff\xff\xff\xff\xff\xff\xff\xff" DATA_1),
+    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE "\xa5"
+                 "shape"
+                 "\x91\xcf\xff\xff\xff\xff\xff\xff\xff\xff" DATA_1),
      XNORD_INVALID, "an integer from -1"},
-    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE
-                 "\xa5" "shape" "\x92\xcf\x7f\xff\xff\xff\xff\xff\xff\xff\x04" DATA_1),
+    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE "\xa5"
+                 "shape"
+                 "\x92\xcf\x7f\xff\xff\xff\xff\xff\xff\xff\x04" DATA_1),
      XNORD_INVALID, "is not the shape of a tensor"},
-    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE
-                 "\xa5" "shape" "\x91\xca\x3f\x80\x00\x00" DATA_1),
+    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE "\xa5"
+                 "shape"
+                 "\x91\xca\x3f\x80\x00\x00" DATA_1),
      XNORD_INVALID, "found float"},
-    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE
-                 "\xa5" "shape" "\x99\x01\x01\x01\x01\x01\x01\x01\x01\x01" DATA_1),
+    {BYTES(INFER "\x82" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE "\xa5"
+                 "shape"
+                 "\x99\x01\x01\x01\x01\x01\x01\x01\x01\x01" DATA_1),
      XNORD_TOO_LARGE, "infer.inputs[0].shape: at most 8, found 9"},
-    {BYTES(INFER "\x82" MODEL "\xa6" "inputs" "\x92" "\x84" NAME UINT8_TYPE SHAPE_1 DATA_1
-                 "\x84" NAME UINT8_TYPE SHAPE_1 DATA_1),
+    {BYTES(INFER "\x82" MODEL "\xa6"
+                 "inputs"
+                 "\x92"
+                 "\x84" NAME UINT8_TYPE SHAPE_1 DATA_1 "\x84" NAME UINT8_TYPE SHAPE_1 DATA_1),
      XNORD_INVALID, "infer.inputs[1]: same name as infer.inputs[0]"},
-    {BYTES(INFER "\x83" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE SHAPE_1 DATA_1
-                 "\xa7" "outputs" "\x91\x82" NAME "\xa2" "as" "\xa3" "shm"),
+    {BYTES(INFER "\x83" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE SHAPE_1 DATA_1 "\xa7"
+                 "outputs"
+                 "\x91\x82" NAME "\xa2"
+                 "as"
+                 "\xa3"
+                 "shm"),
      XNORD_UNSUPPORTED, "infer.outputs[0].as: not supported"},
-    {BYTES(INFER "\x83" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE SHAPE_1 DATA_1
-                 "\xa6" "params" "\x81\xa5" "top_k" "\x41"),
+    {BYTES(INFER "\x83" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE SHAPE_1 DATA_1 "\xa6"
+                 "params"
+                 "\x81\xa5"
+                 "top_k"
+                 "\x41"),
      XNORD_TOO_LARGE, "infer.params.top_k: at most 64, found 65"},
-    {BYTES(INFER "\x83" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE SHAPE_1 DATA_1
-                 "\xa6" "params" "\x81\xab" "deadline_ms" "\xff"),
+    {BYTES(INFER "\x83" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE SHAPE_1 DATA_1 "\xa6"
+                 "params"
+                 "\x81\xab"
+                 "deadline_ms"
+                 "\xff"),
      XNORD_INVALID, "infer.params.deadline_ms: expected unsigned integer, found negative"},
-    {BYTES(INFER "\x83" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE SHAPE_1 DATA_1
-                 "\xa6" "params" "\xc0"),
+    {BYTES(INFER "\x83" MODEL ONE_INPUT "\x84" NAME UINT8_TYPE SHAPE_1 DATA_1 "\xa6"
+                 "params"
+                 "\xc0"),
      XNORD_INVALID, "infer.params: expected map, found nil"},
 };
 
@@ -136,8 +257,7 @@ Test(proto_malformed, each_is_refused_with_its_reason) {
         memcpy(message + 1, c->message, c->size);
         xnord_proto_request request;
         xnord_proto_error error;
-        xnord_status status =
-            xnord_proto_decode_request(message + 1, c->size, &request, &error);
+        xnord_status status = xnord_proto_decode_request(message + 1, c->size, &request, &error);
         cr_expect_eq(status, c->status, "case %zu (%s): %s", i, c->word, xnord_status_name(status));
         cr_expect_eq(error.status, status);
         cr_expect(strstr(error.text, c->word), "case %zu: '%s' lacks '%s'", i, error.text, c->word);
@@ -161,7 +281,10 @@ Test(proto_malformed, refusal_keeps_the_id) {
 
 static xnord_status decode_live_with(const unsigned char *value, size_t size) {
     unsigned char *message = malloc(size + 16);
-    memcpy(message, LIVE "\x81\xa1" "a", 9);
+    memcpy(message,
+           LIVE "\x81\xa1"
+                "a",
+           9);
     memcpy(message + 9, value, size);
     xnord_proto_request request;
     xnord_proto_error error;
@@ -198,7 +321,8 @@ Test(proto_malformed, string_and_key_limits_are_exact) {
     cr_assert_eq(decode_live_with(map, 3 + 65 * 3), XNORD_INVALID);
 }
 
-// 96 bytes of nested arrays that each claim 65535 elements; nested maps; a long chain of arrays of 1.
+// 96 bytes of nested arrays that each claim 65535 elements; nested maps; a long chain of arrays
+// of 1.
 Test(proto_malformed, bombs_are_refused) {
     static unsigned char bomb[1 << 16];
     for (size_t i = 0; i + 3 <= 96; i += 3) memcpy(bomb + i, "\xdc\xff\xff", 3);
@@ -215,23 +339,41 @@ Test(proto_malformed, replies_are_checked_too) {
     static const refusal replies[] = {
         {BYTES("\x94\xcd\x01\x00\x12\x05\x80"), XNORD_INVALID, "status: expected at most 17"},
         {BYTES("\x94\xcd\x02\x00\x00\x05\x80"), XNORD_UNSUPPORTED, "major"},
-        {BYTES("\x94\xcd\x01\x00\x04\x05\x81\xa6" "detail" "\x01"), XNORD_INVALID, "error.detail"},
+        {BYTES("\x94\xcd\x01\x00\x04\x05\x81\xa6"
+               "detail"
+               "\x01"),
+         XNORD_INVALID, "error.detail"},
     };
     for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
         xnord_proto_reply reply;
         xnord_proto_error error;
-        cr_expect_eq(
-            xnord_proto_decode_reply(replies[i].message, replies[i].size, &reply, &error),
-            replies[i].status);
+        cr_expect_eq(xnord_proto_decode_reply(replies[i].message, replies[i].size, &reply, &error),
+                     replies[i].status);
         cr_expect(strstr(error.text, replies[i].word), "%s", error.text);
     }
 }
 
 Test(proto_malformed, confidence_must_be_a_number) {
-    static const char nan_label[] =
-        "\x94\xcd\x01\x00\x00\x05\x83\xa5" "model" "\xa1m\xa6" "labels"
-        "\x91\x83\xa2" "id" "\x00\xa5" "label" "\xa1" "a\xaa" "confidence" "\xca\x7f\xc0\x00\x00"
-        "\xa1" "t\x83\xa5" "queue" "\x00\xa7" "compute" "\x00\xa5" "total" "\x00";
+    static const char nan_label[] = "\x94\xcd\x01\x00\x00\x05\x83\xa5"
+                                    "model"
+                                    "\xa1m\xa6"
+                                    "labels"
+                                    "\x91\x83\xa2"
+                                    "id"
+                                    "\x00\xa5"
+                                    "label"
+                                    "\xa1"
+                                    "a\xaa"
+                                    "confidence"
+                                    "\xca\x7f\xc0\x00\x00"
+                                    "\xa1"
+                                    "t\x83\xa5"
+                                    "queue"
+                                    "\x00\xa7"
+                                    "compute"
+                                    "\x00\xa5"
+                                    "total"
+                                    "\x00";
     char message[sizeof nan_label];
     memcpy(message, nan_label, sizeof message);
     size_t size = sizeof message - 1;
@@ -240,7 +382,8 @@ Test(proto_malformed, confidence_must_be_a_number) {
     xnord_proto_error error;
     cr_assert_eq(xnord_proto_decode_reply(message, size, &reply, &error), XNORD_OK);
     cr_assert_eq(xnord_proto_decode_infer_reply(&reply, &body, &error), XNORD_INVALID);
-    cr_assert(strstr(error.text, "infer.labels[0].confidence: expected a finite"), "%s", error.text);
+    cr_assert(strstr(error.text, "infer.labels[0].confidence: expected a finite"), "%s",
+              error.text);
     char *at = memmem(message, size, "\x7f\xc0", 2);
     memcpy(at, "\x3f\x00", 2);
     cr_assert_eq(xnord_proto_decode_infer_reply(&reply, &body, &error), XNORD_OK);

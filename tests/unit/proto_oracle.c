@@ -1,5 +1,6 @@
-// Differential test: on random messages the structural check accepts exactly what msgpack-c's unpacker
-// accepts, minus what PROTOCOL.md section 3 forbids (checked on msgpack-c's tree, recursively).
+// Differential test: on random messages the structural check accepts exactly what msgpack-c's
+// unpacker accepts, minus what PROTOCOL.md section 3 forbids (checked on msgpack-c's tree,
+// recursively).
 #include <criterion/criterion.h>
 #include <iconv.h>
 #include <msgpack.h>
@@ -67,8 +68,10 @@ static bool map_allowed(const msgpack_object_map *map, unsigned depth, uint32_t 
 static bool allowed(const msgpack_object *object, unsigned depth, uint32_t *objects) {
     ++*objects;
     switch (object->type) {
-    case MSGPACK_OBJECT_EXT: return false;
-    case MSGPACK_OBJECT_STR: return text_allowed(object->via.str.ptr, object->via.str.size);
+    case MSGPACK_OBJECT_EXT:
+        return false;
+    case MSGPACK_OBJECT_STR:
+        return text_allowed(object->via.str.ptr, object->via.str.size);
     case MSGPACK_OBJECT_MAP:
         return depth < 8 && map_allowed(&object->via.map, depth + 1, objects);
     case MSGPACK_OBJECT_ARRAY:
@@ -77,7 +80,8 @@ static bool allowed(const msgpack_object *object, unsigned depth, uint32_t *obje
             if (!allowed(&object->via.array.ptr[i], depth + 1, objects)) return false;
         }
         return true;
-    default: return true;
+    default:
+        return true;
     }
 }
 
@@ -136,8 +140,12 @@ static void put_scalar(message *m) {
     uint64_t bits = next_random();
     memcpy(random, &bits, 8);
     switch (below(6)) {
-    case 0: put_head(m, (unsigned char)(below(2) ? below(128) : 0xe0 + below(32)), 0, 0); break;
-    case 1: put_head(m, (unsigned char)(0xc0 + (below(2) ? 0 : 2 + below(2))), 0, 0); break;
+    case 0:
+        put_head(m, (unsigned char)(below(2) ? below(128) : 0xe0 + below(32)), 0, 0);
+        break;
+    case 1:
+        put_head(m, (unsigned char)(0xc0 + (below(2) ? 0 : 2 + below(2))), 0, 0);
+        break;
     case 2: {
         unsigned kind = 0xa + below(10);
         put_head(m, (unsigned char)(0xc0 + kind), 0, 0);
@@ -151,7 +159,9 @@ static void put_scalar(message *m) {
         put(m, random, size < 8 ? size : 8);
         break;
     }
-    default: put_text(m); break;
+    default:
+        put_text(m);
+        break;
     }
 }
 
@@ -169,24 +179,35 @@ static void put_container(message *m, unsigned depth) {
         put_head(m, wide[index], width == 2 ? 4 : 2, count);
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (is_map && below(100) > 0) put_text(m);
-        else if (is_map) put_scalar(m);
+        if (is_map && below(100) > 0)
+            put_text(m);
+        else if (is_map)
+            put_scalar(m);
         put_object(m, depth + 1);
     }
 }
 
 static void put_object(message *m, unsigned depth) {
-    if (depth < 11 && below(10) < 5) put_container(m, depth);
-    else put_scalar(m);
+    if (depth < 11 && below(10) < 5)
+        put_container(m, depth);
+    else
+        put_scalar(m);
 }
 
 static void mutate(message *m) {
     if (m->size == 0) return;
     switch (below(6)) {
-    case 0: m->bytes[below((uint32_t)m->size)] = (unsigned char)next_random(); break;
-    case 1: m->size -= 1 + below((uint32_t)m->size); break;
-    case 2: put(m, "\xc0", 1); break;
-    default: break;
+    case 0:
+        m->bytes[below((uint32_t)m->size)] = (unsigned char)next_random();
+        break;
+    case 1:
+        m->size -= 1 + below((uint32_t)m->size);
+        break;
+    case 2:
+        put(m, "\xc0", 1);
+        break;
+    default:
+        break;
     }
 }
 

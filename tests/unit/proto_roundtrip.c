@@ -1,4 +1,5 @@
-// What is encoded is decoded to the same struct, whatever its size; what exceeds a limit is not encoded.
+// What is encoded is decoded to the same struct, whatever its size; what exceeds a limit is not
+// encoded.
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,8 +130,8 @@ Test(proto_roundtrip, structs_beyond_a_limit_are_not_encoded) {
     cr_assert_eq(xnord_proto_encode_request(&in, NULL, 0), 0);
 }
 
-// The largest infer reply: its size is the promise of XNORD_PROTO_INFER_OVERHEAD, and its objects are
-// within the budget.
+// The largest infer reply: its size is the promise of XNORD_PROTO_INFER_OVERHEAD, and its objects
+// are within the budget.
 Test(proto_roundtrip, largest_infer_reply) {
     static char names[XNORD_PROTO_MAX_TENSORS][256];
     static unsigned char data[1000];
@@ -264,11 +265,28 @@ Test(proto_roundtrip, any_text_can_be_the_detail_of_a_refusal) {
 Test(proto_roundtrip, keys_may_come_in_any_order_with_any_integer_width) {
     static const char message[] =
         "\xdc\x00\x04\xcf\x00\x00\x00\x00\x00\x00\x01\x00\xd1\x00\x10\xd0\x07"
-        "\xdf\x00\x00\x00\x03\xd9\x06" "inputs" "\xdd\x00\x00\x00\x01\xde\x00\x05"
-        "\xda\x00\x04" "data" "\xc6\x00\x00\x00\x02\x01\x02\xdb\x00\x00\x00\x05" "shape"
-        "\x91\xd3\x00\x00\x00\x00\x00\x00\x00\x02\xa6" "colour" "\x92\x01\x81\xa1" "b\xc0"
-        "\xa8" "datatype" "\xa5" "UINT8" "\xa4" "name" "\xa1x"
-        "\xa1" "z\xcb\x00\x00\x00\x00\x00\x00\x00\x00\xa5" "model" "\xa1m";
+        "\xdf\x00\x00\x00\x03\xd9\x06"
+        "inputs"
+        "\xdd\x00\x00\x00\x01\xde\x00\x05"
+        "\xda\x00\x04"
+        "data"
+        "\xc6\x00\x00\x00\x02\x01\x02\xdb\x00\x00\x00\x05"
+        "shape"
+        "\x91\xd3\x00\x00\x00\x00\x00\x00\x00\x02\xa6"
+        "colour"
+        "\x92\x01\x81\xa1"
+        "b\xc0"
+        "\xa8"
+        "datatype"
+        "\xa5"
+        "UINT8"
+        "\xa4"
+        "name"
+        "\xa1x"
+        "\xa1"
+        "z\xcb\x00\x00\x00\x00\x00\x00\x00\x00\xa5"
+        "model"
+        "\xa1m";
     xnord_proto_request out;
     xnord_proto_error error;
     cr_assert_eq(xnord_proto_decode_request(message, sizeof message - 1, &out, &error), XNORD_OK,

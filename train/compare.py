@@ -1,0 +1,71 @@
+"""Compiled models against PyTorch: labels on every validation cloud, in one process and through the daemon."""
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from . import data, loop
+
+
+def run_compiled(xnorctl, model, points):
+    """log_probs [clouds, classes] of a .xnor file by `xnorctl run`. points: [clouds, points, 3]."""
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(f"{folder}/in.npy", points)
+        subprocess.run([xnorctl, "run", model, "--input", f"points={folder}/in.npy", "--output-dir", folder],
+                       check=True)
+        return np.load(f"{folder}/log_probs.npy")
+
+
+def run_daemon(build, models, name, clouds):
+    """Labels of clouds [clouds, points, 3], as a sensor would send them, by a private daemon."""
+    with tempfile.TemporaryDirectory() as folder:
+        socket = f"ipc://{folder}/infer.sock"
+        Path(folder, "xnord.yaml").touch()
+        os.mkdir(f"{folder}/clouds")
+        for i, cloud in enumerate(clouds):
+            np.save(f"{folder}/clouds/{i:06d}.npy", cloud)
+        with open(f"{folder}/log", "w") as log:
+            daemon = subprocess.Popen([f"{build}/xnord", "--config", f"{folder}/xnord.yaml", "--socket", socket,
+                                       "--models", models], stderr=log)
+        try:
+            wait_ready(f"{build}/xnorctl", socket, daemon, f"{folder}/log")
+            answer = subprocess.run([f"{build}/xnorctl", "infer", name, f"{folder}/clouds", "--socket", socket,
+                                     "--json"], check=True, stdout=subprocess.PIPE, text=True)
+        finally:
+            daemon.terminate()
+            daemon.wait(10)
+    return [json.loads(line)["labels"][0]["name"] for line in answer.stdout.splitlines()]
+
+
+def wait_ready(xnorctl, socket, daemon, log):
+    for _ in range(100):
+        status = subprocess.run([xnorctl, "status", "--json", "--socket", socket], stdout=subprocess.PIPE,
+                                stderr=subprocess.DEVNULL, text=True)
+        if '"ready": true' in status.stdout:
+            return
+        if daemon.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise RuntimeError(f"xnord did not become ready: {Path(log).read_text()}")
+
+
+def compare(net, classes, model, build, clouds):
+    """Prints the counts of differing labels; True when there is none. model: path NAME/NAME.xnor."""
+    points = data.first_points(clouds, net.config["points"])
+    log_probs = loop.predict(net, points)
+    labels = log_probs.argmax(1)
+    compiled = run_compiled(f"{build}/xnorctl", model, points)
+    through = run_daemon(build, str(Path(model).parent.parent), Path(model).stem,
+                         clouds.points[:, :net.config["points"]])
+    differ = int((compiled.argmax(1) != labels).sum())
+    differ_daemon = sum(name != classes[label] for name, label in zip(through, labels))
+    overall = 100 * (labels == clouds.labels).mean()
+    print(f"compare {Path(model).stem}: {len(clouds)} validation clouds, accuracy {overall:.2f} %, labels that differ "
+          f"from PyTorch: {differ} compiled, {differ_daemon} through the daemon; largest difference of "
+          f"log-probabilities {np.abs(compiled - log_probs).max():.3g}")
+    return differ == 0 and differ_daemon == 0 and len(through) == len(clouds)
