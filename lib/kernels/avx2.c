@@ -1,6 +1,6 @@
-// The AVX2 kernel set (AVX2, FMA, POPCNT, BMI2). The binary gemm is in avx2_bits.h, the float gemm in
-// f32_gemm.h; here are the packers: per 8 inputs a load, a compare and a movemask, limited by the
-// latter's single port.
+// The AVX2 kernel set (AVX2, FMA, POPCNT, BMI2). The binary gemm is in avx2_bits.h, the float gemm
+// in f32_gemm.h; here are the packers: per 8 inputs a load, a compare and a movemask, limited by
+// the latter's single port.
 #if defined(__x86_64__)
 
 #include "kernels/avx2_bits.h"

@@ -1,18 +1,18 @@
 // Binary gemm for AVX2, which has no vector popcount: four bits of k per step by table look-up. The
 // activation's four bits choose a row of 16 counts, one for each value of a weight's four bits, and
-// vpshufb looks up 32 channels in it: xor, popcount and, for ternary activations, the mask are all in
-// the table. One channel per byte lane, so nothing is summed across lanes.
+// vpshufb looks up 32 channels in it: xor, popcount and, for ternary activations, the mask are all
+// in the table. One channel per byte lane, so nothing is summed across lanes.
 //
 // Unit of work: 256 bit-MAC are two vpshufb and two vpaddb (eight operations with the usual xor,
 // split into nibbles and look up). Tile: 4 rows x 64 channels: 8 counts, 2 weights, up to 4 table
 // rows of 16 registers; per step of four bits 2 weight loads, 4 index loads, 4 broadcasts, 8 + 8
 // operations. Limited by the shuffle pipes (two on Zen, one on older Intel cores).
 //
-// A lane overflows after 63 steps of at most 4; beyond SHORT_MAX_K bits, segments are added to 16-bit
-// counts in memory.
+// A lane overflows after 63 steps of at most 4; beyond SHORT_MAX_K bits, segments are added to
+// 16-bit counts in memory.
 //
-// Packed weights, per block of 64 channels: [steps][64] bytes of four bits each, then uint16_t[64] of
-// limit + 1 (a bit is set iff count < limit + 1; 0 is never).
+// Packed weights, per block of 64 channels: [steps][64] bytes of four bits each, then uint16_t[64]
+// of limit + 1 (a bit is set iff count < limit + 1; 0 is never).
 #ifndef XNOR_KERNELS_AVX2_BITS_H
 #define XNOR_KERNELS_AVX2_BITS_H
 
@@ -33,12 +33,14 @@
 #define MAX_TILE_ROWS 4
 
 // counts[mask][activation][weight] = popcount((weight ^ activation) & mask)
-#define POPCOUNT4(x) (((x) & 1) + ((x) >> 1 & 1) + ((x) >> 2 & 1) + ((x) >> 3 & 1))
+#define POPCOUNT4(x) (((x)&1) + ((x) >> 1 & 1) + ((x) >> 2 & 1) + ((x) >> 3 & 1))
 #define AT(m, a, w) POPCOUNT4(((w) ^ (a)) & (m))
 #define ROW4(m, a, w) AT(m, a, w), AT(m, a, w + 1), AT(m, a, w + 2), AT(m, a, w + 3)
-#define ROW16(m, a) {ROW4(m, a, 0), ROW4(m, a, 4), ROW4(m, a, 8), ROW4(m, a, 12)}
+#define ROW16(m, a)                                                                                \
+    { ROW4(m, a, 0), ROW4(m, a, 4), ROW4(m, a, 8), ROW4(m, a, 12) }
 #define MASK4(m, a) ROW16(m, a), ROW16(m, a + 1), ROW16(m, a + 2), ROW16(m, a + 3)
-#define MASK(m) {MASK4(m, 0), MASK4(m, 4), MASK4(m, 8), MASK4(m, 12)}
+#define MASK(m)                                                                                    \
+    { MASK4(m, 0), MASK4(m, 4), MASK4(m, 8), MASK4(m, 12) }
 static const _Alignas(64) uint8_t counts[16][16][16] = {
     MASK(0), MASK(1), MASK(2),  MASK(3),  MASK(4),  MASK(5),  MASK(6),  MASK(7),
     MASK(8), MASK(9), MASK(10), MASK(11), MASK(12), MASK(13), MASK(14), MASK(15)};
@@ -89,7 +91,8 @@ static void gemm_pack(size_t k, size_t n, const uint64_t *w, const int32_t *limi
 ALWAYS_INLINE __m256i nibbles(uint64_t word) {
     const __m256i bytes = _mm256_cvtepu8_epi16(
         _mm_unpacklo_epi8(_mm_cvtsi64_si128((long long)word), _mm_cvtsi64_si128((long long)word)));
-    // Every byte is there twice: its low nibble is taken from the first, its high one from the second.
+    // Every byte is there twice: its low nibble is taken from the first, its high one from the
+    // second.
     const __m256i low = _mm256_slli_epi16(_mm256_and_si256(bytes, _mm256_set1_epi16(15)), 4);
     const __m256i high = _mm256_and_si256(bytes, _mm256_set1_epi16(240));
     return _mm256_blend_epi16(low, high, 0xAA);
@@ -99,8 +102,8 @@ ALWAYS_INLINE __m256i nibbles(uint64_t word) {
 ALWAYS_INLINE void expand_row(const uint64_t *row, const uint64_t *mask, size_t words,
                               uint16_t *codes) {
     for (size_t j = 0; j < words; j++) {
-        const __m256i masks = mask ? _mm256_slli_epi16(nibbles(mask[j]), 4)
-                                   : _mm256_set1_epi16(FULL_MASK_CODE);
+        const __m256i masks =
+            mask ? _mm256_slli_epi16(nibbles(mask[j]), 4) : _mm256_set1_epi16(FULL_MASK_CODE);
         const __m256i code = _mm256_or_si256(nibbles(row[j]), masks);
         _mm256_storeu_si256((__m256i *)(void *)(codes + 16 * j), code);
     }
@@ -171,8 +174,8 @@ typedef struct bits_task {
     const uint16_t *codes; // of the first row
     size_t code_stride;
     const int32_t *totals; // OP_TERNARY: popcount of the mask, per row
-    int32_t *acc;          // OP_ACC, OP_TERNARY: at the first row and channel; OP_MAX: at the channel
-    uint64_t *bits;        // OP_THR: at the first row and the block's word
+    int32_t *acc;   // OP_ACC, OP_TERNARY: at the first row and channel; OP_MAX: at the channel
+    uint64_t *bits; // OP_THR: at the first row and the block's word
     size_t out_stride;
 } bits_task;
 
@@ -188,8 +191,9 @@ ALWAYS_INLINE void finish_acc(int32_t total, size_t channels, const __m256i coun
     }
     UNROLL for (size_t i = 0; i < 64; i += 8) {
         const __m256i p =
-            wide ? _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)(wide + i)))
-                 : _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(bytes + i)));
+            wide
+                ? _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)(wide + i)))
+                : _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(bytes + i)));
         const __m256i value = _mm256_sub_epi32(_mm256_set1_epi32(total), _mm256_add_epi32(p, p));
         _mm256_storeu_si256((__m256i *)(void *)(to + i), value);
     }
@@ -257,8 +261,10 @@ ALWAYS_INLINE void run_long(bits_op op, size_t rows, const bits_task *t, size_t 
 // max = max(max, k - 2 · low)
 static void merge_max(const bits_task *t, const __m256i low[2], const uint16_t *wide) {
     int32_t acc[64];
-    if (wide) finish_acc((int32_t)t->k, 64, NULL, wide, acc);
-    else finish_acc((int32_t)t->k, 64, low, NULL, acc);
+    if (wide)
+        finish_acc((int32_t)t->k, 64, NULL, wide, acc);
+    else
+        finish_acc((int32_t)t->k, 64, low, NULL, acc);
     for (size_t c = 0; c < t->channels; c++) {
         if (acc[c] > t->acc[c]) t->acc[c] = acc[c];
     }
@@ -300,8 +306,10 @@ ALWAYS_INLINE void run_long_rows(bits_op op, const bits_task *t) {
         run_long_rows(op, t);                                                                      \
     }                                                                                              \
     static void name##_task(const bits_task *t) {                                                  \
-        if (t->k <= SHORT_MAX_K) name##_4x64__avx2(t);                                             \
-        else name##_4x64_long__avx2(t);                                                            \
+        if (t->k <= SHORT_MAX_K)                                                                   \
+            name##_4x64__avx2(t);                                                                  \
+        else                                                                                       \
+            name##_4x64_long__avx2(t);                                                             \
     }
 DEFINE_OP(OP_ACC, xnor_gemm_acc)
 DEFINE_OP(OP_THR, xnor_gemm_thr)
@@ -334,8 +342,10 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
         for (size_t c = args->n_begin; c < args->n_end; c += 64) {
             t.block = (const uint8_t *)args->packed + c / 64 * s.block_bytes;
             t.channels = args->n_end - c < 64 ? args->n_end - c : 64;
-            if (op == OP_THR) t.bits = bits + row * out_stride + c / 64;
-            else t.acc = acc + row * out_stride + c; // of OP_MAX there is one row: stride 0
+            if (op == OP_THR)
+                t.bits = bits + row * out_stride + c / 64;
+            else
+                t.acc = acc + row * out_stride + c; // of OP_MAX there is one row: stride 0
             if (op == OP_ACC) xnor_gemm_acc_task(&t);
             if (op == OP_THR) xnor_gemm_thr_task(&t);
             if (op == OP_MAX) xnor_gemm_max_task(&t);
@@ -345,23 +355,31 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
 }
 
 static void gemm_acc(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
-    if (args->k > LANES_MAX_K) xnor_kernels_c.gemm_acc(args, acc, acc_stride);
-    else run_gemm(OP_ACC, args, acc, NULL, acc_stride);
+    if (args->k > LANES_MAX_K)
+        xnor_kernels_c.gemm_acc(args, acc, acc_stride);
+    else
+        run_gemm(OP_ACC, args, acc, NULL, acc_stride);
 }
 
 static void gemm_thr(const xnor_gemm_args *args, uint64_t *out, size_t out_stride) {
-    if (args->k > LANES_MAX_K) xnor_kernels_c.gemm_thr(args, out, out_stride);
-    else run_gemm(OP_THR, args, NULL, out, out_stride);
+    if (args->k > LANES_MAX_K)
+        xnor_kernels_c.gemm_thr(args, out, out_stride);
+    else
+        run_gemm(OP_THR, args, NULL, out, out_stride);
 }
 
 static void gemm_max(const xnor_gemm_args *args, int32_t *max) {
-    if (args->k > LANES_MAX_K) xnor_kernels_c.gemm_max(args, max);
-    else run_gemm(OP_MAX, args, max, NULL, 0);
+    if (args->k > LANES_MAX_K)
+        xnor_kernels_c.gemm_max(args, max);
+    else
+        run_gemm(OP_MAX, args, max, NULL, 0);
 }
 
 static void gemm_acc_ternary(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
-    if (args->k > LANES_MAX_K) xnor_kernels_c.gemm_acc_ternary(args, acc, acc_stride);
-    else run_gemm(OP_TERNARY, args, acc, NULL, acc_stride);
+    if (args->k > LANES_MAX_K)
+        xnor_kernels_c.gemm_acc_ternary(args, acc, acc_stride);
+    else
+        run_gemm(OP_TERNARY, args, acc, NULL, acc_stride);
 }
 
 #endif

@@ -2,15 +2,15 @@
 // output channel per lane, so that nothing is ever summed across lanes: the threshold mask of 64
 // channels is the output word, and the maximum over rows is one vpminu.
 //
-// Unit of work: two k steps of one vector (2 · 512 bit-MAC). Popcounts are not taken of both XORs but
-// of the carry of a full adder that runs along k (x, y: the two XORs; o: its sum so far):
+// Unit of work: two k steps of one vector (2 · 512 bit-MAC). Popcounts are not taken of both XORs
+// but of the carry of a full adder that runs along k (x, y: the two XORs; o: its sum so far):
 //     o' = o ^ (a0 ^ a1) ^ (w0 ^ w1)     one vpternlog, as both brackets are prepared beforehand
 //     u  = a0 ^ w0                       one vpxor
 //     c  = o' ^ o ? o : u                one vpternlog, the majority of (x, y, o)
 //     count += popcount(c)               vpopcnt, vpadd
 // 5 operations instead of 6 (xor, popcount, add per step), and popcount(o) + 2 · count at the end.
-// Limited by the four vector pipes: 5/4 cycles per unit, 819 bit-MAC per cycle; three operations per
-// step would end at 683.
+// Limited by the four vector pipes: 5/4 cycles per unit, 819 bit-MAC per cycle; three operations
+// per step would end at 683.
 //
 // Tile: 4 rows x 2 vectors, registers: 8 counts, 8 sums, 4 weights, 2 activations, 2 temporaries of
 // 32. Loads: 4 weights + 8 broadcasts per 40 operations, of 20 that two load ports could do.
@@ -104,7 +104,8 @@ ALWAYS_INLINE __mmask16 first_lanes(size_t count, size_t lanes) {
     return (__mmask16)((1u << (count < lanes ? count : lanes)) - 1);
 }
 
-// Repeats the two lanes of the 16 pairs from `first` on over 32 bits each; beyond `words` they are 0.
+// Repeats the two lanes of the 16 pairs from `first` on over 32 bits each; beyond `words` they are
+// 0.
 ALWAYS_INLINE void split_pairs(size_t lane_bytes, const uint64_t *row, size_t words, size_t first,
                                __m512i *even, __m512i *odd) {
     const size_t word = first * lane_bytes / 4;
@@ -127,7 +128,8 @@ ALWAYS_INLINE void split_pairs(size_t lane_bytes, const uint64_t *row, size_t wo
     *odd = _mm512_shuffle_epi8(x, _mm512_broadcast_i32x4(pick_odd));
 }
 
-// Writes [rows][pairs] to two planes: even ^ odd and even lanes if `mixed`, else even and odd lanes.
+// Writes [rows][pairs] to two planes: even ^ odd and even lanes if `mixed`, else even and odd
+// lanes.
 ALWAYS_INLINE void expand_rows(size_t lane_bytes, bool mixed, size_t rows, size_t words,
                                size_t pairs, const uint64_t *a, size_t a_stride, uint32_t *plane0,
                                uint32_t *plane1) {
@@ -153,10 +155,8 @@ ALWAYS_INLINE void expand_rows(size_t lane_bytes, bool mixed, size_t rows, size_
 // ---- the tile -----------------------------------------------------------------------------------
 
 #define MAX_TILE_ROWS 8
-#define TERNARY_XOR3 0x96        // a ^ b ^ c
-#define TERNARY_XOR_ANDNOT 0x14  // (a ^ b) & ~c
-#define TERNARY_CARRY 0x8E       // a ^ b ? b : c
-#define TERNARY_MASKED_XOR 0x6A  // (a & b) ^ c
+#define TERNARY_XOR_ANDNOT 0x14 // (a ^ b) & ~c
+#define TERNARY_MASKED_XOR 0x6A // (a & b) ^ c
 
 ALWAYS_INLINE __m512i popcount_lanes(size_t lane_bytes, __m512i x) {
     return lane_bytes == 1 ? _mm512_popcnt_epi8(x) : _mm512_popcnt_epi16(x);
@@ -176,24 +176,27 @@ ALWAYS_INLINE size_t vector_stride(const bits_shape *s, size_t lane_bytes) {
 }
 
 // One unit of work for one row. In assembly because gcc 12 copies a register before and after every
-// vpternlog otherwise, a third more instructions than here; vpternlog overwrites an operand, and this
-// order lets it only overwrite what is no longer needed.
+// vpternlog otherwise, a third more instructions than here; vpternlog overwrites an operand, and
+// this order lets it only overwrite what is no longer needed.
 #define STEP_ROW1(lane)                                                                            \
-    __asm__("vpbroadcastd %[code], %[next]\n\t"                                                    \
-            "vpternlogd $0x96, %[w01], %[sum], %[next]\n\t"                                        \
-            "vpxord %[first]%{1to16%}, %[w0], %[u]\n\t"                                            \
-            "vpternlogd $0xB2, %[sum], %[next], %[u]\n\t"                                          \
-            "vpopcnt" lane " %[u], %[u]\n\t"                                                       \
-            "vpadd" lane " %[u], %[count], %[count]"                                               \
-            : [next] "=&v"(next), [u] "=&v"(u), [count] "+v"(*count)                               \
-            : [sum] "v"(*sum), [w01] "v"(w01), [w0] "v"(w0), [code] "m"(*code), [first] "m"(*first))
+    __asm__(                                                                                       \
+        "vpbroadcastd %[code], %[next]\n\t"                                                        \
+        "vpternlogd $0x96, %[w01], %[sum], %[next]\n\t"                                            \
+        "vpxord %[first]%{1to16%}, %[w0], %[u]\n\t"                                                \
+        "vpternlogd $0xB2, %[sum], %[next], %[u]\n\t"                                              \
+        "vpopcnt" lane " %[u], %[u]\n\t"                                                           \
+        "vpadd" lane " %[u], %[count], %[count]"                                                   \
+        : [next] "=&v"(next), [u] "=&v"(u), [count] "+v"(*count)                                   \
+        : [sum] "v"(*sum), [w01] "v"(w01), [w0] "v"(w0), [code] "m"(*code), [first] "m"(*first))
 
 ALWAYS_INLINE void step_row1(size_t lane_bytes, const uint32_t *code, const uint32_t *first,
                              __m512i w01, __m512i w0, __m512i *sum, __m512i *count) {
     __m512i next;
     __m512i u;
-    if (lane_bytes == 1) STEP_ROW1("b");
-    else STEP_ROW1("w");
+    if (lane_bytes == 1)
+        STEP_ROW1("b");
+    else
+        STEP_ROW1("w");
     *sum = next;
 }
 
@@ -224,8 +227,10 @@ ALWAYS_INLINE void step_row2(size_t lane_bytes, const uint32_t *code, const uint
     __m512i next1;
     __m512i u0;
     __m512i u1;
-    if (lane_bytes == 1) STEP_ROW2("b");
-    else STEP_ROW2("w");
+    if (lane_bytes == 1)
+        STEP_ROW2("b");
+    else
+        STEP_ROW2("w");
     sum[0] = next0;
     sum[1] = next1;
 }
@@ -246,7 +251,8 @@ ALWAYS_INLINE void count_pair(const bits_shape *s, size_t lane_bytes, size_t row
         if (vectors == 2) {
             step_row2(lane_bytes, code, code + PLANE_WORDS, w01, w0, sum[r], count[r]);
         } else {
-            step_row1(lane_bytes, code, code + PLANE_WORDS, w01[0], w0[0], &sum[r][0], &count[r][0]);
+            step_row1(lane_bytes, code, code + PLANE_WORDS, w01[0], w0[0], &sum[r][0],
+                      &count[r][0]);
         }
     }
 }
@@ -310,8 +316,8 @@ ALWAYS_INLINE void count_tile_ternary(const bits_shape *s, size_t lane_bytes, si
             const __m512i w1 = _mm512_xor_si512(w01, w0);
             UNROLL for (size_t r = 0; r < rows; r++) {
                 const uint32_t *code = codes + r * pairs + p;
-                const __m512i x0 = _mm512_ternarylogic_epi32(
-                    broadcast(code + 2 * PLANE_WORDS), w0, broadcast(code), TERNARY_MASKED_XOR);
+                const __m512i x0 = _mm512_ternarylogic_epi32(broadcast(code + 2 * PLANE_WORDS), w0,
+                                                             broadcast(code), TERNARY_MASKED_XOR);
                 const __m512i x1 =
                     _mm512_ternarylogic_epi32(broadcast(code + 3 * PLANE_WORDS), w1,
                                               broadcast(code + PLANE_WORDS), TERNARY_MASKED_XOR);
@@ -351,8 +357,10 @@ ALWAYS_INLINE void store_acc(size_t lane_bytes, int32_t total, size_t channels, 
 static void merge_max(const bits_shape *s, size_t k, size_t channels, __m512i low, int32_t *max) {
     int32_t acc[64];
     const size_t lanes = 64 / s->lane_bytes;
-    if (s->lane_bytes == 1) store_acc(1, (int32_t)k, 64, low, acc);
-    else store_acc(2, (int32_t)k, 64, low, acc);
+    if (s->lane_bytes == 1)
+        store_acc(1, (int32_t)k, 64, low, acc);
+    else
+        store_acc(2, (int32_t)k, 64, low, acc);
     const size_t used = channels < lanes ? channels : lanes;
     for (size_t c = 0; c < used; c++) max[c] = acc[c] > max[c] ? acc[c] : max[c];
 }
@@ -367,8 +375,8 @@ typedef struct bits_task {
     size_t channel;        // first of the tile
     const uint32_t *codes; // of the first row
     const int32_t *totals; // OP_TERNARY: popcount of the mask, per row
-    int32_t *acc;          // OP_ACC, OP_TERNARY: at the first row and channel; OP_MAX: at the channel
-    uint64_t *bits;        // OP_THR: at the first row and the channel's word
+    int32_t *acc;   // OP_ACC, OP_TERNARY: at the first row and channel; OP_MAX: at the channel
+    uint64_t *bits; // OP_THR: at the first row and the channel's word
     size_t out_stride;
 } bits_task;
 
@@ -391,8 +399,7 @@ ALWAYS_INLINE void finish_tile(bits_op op, size_t lane_bytes, size_t rows, size_
                 t->bits[(row + r) * t->out_stride + v] =
                     _mm512_cmplt_epu8_mask(count[r][v], limit[v]);
             } else if (t->args->n_end > t->channel + v * lanes) {
-                const int32_t total =
-                    op == OP_TERNARY ? t->totals[row + r] : (int32_t)t->args->k;
+                const int32_t total = op == OP_TERNARY ? t->totals[row + r] : (int32_t)t->args->k;
                 store_acc(lane_bytes, total, t->args->n_end - t->channel - v * lanes, count[r][v],
                           t->acc + (row + r) * t->out_stride + v * lanes);
             }
@@ -420,8 +427,8 @@ ALWAYS_INLINE void run_tiles(bits_op op, size_t lane_bytes, size_t vectors, size
     __m512i limit[2];
     __m512i low[2];
     UNROLL for (size_t v = 0; v < vectors; v++) {
-        limit[v] = _mm512_load_si512(block + pairs * s->pair_bytes +
-                                     v * vector_stride(s, lane_bytes));
+        limit[v] =
+            _mm512_load_si512(block + pairs * s->pair_bytes + v * vector_stride(s, lane_bytes));
         low[v] = _mm512_set1_epi32(-1);
     }
     size_t row = 0;
@@ -460,11 +467,16 @@ ALWAYS_INLINE void run_tiles(bits_op op, size_t lane_bytes, size_t vectors, size
     DEFINE_TILES(op, name##_4x128_k128__avx512bitalg, 1, 2, 4, 8)                                  \
     DEFINE_TILES(op, name##_4x64_words__avx512bitalg, 2, 2, 4, t->shape->pairs)                    \
     static void name##_task(const bits_task *t, size_t blocks) {                                   \
-        if (t->shape->lane_bytes == 2) name##_4x64_words__avx512bitalg(t);                         \
-        else if (blocks == 2 && t->shape->pairs == 8) name##_4x128_k128__avx512bitalg(t);          \
-        else if (blocks == 2) name##_4x128_bytes__avx512bitalg(t);                                 \
-        else if (t->shape->pairs == 4) name##_8x64_k64__avx512bitalg(t);                           \
-        else name##_8x64_bytes__avx512bitalg(t);                                                   \
+        if (t->shape->lane_bytes == 2)                                                             \
+            name##_4x64_words__avx512bitalg(t);                                                    \
+        else if (blocks == 2 && t->shape->pairs == 8)                                              \
+            name##_4x128_k128__avx512bitalg(t);                                                    \
+        else if (blocks == 2)                                                                      \
+            name##_4x128_bytes__avx512bitalg(t);                                                   \
+        else if (t->shape->pairs == 4)                                                             \
+            name##_8x64_k64__avx512bitalg(t);                                                      \
+        else                                                                                       \
+            name##_8x64_bytes__avx512bitalg(t);                                                    \
     }
 DEFINE_OP(OP_ACC, xnor_gemm_acc)
 DEFINE_OP(OP_THR, xnor_gemm_thr)
@@ -514,8 +526,10 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
         size_t blocks = 0;
         for (size_t channel = args->n_begin; channel < args->n_end; channel += 64 * blocks) {
             t.channel = channel;
-            if (op == OP_THR) t.bits = bits + row * out_stride + channel / 64;
-            else t.acc = acc + row * out_stride + channel; // of OP_MAX there is one row: stride 0
+            if (op == OP_THR)
+                t.bits = bits + row * out_stride + channel / 64;
+            else
+                t.acc = acc + row * out_stride + channel; // of OP_MAX there is one row: stride 0
             blocks = s.lane_bytes == 1 && args->n_end - channel > 64 ? 2 : 1;
             if (op == OP_ACC) xnor_gemm_acc_task(&t, blocks);
             if (op == OP_THR) xnor_gemm_thr_task(&t, blocks);
@@ -526,23 +540,31 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
 }
 
 static void gemm_acc(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
-    if (args->k > WORD_LANES_MAX_K) xnor_kernels_c.gemm_acc(args, acc, acc_stride);
-    else run_gemm(OP_ACC, args, acc, NULL, acc_stride);
+    if (args->k > WORD_LANES_MAX_K)
+        xnor_kernels_c.gemm_acc(args, acc, acc_stride);
+    else
+        run_gemm(OP_ACC, args, acc, NULL, acc_stride);
 }
 
 static void gemm_thr(const xnor_gemm_args *args, uint64_t *out, size_t out_stride) {
-    if (args->k > WORD_LANES_MAX_K) xnor_kernels_c.gemm_thr(args, out, out_stride);
-    else run_gemm(OP_THR, args, NULL, out, out_stride);
+    if (args->k > WORD_LANES_MAX_K)
+        xnor_kernels_c.gemm_thr(args, out, out_stride);
+    else
+        run_gemm(OP_THR, args, NULL, out, out_stride);
 }
 
 static void gemm_max(const xnor_gemm_args *args, int32_t *max) {
-    if (args->k > WORD_LANES_MAX_K) xnor_kernels_c.gemm_max(args, max);
-    else run_gemm(OP_MAX, args, max, NULL, 0);
+    if (args->k > WORD_LANES_MAX_K)
+        xnor_kernels_c.gemm_max(args, max);
+    else
+        run_gemm(OP_MAX, args, max, NULL, 0);
 }
 
 static void gemm_acc_ternary(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
-    if (args->k > WORD_LANES_MAX_K) xnor_kernels_c.gemm_acc_ternary(args, acc, acc_stride);
-    else run_gemm(OP_TERNARY, args, acc, NULL, acc_stride);
+    if (args->k > WORD_LANES_MAX_K)
+        xnor_kernels_c.gemm_acc_ternary(args, acc, acc_stride);
+    else
+        run_gemm(OP_TERNARY, args, acc, NULL, acc_stride);
 }
 
 #endif

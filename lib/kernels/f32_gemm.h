@@ -9,9 +9,9 @@
 //     F32_WIDE_VECTORS   the same for a single row
 //
 // Lanes are output columns, so every output is one chain of fma over k and equal on all sets.
-// Tile: 6 rows x F32_VECTORS: as many accumulators as hide the latency of fma and leave registers for
-// the row of b. Per k step and tile: F32_VECTORS loads, 6 broadcasts, 6 · F32_VECTORS fma. Limited by
-// the fma pipes; one row alone by reading b, therefore wide.
+// Tile: 6 rows x F32_VECTORS: as many accumulators as hide the latency of fma and leave registers
+// for the row of b. Per k step and tile: F32_VECTORS loads, 6 broadcasts, 6 · F32_VECTORS fma.
+// Limited by the fma pipes; one row alone by reading b, therefore wide.
 #ifndef XNOR_KERNELS_F32_GEMM_H
 #define XNOR_KERNELS_F32_GEMM_H
 
@@ -72,8 +72,10 @@ ALWAYS_INLINE void f32_tile(const f32_task *t, size_t row, size_t rows, size_t v
         if (!signs) {
             float *out = t->out + (row + r) * t->out_stride;
             UNROLL for (size_t v = 0; v < vectors; v++) {
-                if (v + 1 < vectors || full) vf_store(out + v * F32_LANES, sum[r][v]);
-                else vf_store_part(out + v * F32_LANES, sum[r][v], last);
+                if (v + 1 < vectors || last == F32_LANES)
+                    vf_store(out + v * F32_LANES, sum[r][v]);
+                else
+                    vf_store_part(out + v * F32_LANES, sum[r][v], last);
             }
         } else {
             uint64_t word = 0;
@@ -99,13 +101,19 @@ ALWAYS_INLINE void f32_rows(const f32_task *t, size_t vectors, bool full, bool s
 
 ALWAYS_INLINE void f32_columns(const f32_task *t, bool signs) {
     const size_t vectors = (t->columns + F32_LANES - 1) / F32_LANES;
-    if (t->columns == F32_WIDE_VECTORS * F32_LANES) f32_tile(t, 0, 1, F32_WIDE_VECTORS, true, signs);
-    else if (t->columns == F32_VECTORS * F32_LANES) f32_rows(t, F32_VECTORS, true, signs);
-    else if (vectors == 1) f32_rows(t, 1, false, signs);
-    else if (vectors == 2) f32_rows(t, 2, false, signs);
+    if (t->columns == F32_WIDE_VECTORS * F32_LANES)
+        f32_tile(t, 0, 1, F32_WIDE_VECTORS, true, signs);
+    else if (t->columns == F32_VECTORS * F32_LANES)
+        f32_rows(t, F32_VECTORS, true, signs);
+    else if (vectors == 1)
+        f32_rows(t, 1, false, signs);
+    else if (vectors == 2)
+        f32_rows(t, 2, false, signs);
 #if F32_VECTORS == 4
-    else if (vectors == 3) f32_rows(t, 3, false, signs);
-    else f32_rows(t, 4, false, signs);
+    else if (vectors == 3)
+        f32_rows(t, 3, false, signs);
+    else
+        f32_rows(t, 4, false, signs);
 #endif
 }
 

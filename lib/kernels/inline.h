@@ -1,5 +1,5 @@
-// Internal to lib/kernels: tiles are written as loops over constant bounds inside functions that are
-// always inlined, so that one text serves every tile size and all counters stay in registers.
+// Internal to lib/kernels: tiles are written as loops over constant bounds inside functions that
+// are always inlined, so that one text serves every tile size and all counters stay in registers.
 #ifndef XNOR_KERNELS_INLINE_H
 #define XNOR_KERNELS_INLINE_H
 

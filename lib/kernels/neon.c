@@ -1,6 +1,6 @@
-// The NEON kernel set, plain ARMv8. The binary gemm is in neon_bits.h, the float gemm in f32_gemm.h;
-// here are the packers: per 16 inputs four loads, four compares and seven operations that gather the
-// masks, limited by the vector pipes.
+// The NEON kernel set, plain ARMv8. The binary gemm is in neon_bits.h, the float gemm in
+// f32_gemm.h; here are the packers: per 16 inputs four loads, four compares and seven operations
+// that gather the masks, limited by the vector pipes.
 #if defined(__aarch64__)
 
 #include "kernels/neon_bits.h"

@@ -3,15 +3,15 @@
 // threshold mask of 64 channels is 12 instructions away from the output word.
 //
 // Unit of work: 128 bit-MAC, eor + cnt + add. Tile: 4 rows x 64 channels: 16 counts, 4 weights,
-// 4 activations and 8 temporaries of 32 registers. Per step and tile 48 vector operations and 4 ldp;
-// two steps per loop round make 106 instructions per 4096 bit-MAC. Limited by the vector pipes: two
-// of them (Cortex-A72, Neoverse N1) end at 85 bit-MAC per cycle.
+// 4 activations and 8 temporaries of 32 registers. Per step and tile 48 vector operations and 4
+// ldp; two steps per loop round make 106 instructions per 4096 bit-MAC. Limited by the vector
+// pipes: two of them (Cortex-A72, Neoverse N1) end at 85 bit-MAC per cycle.
 //
-// A lane overflows after 31 steps of at most 8. Up to SHORT_MAX_K bits one segment holds everything;
-// beyond, segments are added to 16-bit counts in memory (about 6 % more instructions).
+// A lane overflows after 31 steps of at most 8. Up to SHORT_MAX_K bits one segment holds
+// everything; beyond, segments are added to 16-bit counts in memory (about 6 % more instructions).
 //
-// Packed weights, per block of 64 channels: [steps][64] bytes, then uint16_t[64] of limit + 1 (a bit
-// is set iff count < limit + 1; 0 is never). Steps are padded to an even number with zeros.
+// Packed weights, per block of 64 channels: [steps][64] bytes, then uint16_t[64] of limit + 1 (a
+// bit is set iff count < limit + 1; 0 is never). Steps are padded to an even number with zeros.
 // Activations of some rows are expanded on the stack, each byte repeated 16 times, because loading
 // with replication costs a vector operation on these cores and this way it is paid once per row
 // instead of once per row and block: [tile][step][row][16].
@@ -28,7 +28,7 @@
 
 #define SEGMENT_STEPS 30
 #define SHORT_MAX_K (8 * SEGMENT_STEPS)
-#define LANES_MAX_K 18432 // 3 x 3 x 2048; beyond, the C kernels take over
+#define LANES_MAX_K 18432                     // 3 x 3 x 2048; beyond, the C kernels take over
 #define CODE_BYTES (LANES_MAX_K / 8 * 2 * 16) // one ternary row of that k
 #define CHUNK_BYTES 16384 // in general, so that the first-level cache holds them
 #define MAX_CHUNK_ROWS 128
@@ -140,18 +140,18 @@ ALWAYS_INLINE void count_step(bool ternary, size_t rows, const uint8_t *codes, c
 ALWAYS_INLINE void count_segment4(const uint8_t *codes, const uint8_t *w, const uint8_t *w_end,
                                   uint8x16_t count[MAX_TILE_ROWS][4]) {
     __asm__(ZERO("0") ZERO("1") ZERO("2") ZERO("3") ZERO("4") ZERO("5") ZERO("6") ZERO("7") //
-            ZERO("8") ZERO("9") ZERO("10") ZERO("11") ZERO("12") ZERO("13") ZERO("14") ZERO("15")
-            "1:\n\t"
-            "ldp q0, q1, [%[w]], #128\n\t"
-            "ldp q4, q5, [%[codes]], #128\n\t"
-            "ldp q2, q3, [%[w], #-96]\n\t"
-            "ldp q6, q7, [%[codes], #-96]\n\t" ROWS //
-            "ldp q0, q1, [%[w], #-64]\n\t"
-            "ldp q4, q5, [%[codes], #-64]\n\t"
-            "ldp q2, q3, [%[w], #-32]\n\t"
-            "ldp q6, q7, [%[codes], #-32]\n\t" ROWS //
-            "cmp %[w], %[end]\n\t"
-            "b.ne 1b"
+            ZERO("8") ZERO("9") ZERO("10") ZERO("11") ZERO("12") ZERO("13") ZERO("14")
+                ZERO("15") "1:\n\t"
+                           "ldp q0, q1, [%[w]], #128\n\t"
+                           "ldp q4, q5, [%[codes]], #128\n\t"
+                           "ldp q2, q3, [%[w], #-96]\n\t"
+                           "ldp q6, q7, [%[codes], #-96]\n\t" ROWS //
+                           "ldp q0, q1, [%[w], #-64]\n\t"
+                           "ldp q4, q5, [%[codes], #-64]\n\t"
+                           "ldp q2, q3, [%[w], #-32]\n\t"
+                           "ldp q6, q7, [%[codes], #-32]\n\t" ROWS //
+                           "cmp %[w], %[end]\n\t"
+                           "b.ne 1b"
             : COUNTS(0), COUNTS(1), COUNTS(2), COUNTS(3), [w] "+r"(w), [codes] "+r"(codes)
             : [end] "r"(w_end)
             : "cc", "memory", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10",
@@ -213,8 +213,8 @@ typedef struct bits_task {
     const uint8_t *block;  // weights, then limits
     const uint8_t *codes;  // of the first row
     const int32_t *totals; // OP_TERNARY: popcount of the mask, per row
-    int32_t *acc;          // OP_ACC, OP_TERNARY: at the first row and channel; OP_MAX: at the channel
-    uint64_t *bits;        // OP_THR: at the first row and the block's word
+    int32_t *acc;   // OP_ACC, OP_TERNARY: at the first row and channel; OP_MAX: at the channel
+    uint64_t *bits; // OP_THR: at the first row and the block's word
     size_t out_stride;
 } bits_task;
 
@@ -312,8 +312,10 @@ ALWAYS_INLINE void run_long(bits_op op, size_t rows, const bits_task *t, size_t 
 // max = max(max, k - 2 · low)
 static void merge_max(const bits_task *t, const uint8x16_t low[4], const uint16_t *wide) {
     int32_t acc[64];
-    if (wide) finish_acc((int16_t)t->k, 64, NULL, wide, acc);
-    else finish_acc((int16_t)t->k, 64, low, NULL, acc);
+    if (wide)
+        finish_acc((int16_t)t->k, 64, NULL, wide, acc);
+    else
+        finish_acc((int16_t)t->k, 64, low, NULL, acc);
     for (size_t c = 0; c < t->channels; c++) {
         if (acc[c] > t->acc[c]) t->acc[c] = acc[c];
     }
@@ -337,9 +339,12 @@ ALWAYS_INLINE void run_short_rows(bits_op op, const bits_task *t) {
     size_t rows = 0;
     for (size_t row = 0; row < t->rows; row += rows) {
         rows = next_tile(t->rows - row, t->tile_rows);
-        if (rows == 4 && op != OP_TERNARY) run_short(op, 4, t, row, limit, low);
-        else if (rows == 2) run_short(op, 2, t, row, limit, low);
-        else run_short(op, 1, t, row, limit, low);
+        if (rows == 4 && op != OP_TERNARY)
+            run_short(op, 4, t, row, limit, low);
+        else if (rows == 2)
+            run_short(op, 2, t, row, limit, low);
+        else
+            run_short(op, 1, t, row, limit, low);
     }
     if (op == OP_MAX) merge_max(t, low, NULL);
 }
@@ -351,9 +356,12 @@ ALWAYS_INLINE void run_long_rows(bits_op op, const bits_task *t) {
     size_t rows = 0;
     for (size_t row = 0; row < t->rows; row += rows) {
         rows = next_tile(t->rows - row, t->tile_rows);
-        if (rows == 4 && op != OP_TERNARY) run_long(op, 4, t, row, limit, low);
-        else if (rows == 2) run_long(op, 2, t, row, limit, low);
-        else run_long(op, 1, t, row, limit, low);
+        if (rows == 4 && op != OP_TERNARY)
+            run_long(op, 4, t, row, limit, low);
+        else if (rows == 2)
+            run_long(op, 2, t, row, limit, low);
+        else
+            run_long(op, 1, t, row, limit, low);
     }
     if (op == OP_MAX) merge_max(t, NULL, low);
 }
@@ -366,8 +374,10 @@ ALWAYS_INLINE void run_long_rows(bits_op op, const bits_task *t) {
         run_long_rows(op, t);                                                                      \
     }                                                                                              \
     static void name##_task(const bits_task *t) {                                                  \
-        if (t->k <= SHORT_MAX_K) name##_##rows##x64__neon(t);                                      \
-        else name##_##rows##x64_long__neon(t);                                                     \
+        if (t->k <= SHORT_MAX_K)                                                                   \
+            name##_##rows##x64__neon(t);                                                           \
+        else                                                                                       \
+            name##_##rows##x64_long__neon(t);                                                      \
     }
 DEFINE_OP(OP_ACC, xnor_gemm_acc, 4)
 DEFINE_OP(OP_THR, xnor_gemm_thr, 4)
@@ -401,7 +411,8 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
     const bits_shape s = shape_of(args->k);
     const size_t row_bytes = s.steps * (op == OP_TERNARY ? 32 : 16);
     bits_task t = {.k = args->k, .steps = s.steps, .out_stride = out_stride};
-    // A tile must fit in the buffer; several tiles only as long as the first-level cache holds them.
+    // A tile must fit in the buffer; several tiles only as long as the first-level cache holds
+    // them.
     t.tile_rows = op == OP_TERNARY ? 2 : 4;
     while (t.tile_rows > 1 && t.tile_rows * row_bytes > CODE_BYTES) t.tile_rows /= 2;
     size_t chunk = CHUNK_BYTES / row_bytes / t.tile_rows * t.tile_rows;
@@ -417,8 +428,10 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
         for (size_t c = args->n_begin; c < args->n_end; c += 64) {
             t.block = (const uint8_t *)args->packed + c / 64 * s.block_bytes;
             t.channels = args->n_end - c < 64 ? args->n_end - c : 64;
-            if (op == OP_THR) t.bits = bits + row * out_stride + c / 64;
-            else t.acc = acc + row * out_stride + c; // of OP_MAX there is one row: stride 0
+            if (op == OP_THR)
+                t.bits = bits + row * out_stride + c / 64;
+            else
+                t.acc = acc + row * out_stride + c; // of OP_MAX there is one row: stride 0
             if (op == OP_ACC) xnor_gemm_acc_task(&t);
             if (op == OP_THR) xnor_gemm_thr_task(&t);
             if (op == OP_MAX) xnor_gemm_max_task(&t);
@@ -428,23 +441,31 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
 }
 
 static void gemm_acc(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
-    if (args->k > LANES_MAX_K) xnor_kernels_c.gemm_acc(args, acc, acc_stride);
-    else run_gemm(OP_ACC, args, acc, NULL, acc_stride);
+    if (args->k > LANES_MAX_K)
+        xnor_kernels_c.gemm_acc(args, acc, acc_stride);
+    else
+        run_gemm(OP_ACC, args, acc, NULL, acc_stride);
 }
 
 static void gemm_thr(const xnor_gemm_args *args, uint64_t *out, size_t out_stride) {
-    if (args->k > LANES_MAX_K) xnor_kernels_c.gemm_thr(args, out, out_stride);
-    else run_gemm(OP_THR, args, NULL, out, out_stride);
+    if (args->k > LANES_MAX_K)
+        xnor_kernels_c.gemm_thr(args, out, out_stride);
+    else
+        run_gemm(OP_THR, args, NULL, out, out_stride);
 }
 
 static void gemm_max(const xnor_gemm_args *args, int32_t *max) {
-    if (args->k > LANES_MAX_K) xnor_kernels_c.gemm_max(args, max);
-    else run_gemm(OP_MAX, args, max, NULL, 0);
+    if (args->k > LANES_MAX_K)
+        xnor_kernels_c.gemm_max(args, max);
+    else
+        run_gemm(OP_MAX, args, max, NULL, 0);
 }
 
 static void gemm_acc_ternary(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
-    if (args->k > LANES_MAX_K) xnor_kernels_c.gemm_acc_ternary(args, acc, acc_stride);
-    else run_gemm(OP_TERNARY, args, acc, NULL, acc_stride);
+    if (args->k > LANES_MAX_K)
+        xnor_kernels_c.gemm_acc_ternary(args, acc, acc_stride);
+    else
+        run_gemm(OP_TERNARY, args, acc, NULL, acc_stride);
 }
 
 #endif

@@ -4,8 +4,8 @@
 // are no segments to widen: below SHORT_MAX_K the byte lanes of neon_bits.h have the shorter
 // epilogue, above this saves about 6 % of the instructions.
 //
-// A vector holds 4 channels x 32 bits of k. Unit of work: 128 bit-MAC, eor + cnt + udot. Tile: 4 rows
-// x 16 channels: 16 counts, 4 weights, 4 activations, 1 vector of ones, 4 temporaries of 32
+// A vector holds 4 channels x 32 bits of k. Unit of work: 128 bit-MAC, eor + cnt + udot. Tile: 4
+// rows x 16 channels: 16 counts, 4 weights, 4 activations, 1 vector of ones, 4 temporaries of 32
 // registers. Per step of 32 bits 48 vector operations and 4 ldp: 108 instructions per 4096 bit-MAC,
 // limited by the vector pipes.
 //
@@ -40,9 +40,9 @@ typedef struct bits_task {
     const uint32_t *limit;
     const uint32_t *codes; // of the first row
     const int32_t *totals; // OP_TERNARY: popcount of the mask, per row
-    int32_t *acc;          // OP_ACC, OP_TERNARY: at the first row and channel; OP_MAX: at the channel
-    uint8_t *bits;         // OP_THR: at the first row and the group's byte
-    size_t out_stride;     // in elements of acc, in bytes of bits
+    int32_t *acc;      // OP_ACC, OP_TERNARY: at the first row and channel; OP_MAX: at the channel
+    uint8_t *bits;     // OP_THR: at the first row and the group's byte
+    size_t out_stride; // in elements of acc, in bytes of bits
 } bits_task;
 
 static size_t steps_of(size_t k) {
@@ -112,14 +112,14 @@ static void gemm_pack(size_t k, size_t n, const uint64_t *w, const int32_t *limi
 ALWAYS_INLINE void count_tile4(size_t steps, const uint32_t *codes, const uint32_t *w,
                                uint32x4_t count[MAX_TILE_ROWS][4]) {
     __asm__(ZERO("0") ZERO("1") ZERO("2") ZERO("3") ZERO("4") ZERO("5") ZERO("6") ZERO("7") //
-            ZERO("8") ZERO("9") ZERO("10") ZERO("11") ZERO("12") ZERO("13") ZERO("14") ZERO("15")
-            "movi v12.16b, #1\n\t"
-            "1:\n\t"
-            "ldp q0, q1, [%[w]], #64\n\t"
-            "ldp q4, q5, [%[codes]], #64\n\t"
-            "ldp q2, q3, [%[w], #-32]\n\t"
-            "ldp q6, q7, [%[codes], #-32]\n\t"                               //
-            ROW("v4", "0", "1", "2", "3") ROW("v5", "4", "5", "6", "7")      //
+            ZERO("8") ZERO("9") ZERO("10") ZERO("11") ZERO("12") ZERO("13") ZERO("14")
+                ZERO("15") "movi v12.16b, #1\n\t"
+                           "1:\n\t"
+                           "ldp q0, q1, [%[w]], #64\n\t"
+                           "ldp q4, q5, [%[codes]], #64\n\t"
+                           "ldp q2, q3, [%[w], #-32]\n\t"
+                           "ldp q6, q7, [%[codes], #-32]\n\t"                 //
+            ROW("v4", "0", "1", "2", "3") ROW("v5", "4", "5", "6", "7")       //
             ROW("v6", "8", "9", "10", "11") ROW("v7", "12", "13", "14", "15") //
             "cmp %[w], %[end]\n\t"
             "b.ne 1b"
@@ -219,9 +219,12 @@ ALWAYS_INLINE void run_rows(bits_op op, const bits_task *t) {
     size_t rows = 0;
     for (size_t row = 0; row < t->rows; row += rows) {
         rows = next_tile(t->rows - row, t->tile_rows);
-        if (rows == 4 && op != OP_TERNARY) run_tile(op, 4, t, row, limit, low);
-        else if (rows == 2) run_tile(op, 2, t, row, limit, low);
-        else run_tile(op, 1, t, row, limit, low);
+        if (rows == 4 && op != OP_TERNARY)
+            run_tile(op, 4, t, row, limit, low);
+        else if (rows == 2)
+            run_tile(op, 2, t, row, limit, low);
+        else
+            run_tile(op, 1, t, row, limit, low);
     }
     if (op != OP_MAX) return;
     int32_t acc[16];
@@ -272,7 +275,8 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
     int32_t totals[MAX_CHUNK_ROWS];
     bits_task t = {.k = args->k, .steps = steps, .codes = codes, .totals = totals};
     t.out_stride = op == OP_THR ? out_stride * sizeof *bits : out_stride;
-    // A tile must fit in the buffer; several tiles only as long as the first-level cache holds them.
+    // A tile must fit in the buffer; several tiles only as long as the first-level cache holds
+    // them.
     t.tile_rows = op == OP_TERNARY ? 2 : 4;
     while (t.tile_rows > 1 && t.tile_rows * row_words > CODE_WORDS) t.tile_rows /= 2;
     size_t chunk = CHUNK_WORDS / row_words / t.tile_rows * t.tile_rows;
@@ -288,8 +292,10 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
             t.group = block + c % 64 / 16 * steps * 16;
             t.limit = block + steps * 64 + c % 64;
             t.channels = c + 16 <= args->n_end ? 16 : args->n_end - c;
-            if (op == OP_THR) t.bits = (uint8_t *)(bits + row * out_stride) + c / 8;
-            else t.acc = acc + row * out_stride + c; // of OP_MAX there is one row: stride 0
+            if (op == OP_THR)
+                t.bits = (uint8_t *)(bits + row * out_stride) + c / 8;
+            else
+                t.acc = acc + row * out_stride + c; // of OP_MAX there is one row: stride 0
             if (op == OP_ACC) xnor_gemm_acc_4x16__neon_dotprod(&t);
             if (op == OP_THR) xnor_gemm_thr_4x16__neon_dotprod(&t);
             if (op == OP_MAX) xnor_gemm_max_4x16__neon_dotprod(&t);
@@ -299,23 +305,31 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
 }
 
 static void gemm_acc(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
-    if (!is_long(args->k)) other_set(args->k)->gemm_acc(args, acc, acc_stride);
-    else run_gemm(OP_ACC, args, acc, NULL, acc_stride);
+    if (!is_long(args->k))
+        other_set(args->k)->gemm_acc(args, acc, acc_stride);
+    else
+        run_gemm(OP_ACC, args, acc, NULL, acc_stride);
 }
 
 static void gemm_thr(const xnor_gemm_args *args, uint64_t *out, size_t out_stride) {
-    if (!is_long(args->k)) other_set(args->k)->gemm_thr(args, out, out_stride);
-    else run_gemm(OP_THR, args, NULL, out, out_stride);
+    if (!is_long(args->k))
+        other_set(args->k)->gemm_thr(args, out, out_stride);
+    else
+        run_gemm(OP_THR, args, NULL, out, out_stride);
 }
 
 static void gemm_max(const xnor_gemm_args *args, int32_t *max) {
-    if (!is_long(args->k)) other_set(args->k)->gemm_max(args, max);
-    else run_gemm(OP_MAX, args, max, NULL, 0);
+    if (!is_long(args->k))
+        other_set(args->k)->gemm_max(args, max);
+    else
+        run_gemm(OP_MAX, args, max, NULL, 0);
 }
 
 static void gemm_acc_ternary(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
-    if (!is_long(args->k)) other_set(args->k)->gemm_acc_ternary(args, acc, acc_stride);
-    else run_gemm(OP_TERNARY, args, acc, NULL, acc_stride);
+    if (!is_long(args->k))
+        other_set(args->k)->gemm_acc_ternary(args, acc, acc_stride);
+    else
+        run_gemm(OP_TERNARY, args, acc, NULL, acc_stride);
 }
 
 void xnor_kernels_fill_neon_dotprod(xnor_kernels *table) {
