@@ -257,7 +257,7 @@ APT := DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends ins
 deps_build := gcc make pkg-config libc6-dev libuv1-dev libnng-dev libmsgpack-dev libyaml-dev \
     libcriterion-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev libpthreadpool-dev liblzf-dev
 deps_test := clang libclang-rt-14-dev llvm clang-format clang-tidy cppcheck shellcheck python3 systemd \
-    qemu-user gcc-aarch64-linux-gnu
+    qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 deps_arm64 := $(addsuffix :arm64,libc6 libuv1-dev libnng-dev libmsgpack-dev libyaml-dev \
     libprotobuf-c-dev liblzf-dev)
 deps_train := python3-torch python3-onnx python3-numpy python3-pil libopenblas0-pthread libjemalloc2

@@ -54,7 +54,7 @@ suite_neon() {
     count "neon (cortex-a72)" qemu cortex-a72 "$arm"
     count "neon (neoverse-n1, dot product)" qemu neoverse-n1 "$arm"
     [ ! -x tests/kernels/neon_count.sh ] ||
-        count "neon instruction count" tests/kernels/neon_count.sh "$arm"
+        count "neon instruction count" tests/kernels/neon_count.sh
     count "neon models" qemu neoverse-n1 "$build/aarch64/tests/models" models/*/*.xnor
 }
 suite_daemon() { count daemon timeout -s KILL 600 "$build/tests/e2e/daemon_test"; }

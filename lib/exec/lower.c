@@ -35,6 +35,16 @@ static uint32_t only_user(const lowering *l, xnor_value_id id) {
     return user;
 }
 
+// A constant of the model itself, of which the model keeps a packed form. A file may hold graphs that the
+// compiler never writes, where such a parameter is computed: those run by reference.
+static bool is_model_constant(const lowering *l, xnor_value_id id) {
+    return l->plan->model->contents.graph.values[id].data != NULL;
+}
+
+static bool is_float_constant(const lowering *l, xnor_value_id id) {
+    return value_of(l, id)->data && value_of(l, id)->dtype == XNOR_F32;
+}
+
 static xnor_step *add_step(lowering *l, xnor_step_run run, const xnor_node *node) {
     xnor_step *step = &l->plan->steps[l->plan->step_count++];
     *step = (xnor_step){.run = run,
@@ -60,6 +70,10 @@ static bool reduces_rows(const lowering *l, const xnor_node *node) {
 
 static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
+    if (!is_model_constant(l, node->inputs[1])) {
+        add_step(l, xnor_step_reference, node);
+        return XNOR_OK;
+    }
     xnor_step *step = add_step(l, xnor_step_gemm_acc, node);
     step->rows = rows_of(l, node->inputs[0]);
     step->k = last_of(l, node->inputs[0]);
@@ -74,7 +88,8 @@ static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
             user = only_user(l, l->graph->nodes[view].outputs[0]);
         }
         if (user != UINT32_MAX && view == UINT32_MAX &&
-            l->graph->nodes[user].op == XNOR_OP_THRESHOLD) {
+            l->graph->nodes[user].op == XNOR_OP_THRESHOLD &&
+            is_model_constant(l, l->graph->nodes[user].inputs[1])) {
             step->run = xnor_step_gemm_thr;
             thresholds = l->graph->nodes[user].inputs[1];
         } else if (user != UINT32_MAX && reduces_rows(l, &l->graph->nodes[user])) {
@@ -109,7 +124,11 @@ static bool fuse_binarize(lowering *l, xnor_step *step, xnor_step_run run) {
 static xnor_status lower_linear(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     const float *packed;
-    if (value_of(l, node->inputs[0])->dtype != XNOR_F32 || !value_of(l, node->inputs[1])->data) {
+    bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32 &&
+                  is_float_constant(l, node->inputs[1]) && is_model_constant(l, node->inputs[1]);
+    if (node->input_count > 2 && node->inputs[2] != XNOR_NO_VALUE)
+        direct = direct && is_float_constant(l, node->inputs[2]);
+    if (!direct) {
         add_step(l, xnor_step_reference, node);
         return XNOR_OK;
     }
@@ -119,7 +138,8 @@ static xnor_status lower_linear(lowering *l, uint32_t index) {
     step->n = last_of(l, node->outputs[0]);
     XNOR_TRY(xnor_model_pack_linear(l->plan->model, node->inputs[1], &packed));
     step->packed = packed;
-    if (node->input_count > 2) step->parameters[0] = value_of(l, node->inputs[2])->data;
+    if (node->input_count > 2 && node->inputs[2] != XNOR_NO_VALUE)
+        step->parameters[0] = value_of(l, node->inputs[2])->data;
     fuse_binarize(l, step, xnor_step_linear_bits);
     return XNOR_OK;
 }
@@ -165,7 +185,8 @@ static xnor_status lower_binarize(lowering *l, uint32_t index) {
 
 static xnor_status lower_threshold(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
-    xnor_step *step = add_step(l, xnor_step_acc_thr, node);
+    bool direct = value_of(l, node->inputs[1])->data != NULL;
+    xnor_step *step = add_step(l, direct ? xnor_step_acc_thr : xnor_step_reference, node);
     step->rows = rows_of(l, step->x);
     step->n = last_of(l, step->x);
     step->parameters[0] = value_of(l, node->inputs[1])->data;
@@ -174,9 +195,10 @@ static xnor_status lower_threshold(lowering *l, uint32_t index) {
 
 static xnor_status lower_reduce_max(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
-    bool integer = value_of(l, node->inputs[0])->dtype == XNOR_ACC && reduces_rows(l, node);
-    xnor_step *step = add_step(l, integer ? xnor_step_acc_max : xnor_step_reference, node);
-    if (!integer) return XNOR_OK;
+    xnor_dtype dtype = value_of(l, node->inputs[0])->dtype;
+    bool direct = (dtype == XNOR_ACC || dtype == XNOR_F32) && reduces_rows(l, node);
+    xnor_step *step = add_step(l, direct ? xnor_step_rows_max : xnor_step_reference, node);
+    if (!direct) return XNOR_OK;
     const xnor_shape *x = &value_of(l, step->x)->shape;
     step->rows = (size_t)x->dims[x->rank - 2];
     step->groups = rows_of(l, step->x) / step->rows;
@@ -187,9 +209,8 @@ static xnor_status lower_reduce_max(lowering *l, uint32_t index) {
 static xnor_status lower_affine(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     xnor_dtype dtype = value_of(l, node->inputs[0])->dtype;
-    bool direct = (dtype == XNOR_F32 || dtype == XNOR_ACC) &&
-                  value_of(l, node->inputs[1])->dtype == XNOR_F32 &&
-                  value_of(l, node->inputs[2])->dtype == XNOR_F32;
+    bool direct = (dtype == XNOR_F32 || dtype == XNOR_ACC) && is_float_constant(l, node->inputs[1]) &&
+                  is_float_constant(l, node->inputs[2]);
     xnor_step *step = add_step(l, direct ? xnor_step_affine : xnor_step_reference, node);
     step->rows = rows_of(l, step->x);
     step->n = last_of(l, step->x);

@@ -52,7 +52,7 @@ XNOR_NODISCARD xnor_status xnor_plan_memory(xnor_plan *plan);
     X(gemm_thr)                                                                                    \
     X(gemm_max)                                                                                    \
     X(acc_thr)                                                                                     \
-    X(acc_max)                                                                                     \
+    X(rows_max)                                                                                    \
     X(linear)                                                                                      \
     X(linear_bits)                                                                                 \
     X(matmul)                                                                                      \

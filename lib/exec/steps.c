@@ -111,14 +111,24 @@ xnor_status xnor_step_acc_thr(const xnor_step *s, const xnor_run *run) {
     return over_rows(s, run, s->rows, TILE_ROWS, tile_acc_thr);
 }
 
-xnor_status xnor_step_acc_max(const xnor_step *s, const xnor_run *run) {
-    for (size_t group = 0; group < s->groups; group++) {
-        const int32_t *x = (const int32_t *)run->values[s->x] + group * s->rows * s->n;
-        int32_t *max = (int32_t *)run->values[s->y] + group * s->n;
-        memcpy(max, x, s->n * sizeof *max);
-        for (size_t row = 1; row < s->rows; row++)
-            for (size_t c = 0; c < s->n; c++)
-                max[c] = x[row * s->n + c] > max[c] ? x[row * s->n + c] : max[c];
+// [groups, rows, n] -> [groups, n]. NaN stays NaN.
+#define ROWS_MAX(type)                                                                             \
+    for (size_t group = 0; group < s->groups; group++) {                                           \
+        const type *x = (const type *)run->values[s->x] + group * s->rows * s->n;                  \
+        type *max = (type *)run->values[s->y] + group * s->n;                                      \
+        memcpy(max, x, s->n * sizeof *max);                                                        \
+        for (size_t row = 1; row < s->rows; row++)                                                 \
+            for (size_t c = 0; c < s->n; c++) {                                                    \
+                type v = x[row * s->n + c];                                                        \
+                max[c] = v > max[c] || v != v ? v : max[c];                                        \
+            }                                                                                      \
+    }
+
+xnor_status xnor_step_rows_max(const xnor_step *s, const xnor_run *run) {
+    if (s->graph->values[s->x].dtype == XNOR_ACC) {
+        ROWS_MAX(int32_t)
+    } else {
+        ROWS_MAX(float)
     }
     return XNOR_OK;
 }
