@@ -31,6 +31,42 @@ base_cflags := -std=c11 -D_GNU_SOURCE $(OPT) -g -fPIC -fvisibility=hidden -ffp-c
     $(WARN) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all) $(CFLAGS)
 base_ldflags := -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 
+# ---- packages ------------------------------------------------------------------------------------
+
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+APT := DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends install
+deps_build := gcc make pkg-config libc6-dev libuv1-dev libnng-dev libmsgpack-dev libyaml-dev \
+    libcriterion-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev libpthreadpool-dev liblzf-dev
+deps_test := clang libclang-rt-14-dev llvm clang-format clang-tidy cppcheck shellcheck python3 systemd \
+    qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+deps_arm64 := $(addsuffix :arm64,libc6 libuv1-dev libnng-dev libmsgpack-dev libyaml-dev \
+    libprotobuf-c-dev liblzf-dev)
+deps_train := python3-torch python3-onnx python3-numpy python3-pil libopenblas0-pthread libjemalloc2
+
+## make deps         installs what building, the demo and the tests need (Debian 12; sudo when not root)
+## make deps-train   PyTorch for train/         make deps-bench   onnxruntime for the benchmarks
+.PHONY: deps deps-train deps-bench
+deps:
+	$(SUDO) dpkg --add-architecture arm64
+	$(SUDO) apt-get update -qq
+	$(SUDO) $(APT) $(deps_build) $(deps_test) $(deps_arm64)
+deps-train:
+	$(SUDO) apt-get update -qq
+	$(SUDO) $(APT) $(deps_train)
+deps-bench: deps-train
+	command -v npm >/dev/null || $(SUDO) $(APT) nodejs npm
+	@mkdir -p $(B)/bench
+	cd $(B)/bench && ONNXRUNTIME_NODE_INSTALL=skip npm install --no-audit --no-fund --prefix . onnxruntime-node
+
+# `make deps check`: the packages first, then the rest in a make of its own, which sees them.
+deps_goals := $(filter deps%,$(MAKECMDGOALS))
+ifneq ($(deps_goals),)
+other_goals := $(filter-out deps%,$(MAKECMDGOALS))
+.PHONY: $(other_goals)
+$(other_goals): $(deps_goals)
+	$(MAKE) $@
+else
+
 # ---- sources: a folder is a library or a program -------------------------------------------------
 
 lib_src := $(filter-out lib/onnx/%,$(wildcard lib/*/*.c))
@@ -252,31 +288,6 @@ install: all
 	    install -d $(DESTDIR)$(PREFIX)/share/xnord/$$model && \
 	    install -m 644 $$model* $(DESTDIR)$(PREFIX)/share/xnord/$$model || exit 1; done
 
-SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
-APT := DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends install
-deps_build := gcc make pkg-config libc6-dev libuv1-dev libnng-dev libmsgpack-dev libyaml-dev \
-    libcriterion-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev libpthreadpool-dev liblzf-dev
-deps_test := clang libclang-rt-14-dev llvm clang-format clang-tidy cppcheck shellcheck python3 systemd \
-    qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross
-deps_arm64 := $(addsuffix :arm64,libc6 libuv1-dev libnng-dev libmsgpack-dev libyaml-dev \
-    libprotobuf-c-dev liblzf-dev)
-deps_train := python3-torch python3-onnx python3-numpy python3-pil libopenblas0-pthread libjemalloc2
-
-## make deps         installs what building, the demo and the tests need (Debian 12; sudo when not root)
-## make deps-train   PyTorch for train/         make deps-bench   onnxruntime for the benchmarks
-.PHONY: deps deps-train deps-bench
-deps:
-	$(SUDO) dpkg --add-architecture arm64
-	$(SUDO) apt-get update -qq
-	$(SUDO) $(APT) $(deps_build) $(deps_test) $(deps_arm64)
-deps-train:
-	$(SUDO) apt-get update -qq
-	$(SUDO) $(APT) $(deps_train)
-deps-bench: deps-train
-	command -v npm >/dev/null || $(SUDO) $(APT) nodejs npm
-	@mkdir -p $(B)/bench
-	cd $(B)/bench && ONNXRUNTIME_NODE_INSTALL=skip npm install --no-audit --no-fund --prefix . onnxruntime-node
-
 format_src := $(filter-out %.pb-c.h,$(wildcard lib/*/*.[ch] proto/*.[ch] daemon/*.[ch] clients/*/*.[ch] \
     clients/libxnord/include/*.h tests/*.[ch] tests/*/*.[ch] bench/*.[ch]))
 
@@ -297,3 +308,5 @@ clean:
 
 # Header dependencies that the compiler wrote.
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+endif # no deps goal
