@@ -12,6 +12,11 @@
 // A healthy daemon accepts within a millisecond. After this long we ask the kernel why it did not.
 #define PROBE_AFTER_MS 20
 #define PROBE_EVERY_MS 200
+// nng tries again at least this often; a dialer of 1.5.2 whose peer dies during the handshake gives
+// up for ever instead, so after this many fruitless probes of a server that is there we start
+// another one.
+#define RECONNECT_MS 200
+#define PROBES_BEFORE_REDIAL 3
 // A request that waits this long for its connection looks whether there still is one.
 #define SEND_SLICE_MS 100
 // The request id that nng puts before a message counts against NNG_OPT_RECVMAXSZ.
@@ -26,6 +31,7 @@ struct xnord_transport {
     pthread_cond_t changed;
     uint32_t pipes;
     uint64_t connections;
+    uint64_t redialed; // connections + 1 when we last did
 };
 
 typedef enum phase { IDLE, SENDING, RECEIVING } phase;
@@ -91,11 +97,22 @@ static bool wait_connected(xnord_transport *t, uint64_t until_ns) {
     return t->pipes > 0;
 }
 
+// At most once per connection: a dialer that only was slow gives a second connection, which does no
+// harm, but there shall not be ever more.
+static void redial(xnord_transport *t) {
+    pthread_mutex_lock(&t->lock);
+    bool wanted = t->pipes == 0 && t->redialed != t->connections + 1;
+    t->redialed = t->connections + 1;
+    pthread_mutex_unlock(&t->lock);
+    // Failing to start it leaves us where we were.
+    if (wanted) (void)nng_dial(t->socket, t->url, NULL, NNG_FLAG_NONBLOCK);
+}
+
 xnord_status xnord_transport_await(xnord_transport *t, uint64_t *connection) {
     uint64_t now = xnord_now_ns();
     uint64_t deadline = now + t->connect_timeout_ms * UINT64_C(1000000);
     uint64_t probe = now + PROBE_AFTER_MS * UINT64_C(1000000);
-    for (;;) {
+    for (unsigned probes = 1;; probes++) {
         pthread_mutex_lock(&t->lock);
         bool connected = wait_connected(t, probe < deadline ? probe : deadline);
         *connection = t->connections;
@@ -105,6 +122,7 @@ xnord_status xnord_transport_await(xnord_transport *t, uint64_t *connection) {
         uint64_t left_ms = deadline > now ? (deadline - now) / 1000000u : 0;
         XNORD_TRY(xnord_address_probe(t->url, (uint32_t)left_ms));
         if (xnord_now_ns() >= deadline) break;
+        if (probes == PROBES_BEFORE_REDIAL) redial(t);
         probe += PROBE_EVERY_MS * UINT64_C(1000000);
     }
     return xnord_fail(XNORD_E_CONNECT, "%s: no connection within %u ms", t->url,
@@ -123,7 +141,7 @@ static int set_options(nng_socket socket, size_t max_reply_bytes) {
         failure = nng_socket_set_ms(socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
     }
     if (!failure) failure = nng_socket_set_ms(socket, NNG_OPT_RECONNMINT, 20);
-    if (!failure) failure = nng_socket_set_ms(socket, NNG_OPT_RECONNMAXT, 500);
+    if (!failure) failure = nng_socket_set_ms(socket, NNG_OPT_RECONNMAXT, RECONNECT_MS);
     return failure;
 }
 

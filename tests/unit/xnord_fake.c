@@ -5,6 +5,7 @@
 #include <nng/protocol/reqrep0/rep.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,9 +22,10 @@
 // Shared with the process of the server.
 struct fake {
     fake_options options;
+    pid_t parent;
     pid_t process;
+    char url[80];
     nng_socket socket;
-    atomic_bool go;
     atomic_bool listening;
     atomic_uint counts[64];
 };
@@ -240,50 +242,55 @@ static void *serve(void *argument) {
 
 static void run(fake *server) {
     pthread_t threads[THREADS];
-    while (!atomic_load(&server->go)) usleep(1000);
     bool ok = nng_rep0_open(&server->socket) == 0;
     // nng counts its request id of 4 bytes.
     size_t max = server->options.max_message + 4;
     ok = ok && nng_socket_set_size(server->socket, NNG_OPT_RECVMAXSZ, max) == 0;
-    ok = ok && nng_listen(server->socket, fake_url(), NULL, 0) == 0;
+    ok = ok && nng_listen(server->socket, server->url, NULL, 0) == 0;
     if (!ok) _exit(1);
     for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, serve, server);
     atomic_store(&server->listening, true);
     for (;;) pause();
 }
 
-fake *fake_prepare(fake_options options) {
-    fake_url();
-    fake *server =
-        mmap(NULL, sizeof *server, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    cr_assert(server != MAP_FAILED);
-    server->options = options;
-    if (!options.max_message) server->options.max_message = 1 << 20;
-    if (!options.major) server->options.major = 1;
-    pid_t parent = getpid();
-    pid_t process = fork();
-    cr_assert_geq(process, 0);
-    if (process > 0) {
-        server->process = process;
-        return server;
-    }
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(1);
-    run(server);
-    return NULL;
+static fake *map(int fd) {
+    fake *server = mmap(NULL, sizeof *server, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return server == MAP_FAILED ? NULL : server;
 }
 
-void fake_begin(fake *server) {
-    atomic_store(&server->go, true);
-    while (!atomic_load(&server->listening)) {
-        usleep(1000);
-        cr_assert_eq(waitpid(server->process, NULL, WNOHANG), 0, "the server has ended");
-    }
+// The test program started again as the server: Criterion uses nng itself, and nng does not survive
+// a fork without exec.
+__attribute__((constructor)) static void become_server(void) {
+    const char *fd = getenv("XNORD_FAKE_FD");
+    if (!fd) return;
+    fake *server = map(atoi(fd));
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!server || getppid() != server->parent) _exit(1);
+    run(server);
 }
 
 fake *fake_start(fake_options options) {
-    fake *server = fake_prepare(options);
-    fake_begin(server);
+    char fd_text[32];
+    int fd = memfd_create("xnord-fake", 0);
+    cr_assert(fd >= 0 && ftruncate(fd, sizeof(fake)) == 0);
+    fake *server = map(fd);
+    cr_assert(server);
+    server->options = options;
+    if (!options.max_message) server->options.max_message = 1 << 20;
+    if (!options.major) server->options.major = 1;
+    server->parent = getpid();
+    snprintf(server->url, sizeof server->url, "%s", fake_url());
+    snprintf(fd_text, sizeof fd_text, "XNORD_FAKE_FD=%d", fd);
+    char name[] = "xnord-fake";
+    char *arguments[] = {name, NULL}, *environment[] = {fd_text, NULL};
+    pid_t process;
+    cr_assert_eq(posix_spawn(&process, "/proc/self/exe", NULL, NULL, arguments, environment), 0);
+    server->process = process;
+    close(fd);
+    while (!atomic_load(&server->listening)) {
+        usleep(1000);
+        cr_assert_eq(waitpid(process, NULL, WNOHANG), 0, "the server has ended");
+    }
     return server;
 }
 

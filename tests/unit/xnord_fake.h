@@ -21,11 +21,8 @@ typedef struct fake_options {
     bool deaf;            // does not answer hello
 } fake_options;
 
-// Listens on fake_url(), a socket in a new directory. Before the first use of nng in this process.
+// Listens on fake_url(), a socket in a new directory.
 fake *fake_start(fake_options options);
-// fake_start in two steps: only the first must come before the first use of nng.
-fake *fake_prepare(fake_options options);
-void fake_begin(fake *server);
 // Kills it. Its socket file stays.
 void fake_stop(fake *server);
 const char *fake_url(void);

@@ -238,8 +238,9 @@ typedef struct xnord_infer_request {
 // Runs a model and waits for the answer. Release *out with xnord_result_free.
 // The server's refusals: XNORD_INVALID, NOT_FOUND, NOT_READY, BUSY, UNMEETABLE, EXPIRED, ABORTED,
 // TOO_LARGE, UNSUPPORTED, RESOURCE, INTERNAL. XNORD_E_ARGUMENT names the offending member;
-// XNORD_E_CONNECT: not connected and no connection within connect_timeout_ms;
-// XNORD_E_DISCONNECTED: the server went away; XNORD_E_TIMEOUT: no answer in time.
+// XNORD_E_CONNECT: no connection within connect_timeout_ms, nothing was sent;
+// XNORD_E_DISCONNECTED: the server went away after it was sent, so it may have run;
+// XNORD_E_TIMEOUT: no answer in time.
 XNORD_NODISCARD xnord_status xnord_infer(xnord_client *client, const xnord_infer_request *request,
                                          xnord_result **out);
 
