@@ -13,8 +13,7 @@
 #define TEXT(string) (int)((string).size < 64 ? (string).size : 64), (string).data
 
 __attribute__((format(printf, 3, 4))) static xnord_status
-refuse(struct reason *why, xnord_status status, const char *format, ...)
-{
+refuse(struct reason *why, xnord_status status, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(why->text, sizeof why->text, format, arguments);
@@ -23,8 +22,7 @@ refuse(struct reason *why, xnord_status status, const char *format, ...)
 }
 
 static xnord_status find_version(struct models *models, const xnord_proto_request *decoded,
-                                 struct model **model, struct reason *why)
-{
+                                 struct model **model, struct reason *why) {
     *model = models_find(models, decoded->model);
     if (*model == NULL)
         return refuse(why, XNORD_NOT_FOUND, "no model '%.*s'", TEXT(decoded->model));
@@ -40,8 +38,7 @@ static xnord_status find_version(struct models *models, const xnord_proto_reques
 }
 
 static xnord_status find_outputs(const struct version *version, const xnord_proto_request *decoded,
-                                 struct request *slot, struct reason *why)
-{
+                                 struct request *slot, struct reason *why) {
     uint32_t count = xnor_model_output_count(version->model);
     if (decoded->output_count == 0 && decoded->params.top_k == 0)
         slot->wanted_outputs = (UINT32_C(1) << count) - 1;
@@ -51,8 +48,9 @@ static xnord_status find_outputs(const struct version *version, const xnord_prot
                                                    xnor_model_output(version->model, k)->name))
             k++;
         if (k == count)
-            return refuse(why, XNORD_INVALID, "outputs[%" PRIu32 "]: the model has no output '%.*s'",
-                          i, TEXT(decoded->outputs[i].name));
+            return refuse(why, XNORD_INVALID,
+                          "outputs[%" PRIu32 "]: the model has no output '%.*s'", i,
+                          TEXT(decoded->outputs[i].name));
         slot->wanted_outputs |= UINT32_C(1) << k;
     }
     slot->top_k = decoded->params.top_k;
@@ -63,12 +61,12 @@ static xnord_status find_outputs(const struct version *version, const xnord_prot
 
 // The input that decoded->inputs[index] names, with the right datatype.
 static xnord_status find_input(const struct version *version, const xnord_proto_tensor *tensor,
-                               uint32_t *index, struct reason *why)
-{
+                               uint32_t *index, struct reason *why) {
     uint32_t count = xnor_model_input_count(version->model);
     xnor_dtype dtype;
     for (*index = 0; *index < count; ++*index)
-        if (xnord_proto_str_equal(tensor->name, xnor_model_input(version->model, *index)->name)) break;
+        if (xnord_proto_str_equal(tensor->name, xnor_model_input(version->model, *index)->name))
+            break;
     if (*index == count)
         return refuse(why, XNORD_INVALID, "the model has no input '%.*s', expected '%.64s'%s",
                       TEXT(tensor->name), xnor_model_input(version->model, 0)->name,
@@ -82,13 +80,13 @@ static xnord_status find_input(const struct version *version, const xnord_proto_
 }
 
 static xnord_status bind_cloud(const struct version *version, const xnord_proto_tensor *tensor,
-                               struct request *slot, struct reason *why)
-{
+                               struct request *slot, struct reason *why) {
     const xnor_description *description = version->description;
     const char *name = xnor_model_input(version->model, 0)->name;
     if (tensor->shape[1] != 3)
-        return refuse(why, XNORD_INVALID, "input '%.64s': expected a cloud [points, 3], found [%" PRId64
-                      ", %" PRId64 "]",
+        return refuse(why, XNORD_INVALID,
+                      "input '%.64s': expected a cloud [points, 3], found [%" PRId64 ", %" PRId64
+                      "]",
                       name, tensor->shape[0], tensor->shape[1]);
     if (tensor->shape[0] == 0)
         return refuse(why, XNORD_INVALID, "input '%.64s': the cloud has no points", name);
@@ -104,14 +102,13 @@ static xnord_status bind_cloud(const struct version *version, const xnord_proto_
 
 static xnord_status bind_tensor(const struct version *version, const xnor_port *port,
                                 const xnord_proto_tensor *tensor, xnor_shape *shape,
-                                struct reason *why)
-{
+                                struct reason *why) {
     char expected[TENSOR_SHAPE_TEXT_BYTES], found[TENSOR_SHAPE_TEXT_BYTES];
     shape->rank = tensor->rank;
     for (uint32_t i = 0; i < tensor->rank; i++) shape->dims[i] = tensor->shape[i];
     if (!tensor_shape_fits(&port->shape, shape))
-        return refuse(why, XNORD_INVALID, "input '%.64s': expected %sshape %s, found %s", port->name,
-                      version->takes_clouds ? "a cloud [points, 3] or " : "",
+        return refuse(why, XNORD_INVALID, "input '%.64s': expected %sshape %s, found %s",
+                      port->name, version->takes_clouds ? "a cloud [points, 3] or " : "",
                       tensor_shape_text(&port->shape, expected, sizeof expected),
                       tensor_shape_text(shape, found, sizeof found));
     if (tensor->size == 0)
@@ -120,8 +117,7 @@ static xnord_status bind_tensor(const struct version *version, const xnor_port *
 }
 
 static xnord_status bind_inputs(const struct version *version, const xnord_proto_request *decoded,
-                                struct request *slot, struct reason *why)
-{
+                                struct request *slot, struct reason *why) {
     uint32_t count = xnor_model_input_count(version->model);
     if (decoded->input_count != count)
         return refuse(why, XNORD_INVALID, "expected %" PRIu32 " inputs, found %" PRIu32, count,
@@ -148,8 +144,7 @@ static xnord_status bind_inputs(const struct version *version, const xnord_proto
 
 xnord_status admit_infer(struct models *models, const xnord_proto_request *decoded, uint64_t now_ns,
                          uint64_t received_ns, struct request *slot, struct model **model,
-                         struct reason *why)
-{
+                         struct reason *why) {
     xnord_status status = find_version(models, decoded, model, why);
     if (status != XNORD_OK) return status;
     struct version *version = (*model)->active;

@@ -16,26 +16,22 @@ struct answers {
     } body;
 };
 
-xnor_status answers_create(struct answers **out)
-{
+xnor_status answers_create(struct answers **out) {
     *out = calloc(1, sizeof **out);
     return *out != NULL ? XNOR_OK : XNOR_E_MEMORY;
 }
 
-void answers_free(struct answers **answers)
-{
+void answers_free(struct answers **answers) {
     free(*answers);
     *answers = NULL;
 }
 
 // "" is how an absent text is stored here; on the wire it is left out.
-static xnord_proto_str optional(const char *text)
-{
+static xnord_proto_str optional(const char *text) {
     return STR(text[0] != '\0' ? text : NULL);
 }
 
-static struct reply not_found(struct exchange *exchange, const xnord_proto_request *request)
-{
+static struct reply not_found(struct exchange *exchange, const xnord_proto_request *request) {
     struct reason why;
     reason_set(&why, XNOR_E_NOT_FOUND, "no model '%.*s'",
                (int)(request->model.size < 64 ? request->model.size : 64), request->model.data);
@@ -44,13 +40,11 @@ static struct reply not_found(struct exchange *exchange, const xnord_proto_reque
 
 // Whether a request for `wanted` (absent: any) is one for this version. One that is not loaded yet
 // could be any.
-static bool serves_version(const struct version *version, xnord_proto_str wanted)
-{
+static bool serves_version(const struct version *version, xnord_proto_str wanted) {
     return wanted.data == NULL || version == NULL || xnord_proto_str_equal(wanted, version->label);
 }
 
-static struct reply hello(struct server *server, struct exchange *exchange)
-{
+static struct reply hello(struct server *server, struct exchange *exchange) {
     xnord_proto_hello body = {
         .server = STR("xnord"),
         .version = STR(SERVER_VERSION),
@@ -67,14 +61,12 @@ static struct reply hello(struct server *server, struct exchange *exchange)
     return reply_hello(exchange, server->decoded.id, &body);
 }
 
-static struct reply live(struct server *server, struct exchange *exchange)
-{
+static struct reply live(struct server *server, struct exchange *exchange) {
     xnord_proto_live body = {.live = server->health.alive};
     return reply_live(exchange, server->decoded.id, &body);
 }
 
-static struct reply ready_model(struct server *server, struct exchange *exchange)
-{
+static struct reply ready_model(struct server *server, struct exchange *exchange) {
     const xnord_proto_request *request = &server->decoded;
     const struct model *model = models_find(server->models, request->model);
     if (model == NULL) return not_found(exchange, request);
@@ -89,8 +81,7 @@ static struct reply ready_model(struct server *server, struct exchange *exchange
     return reply_ready(exchange, request->id, &body);
 }
 
-static struct reply ready(struct server *server, struct exchange *exchange)
-{
+static struct reply ready(struct server *server, struct exchange *exchange) {
     if (server->decoded.model.data != NULL) return ready_model(server, exchange);
     uint32_t usable = models_in_state(server->models, MODEL_READY);
     uint32_t failed = models_in_state(server->models, MODEL_FAILED);
@@ -112,8 +103,7 @@ static struct reply ready(struct server *server, struct exchange *exchange)
     return reply_ready(exchange, server->decoded.id, &body);
 }
 
-static struct reply server_metadata(struct server *server, struct exchange *exchange)
-{
+static struct reply server_metadata(struct server *server, struct exchange *exchange) {
     const char *isa = server->config->isa[0] != '\0' ? server->config->isa : "unknown";
     for (uint32_t i = 0; i < models_count(server->models); i++) {
         const struct model *model = models_at(server->models, i);
@@ -131,8 +121,7 @@ static struct reply server_metadata(struct server *server, struct exchange *exch
     return reply_server_metadata(exchange, server->decoded.id, &body);
 }
 
-static struct reply model_index(struct server *server, struct exchange *exchange)
-{
+static struct reply model_index(struct server *server, struct exchange *exchange) {
     xnord_proto_model_index *body = &server->answers->body.index;
     body->model_count = 0;
     for (uint32_t i = 0; i < models_count(server->models); i++) {
@@ -151,16 +140,14 @@ static struct reply model_index(struct server *server, struct exchange *exchange
     return reply_model_index(exchange, server->decoded.id, body);
 }
 
-static void fill_port(const xnor_port *port, xnord_proto_port *out)
-{
+static void fill_port(const xnor_port *port, xnord_proto_port *out) {
     out->name = STR(port->name);
     out->datatype = tensor_datatype(port->dtype);
     out->rank = port->shape.rank;
     for (uint32_t i = 0; i < out->rank; i++) out->shape[i] = port->shape.dims[i];
 }
 
-static void fill_task(const struct version *version, xnord_proto_model_metadata *body)
-{
+static void fill_task(const struct version *version, xnord_proto_model_metadata *body) {
     const xnor_description *description = version->description;
     if (description->task == XNOR_TASK_CLASSIFICATION) body->task = STR("classification");
     body->has_cloud = version->takes_clouds;
@@ -171,11 +158,11 @@ static void fill_task(const struct version *version, xnord_proto_model_metadata 
         body->cloud.max_points = (uint64_t)description->max_points;
     }
     body->class_count = description->class_count;
-    for (uint32_t i = 0; i < body->class_count; i++) body->classes[i] = STR(description->classes[i]);
+    for (uint32_t i = 0; i < body->class_count; i++)
+        body->classes[i] = STR(description->classes[i]);
 }
 
-static struct reply model_metadata(struct server *server, struct exchange *exchange)
-{
+static struct reply model_metadata(struct server *server, struct exchange *exchange) {
     const xnord_proto_request *request = &server->decoded;
     const struct model *model = models_find(server->models, request->model);
     if (model == NULL) return not_found(exchange, request);
@@ -204,8 +191,7 @@ static struct reply model_metadata(struct server *server, struct exchange *excha
     return reply_model_metadata(exchange, request->id, body);
 }
 
-static struct reply model_stats(struct server *server, struct exchange *exchange)
-{
+static struct reply model_stats(struct server *server, struct exchange *exchange) {
     const xnord_proto_request *request = &server->decoded;
     const struct model *only = NULL;
     if (request->model.data != NULL) {
@@ -227,8 +213,7 @@ static struct reply model_stats(struct server *server, struct exchange *exchange
     return reply_model_stats(exchange, request->id, body);
 }
 
-struct reply answers_make(struct server *server, struct exchange *exchange)
-{
+struct reply answers_make(struct server *server, struct exchange *exchange) {
     static const struct {
         uint32_t op;
         struct reply (*make)(struct server *server, struct exchange *exchange);

@@ -1,5 +1,5 @@
-// Answers to questions about the daemon and its models: every operation but infer. They are answered
-// on the loop, at once. Loop thread.
+// Answers to questions about the daemon and its models: every operation but infer. They are
+// answered on the loop, at once. Loop thread.
 #ifndef XNORD_ANSWERS_H
 #define XNORD_ANSWERS_H
 

@@ -17,10 +17,12 @@ static const struct config_choice log_levels[] = {{"error", LOG_LEVEL_ERROR},
 static const struct config_choice booleans[] = {{"false", 0}, {"true", 1}, {NULL, 0}};
 
 #define NUMBER(path, member, initial, min, max, unit, help)                                        \
-    {path, CONFIG_NUMBER, offsetof(struct config, member), initial, min, max, NULL, unit, help}
+    { path, CONFIG_NUMBER, offsetof(struct config, member), initial, min, max, NULL, unit, help }
 #define TEXT(path, member, initial, help)                                                          \
-    {path, CONFIG_TEXT, offsetof(struct config, member), initial, 0,                               \
-     (int64_t)sizeof(((struct config *)0)->member) - 1, NULL, "", help}
+    {                                                                                              \
+        path, CONFIG_TEXT, offsetof(struct config, member), initial, 0,                            \
+            (int64_t)sizeof(((struct config *)0)->member) - 1, NULL, "", help                      \
+    }
 
 const struct config_key config_keys[] = {
     {"listen", CONFIG_URLS, offsetof(struct config, listen), "[]", 0, CONFIG_MAX_LISTEN, NULL, "",
@@ -62,8 +64,7 @@ const struct config_key config_keys[] = {
 };
 const size_t config_key_count = sizeof config_keys / sizeof config_keys[0];
 
-void config_expected(const struct config_key *key, char *text, size_t size)
-{
+void config_expected(const struct config_key *key, char *text, size_t size) {
     switch (key->type) {
     case CONFIG_NUMBER:
         snprintf(text, size, "an integer from %" PRId64 " to %" PRId64, key->min, key->max);
@@ -71,7 +72,9 @@ void config_expected(const struct config_key *key, char *text, size_t size)
     case CONFIG_OCTAL:
         snprintf(text, size, "an octal file mode from 0 to %04" PRIo64, (uint64_t)key->max);
         break;
-    case CONFIG_TEXT: snprintf(text, size, "text of at most %" PRId64 " bytes", key->max); break;
+    case CONFIG_TEXT:
+        snprintf(text, size, "text of at most %" PRId64 " bytes", key->max);
+        break;
     case CONFIG_URLS:
         snprintf(text, size, "a list of at most %" PRId64 " URLs", key->max);
         break;
@@ -86,8 +89,7 @@ void config_expected(const struct config_key *key, char *text, size_t size)
     }
 }
 
-static bool parse_number(const char *text, int base, int64_t min, int64_t max, int64_t *out)
-{
+static bool parse_number(const char *text, int base, int64_t min, int64_t max, int64_t *out) {
     const char *digits = base == 8 ? "01234567" : "0123456789";
     size_t length = strlen(text);
     if (length == 0 || length > 18 || strspn(text, digits) != length) return false;
@@ -97,8 +99,7 @@ static bool parse_number(const char *text, int base, int64_t min, int64_t max, i
     return true;
 }
 
-static bool parse_choice(const struct config_choice *choices, const char *text, int64_t *out)
-{
+static bool parse_choice(const struct config_choice *choices, const char *text, int64_t *out) {
     for (; choices->name != NULL; choices++) {
         if (strcmp(choices->name, text) != 0) continue;
         *out = choices->value;
@@ -107,8 +108,7 @@ static bool parse_choice(const struct config_choice *choices, const char *text, 
     return false;
 }
 
-xnor_status config_add_url(struct config_urls *urls, const char *text, struct reason *why)
-{
+xnor_status config_add_url(struct config_urls *urls, const char *text, struct reason *why) {
     // The protocol has no authentication: beyond this machine it is not for us to serve.
     static const char *const starts[] = {"ipc:///", "tcp://127.0.0.1:", "tcp://[::1]:"};
     bool known = false;
@@ -127,8 +127,7 @@ xnor_status config_add_url(struct config_urls *urls, const char *text, struct re
 }
 
 xnor_status config_set(struct config *config, const struct config_key *key, const char *text,
-                       struct reason *why)
-{
+                       struct reason *why) {
     char *member = (char *)config + key->offset;
     int64_t number = 0;
     bool valid = false;
@@ -152,7 +151,9 @@ xnor_status config_set(struct config *config, const struct config_key *key, cons
         valid = strlen(text) <= (size_t)key->max;
         if (valid) strcpy(member, text);
         break;
-    case CONFIG_URLS: valid = false; break; // a list, never a scalar
+    case CONFIG_URLS:
+        valid = false;
+        break; // a list, never a scalar
     }
     if (valid) return XNOR_OK;
     char expected[128];
@@ -161,8 +162,7 @@ xnor_status config_set(struct config *config, const struct config_key *key, cons
                       text);
 }
 
-void config_defaults(struct config *config)
-{
+void config_defaults(struct config *config) {
     memset(config, 0, sizeof *config);
     for (size_t i = 0; i < config_key_count; i++) {
         struct reason why;
@@ -171,8 +171,7 @@ void config_defaults(struct config *config)
     }
 }
 
-void config_print_keys(FILE *stream)
-{
+void config_print_keys(FILE *stream) {
     for (size_t i = 0; i < config_key_count; i++) {
         const struct config_key *key = &config_keys[i];
         char expected[128];

@@ -1,5 +1,6 @@
 // The daemon's settings: a plain struct, one table of keys that drives parsing, defaults, help text
-// and the tests of config/xnord.yaml. Read once at start; immutable afterwards, so any thread reads.
+// and the tests of config/xnord.yaml. Read once at start; immutable afterwards, so any thread
+// reads.
 #ifndef XNORD_CONFIG_H
 #define XNORD_CONFIG_H
 

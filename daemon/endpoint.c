@@ -13,13 +13,11 @@
 #define SCHEME "ipc://"
 #define GENERATIONS 10000 // private names have at most four digits
 
-static void private_path(const struct endpoint *endpoint, char *path, size_t size)
-{
+static void private_path(const struct endpoint *endpoint, char *path, size_t size) {
     snprintf(path, size, "%.101s.%" PRIu32, endpoint->path, endpoint->generation % GENERATIONS);
 }
 
-xnor_status endpoint_claim(struct endpoint *endpoint, const char *url, struct reason *why)
-{
+xnor_status endpoint_claim(struct endpoint *endpoint, const char *url, struct reason *why) {
     char lock[ENDPOINT_PATH_BYTES + ENDPOINT_SUFFIX_BYTES];
     struct stat status;
     *endpoint = (struct endpoint){.lock_fd = -1, .greeting_fd = -1};
@@ -39,8 +37,7 @@ xnor_status endpoint_claim(struct endpoint *endpoint, const char *url, struct re
     return XNOR_OK;
 }
 
-void endpoint_private_url(struct endpoint *endpoint, char *url, size_t size)
-{
+void endpoint_private_url(struct endpoint *endpoint, char *url, size_t size) {
     char path[ENDPOINT_PATH_BYTES + ENDPOINT_SUFFIX_BYTES];
     endpoint->generation++;
     private_path(endpoint, path, sizeof path);
@@ -48,8 +45,7 @@ void endpoint_private_url(struct endpoint *endpoint, char *url, size_t size)
     snprintf(url, size, SCHEME "%s", path);
 }
 
-xnor_status endpoint_publish(struct endpoint *endpoint, struct reason *why)
-{
+xnor_status endpoint_publish(struct endpoint *endpoint, struct reason *why) {
     char path[ENDPOINT_PATH_BYTES + ENDPOINT_SUFFIX_BYTES];
     private_path(endpoint, path, sizeof path);
     if (rename(path, endpoint->path) == 0) return XNOR_OK;
@@ -58,8 +54,7 @@ xnor_status endpoint_publish(struct endpoint *endpoint, struct reason *why)
 
 // Connects as a REQ socket would. Sends the whole greeting at once and hangs up only later, so it
 // cannot do the harm that it looks for.
-static int greet(const char *path)
-{
+static int greet(const char *path) {
     static const unsigned char greeting[8] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     strcpy(address.sun_path, path);
@@ -72,21 +67,18 @@ static int greet(const char *path)
     return -1;
 }
 
-bool endpoint_greet(struct endpoint *endpoint)
-{
+bool endpoint_greet(struct endpoint *endpoint) {
     endpoint_hang_up(endpoint);
     endpoint->greeting_fd = greet(endpoint->path);
     return endpoint->greeting_fd >= 0;
 }
 
-void endpoint_hang_up(struct endpoint *endpoint)
-{
+void endpoint_hang_up(struct endpoint *endpoint) {
     if (endpoint->greeting_fd >= 0) close(endpoint->greeting_fd);
     endpoint->greeting_fd = -1;
 }
 
-void endpoint_release(struct endpoint *endpoint)
-{
+void endpoint_release(struct endpoint *endpoint) {
     endpoint_hang_up(endpoint);
     if (endpoint->lock_fd < 0) return;
     if (endpoint->generation > 0) unlink(endpoint->path);

@@ -1,7 +1,7 @@
 // An ipc:// address that the daemon owns, around the transport's own handling of it.
 //
 // nng up to 1.5.2 stops accepting for ever when a client hangs up before it was greeted
-// (nanomsg/nng issue 1518), and asks a socket whether it is stale by doing just that. So
+// (fixed later), and asks a socket whether it is stale by doing just that. So
 //   - a lock file beside the socket says who owns the address; nothing connects to find out
 //   - every listener binds a private name that is then renamed to the public one, so a new listener
 //     can take over while the connections of the old one go on
@@ -35,8 +35,9 @@ XNOR_NODISCARD xnor_status endpoint_claim(struct endpoint *endpoint, const char 
 void endpoint_private_url(struct endpoint *endpoint, char *url, size_t size);
 // Puts the listener that was bound last at the public path.
 XNOR_NODISCARD xnor_status endpoint_publish(struct endpoint *endpoint, struct reason *why);
-// Connects to the public path and greets, after hanging up on the last greeting. Whether the listener
-// took it shows in the transport: it announces a connection from this process. False: nobody listens.
+// Connects to the public path and greets, after hanging up on the last greeting. Whether the
+// listener took it shows in the transport: it announces a connection from this process. False:
+// nobody listens.
 bool endpoint_greet(struct endpoint *endpoint);
 void endpoint_hang_up(struct endpoint *endpoint);
 // Removes the socket and gives the address up.

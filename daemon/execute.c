@@ -11,15 +11,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static void advance(const struct executor *executor)
-{
+static void advance(const struct executor *executor) {
     atomic_store_explicit(executor->advanced_ns, clock_now_ns(), memory_order_relaxed);
 }
 
 // Into the inbox first, then out of the socket: see workers.h. After the push the request is not
 // ours any more, the exchange still is.
-static void complete(const struct executor *executor, struct request *request, struct reply reply)
-{
+static void complete(const struct executor *executor, struct request *request, struct reply reply) {
     struct exchange *exchange = request->exchange;
     request->status = reply.status;
     request->replied_ns = clock_now_ns();
@@ -31,30 +29,26 @@ static void complete(const struct executor *executor, struct request *request, s
 }
 
 void execute_refuse(const struct executor *executor, struct request *request, xnord_status status,
-                    const char *detail)
-{
+                    const char *detail) {
     complete(executor, request, reply_error(request->exchange, request->id, status, detail));
 }
 
 static void refuse_failed(const struct executor *executor, struct request *request,
-                          xnor_status status, const char *detail)
-{
+                          xnor_status status, const char *detail) {
     if (status == XNOR_E_CANCELLED) detail = "the daemon is stopping";
     execute_refuse(executor, request, reply_status(status), detail);
 }
 
 // Marks the start; false: the deadline has passed and the request was answered.
-static bool begin(const struct executor *executor, struct request *request)
-{
+static bool begin(const struct executor *executor, struct request *request) {
     request->started_ns = clock_now_ns();
     if (request->started_ns < request->deadline_ns) return true;
     execute_refuse(executor, request, XNORD_EXPIRED, "the deadline passed while waiting");
     return false;
 }
 
-static void fill_outputs(const struct request *request, const struct session *session,
-                         uint32_t row, uint32_t rows, xnord_proto_infer_reply *body)
-{
+static void fill_outputs(const struct request *request, const struct session *session, uint32_t row,
+                         uint32_t rows, xnord_proto_infer_reply *body) {
     for (uint32_t i = 0; i < xnor_model_output_count(request->version->model); i++) {
         if ((request->wanted_outputs & (UINT32_C(1) << i)) == 0) continue;
         const xnor_tensor *output = &session->outputs[i];
@@ -72,8 +66,7 @@ static void fill_outputs(const struct request *request, const struct session *se
 
 // False: the scores are not one row of classes, as when raw tensors of several rows were sent.
 static bool fill_labels(const struct request *request, const struct session *session, uint32_t row,
-                        uint32_t rows, xnord_proto_infer_reply *body)
-{
+                        uint32_t rows, xnord_proto_infer_reply *body) {
     const struct version *version = request->version;
     const xnor_description *description = version->description;
     size_t bytes = session->output_bytes[version->score_output] / rows;
@@ -90,8 +83,7 @@ static bool fill_labels(const struct request *request, const struct session *ses
 }
 
 static void answer(const struct executor *executor, struct request *request,
-                   const struct session *session, uint32_t row, uint32_t rows)
-{
+                   const struct session *session, uint32_t row, uint32_t rows) {
     xnord_proto_infer_reply body = {
         .model = xnord_proto_str_from(request->model->name),
         .version = xnord_proto_str_from(request->version->label),
@@ -107,8 +99,7 @@ static void answer(const struct executor *executor, struct request *request,
     complete(executor, request, reply_infer(request->exchange, request->id, &body));
 }
 
-static xnor_status run(const struct executor *executor, struct session *session)
-{
+static xnor_status run(const struct executor *executor, struct session *session) {
     advance(executor);
     xnor_status status =
         xnor_session_run(session->run, session->inputs, session->outputs, executor->cancel);
@@ -117,8 +108,7 @@ static xnor_status run(const struct executor *executor, struct session *session)
 }
 
 static xnor_status copy_inputs(const struct request *request, struct session *session,
-                               struct reason *why)
-{
+                               struct reason *why) {
     for (uint32_t i = 0; i < xnor_model_input_count(request->version->model); i++) {
         const char *name = xnor_model_input(request->version->model, i)->name;
         size_t bytes = session->input_bytes[i];
@@ -134,8 +124,7 @@ static xnor_status copy_inputs(const struct request *request, struct session *se
     return XNOR_OK;
 }
 
-static void execute_tensors(const struct executor *executor, struct request *request)
-{
+static void execute_tensors(const struct executor *executor, struct request *request) {
     struct session_set *set = request->version->sets[executor->worker];
     struct session *session = NULL;
     struct reason why = {""};
@@ -156,8 +145,7 @@ static void execute_tensors(const struct executor *executor, struct request *req
 // Brings the clouds into the rows of the session's input. Rows whose request had to be refused stay
 // as they are; their results are not looked at. Returns how many requests are left.
 static uint32_t prepare(const struct executor *executor, struct request **rows, uint32_t count,
-                        struct session *session)
-{
+                        struct session *session) {
     uint32_t left = 0;
     size_t row_bytes = session->input_bytes[0] / count;
     for (uint32_t row = 0; row < count; row++) {
@@ -178,8 +166,7 @@ static uint32_t prepare(const struct executor *executor, struct request **rows, 
 }
 
 static void execute_clouds(const struct executor *executor, struct request **rows, uint32_t count,
-                           struct session *session)
-{
+                           struct session *session) {
     if (prepare(executor, rows, count, session) == 0) return;
     xnor_status status = run(executor, session);
     uint64_t computed_ns = clock_now_ns();
@@ -194,9 +181,8 @@ static void execute_clouds(const struct executor *executor, struct request **row
 }
 
 // The session for the most rows, at most `count`, that were prepared for: powers of two.
-static uint32_t choose_rows(const struct version *version, struct session_set *set,
-                            size_t points, uint32_t count, struct session **out)
-{
+static uint32_t choose_rows(const struct version *version, struct session_set *set, size_t points,
+                            uint32_t count, struct session **out) {
     uint32_t rows = 1;
     while (rows * 2 <= count) rows *= 2;
     for (; rows > 0; rows /= 2) {
@@ -207,8 +193,7 @@ static uint32_t choose_rows(const struct version *version, struct session_set *s
     return 1;
 }
 
-void execute_batch(const struct executor *executor, struct request **batch, uint32_t count)
-{
+void execute_batch(const struct executor *executor, struct request **batch, uint32_t count) {
     advance(executor);
     if (batch[0]->kind == REQUEST_TENSORS) {
         assert(count == 1);

@@ -1,4 +1,5 @@
-// A many-producer, one-consumer list without locks: producers push, the loop takes everything at once.
+// A many-producer, one-consumer list without locks: producers push, the loop takes everything at
+// once.
 //
 // inbox_push   any thread, also from transport callbacks; never blocks, never allocates
 // inbox_take   loop thread only; returns the items in the order they were pushed
@@ -19,7 +20,7 @@ struct inbox {
 };
 
 // The struct that embeds an inbox item as `member`.
-#define INBOX_OWNER(item, type, member) ((type *)(void *)((char *)(item) - offsetof(type, member)))
+#define INBOX_OWNER(item, type, member) ((type *)(void *)((char *)(item)-offsetof(type, member)))
 
 void inbox_init(struct inbox *inbox);
 void inbox_push(struct inbox *inbox, struct inbox_item *item);

@@ -25,8 +25,7 @@ struct line {
 
 // stderr is the journal only if it is the very stream the variable names: a child's redirected
 // stderr inherits the variable but not the stream.
-static bool stderr_is_journal(void)
-{
+static bool stderr_is_journal(void) {
     const char *stream = getenv("JOURNAL_STREAM");
     struct stat status;
     uint64_t device = 0, inode = 0;
@@ -34,26 +33,23 @@ static bool stderr_is_journal(void)
            fstat(STDERR_FILENO, &status) == 0 && device == status.st_dev && inode == status.st_ino;
 }
 
-static void line_put(struct line *line, char byte)
-{
+static void line_put(struct line *line, char byte) {
     if (line->length < LINE_BYTES - 1) line->text[line->length++] = byte;
 }
 
-static void line_puts(struct line *line, const char *text)
-{
+static void line_puts(struct line *line, const char *text) {
     while (*text != '\0') line_put(line, *text++);
 }
 
-static bool needs_quotes(const char *text)
-{
+static bool needs_quotes(const char *text) {
     if (*text == '\0') return true;
     for (; *text != '\0'; text++)
-        if (*text <= ' ' || *text == '"' || *text == '=' || *text == '\\' || *text > '~') return true;
+        if (*text <= ' ' || *text == '"' || *text == '=' || *text == '\\' || *text > '~')
+            return true;
     return false;
 }
 
-static void line_put_value(struct line *line, const char *text)
-{
+static void line_put_value(struct line *line, const char *text) {
     if (!needs_quotes(text)) {
         line_puts(line, text);
         return;
@@ -74,19 +70,21 @@ static void line_put_value(struct line *line, const char *text)
     line_put(line, '"');
 }
 
-static const char *level_name(enum log_level level)
-{
+static const char *level_name(enum log_level level) {
     switch (level) {
-    case LOG_LEVEL_ERROR: return "error";
-    case LOG_LEVEL_WARNING: return "warning";
-    case LOG_LEVEL_INFO: return "info";
-    case LOG_LEVEL_DEBUG: return "debug";
+    case LOG_LEVEL_ERROR:
+        return "error";
+    case LOG_LEVEL_WARNING:
+        return "warning";
+    case LOG_LEVEL_INFO:
+        return "info";
+    case LOG_LEVEL_DEBUG:
+        return "debug";
     }
     return "?";
 }
 
-static void line_put_start(struct line *line, enum log_level level)
-{
+static void line_put_start(struct line *line, enum log_level level) {
     char start[64];
     if (sink.journal) {
         snprintf(start, sizeof start, "<%d>", (int)level);
@@ -103,19 +101,16 @@ static void line_put_start(struct line *line, enum log_level level)
     line_puts(line, level_name(level));
 }
 
-void log_init(enum log_level level)
-{
+void log_init(enum log_level level) {
     sink.level = level;
     sink.journal = stderr_is_journal();
 }
 
-bool log_enabled(enum log_level level)
-{
+bool log_enabled(enum log_level level) {
     return level <= sink.level;
 }
 
-void log_write(enum log_level level, const char *event, const struct log_field *fields)
-{
+void log_write(enum log_level level, const char *event, const struct log_field *fields) {
     if (!log_enabled(level)) return;
     struct line line = {.length = 0};
     line_put_start(&line, level);
@@ -142,8 +137,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     (void)written;
 }
 
-bool log_limit_pass(struct log_limit *limit, uint64_t now_ns, uint64_t *suppressed)
-{
+bool log_limit_pass(struct log_limit *limit, uint64_t now_ns, uint64_t *suppressed) {
     if (limit->window_ns == 0 || now_ns - limit->window_ns >= NS_PER_S) {
         limit->window_ns = now_ns;
         limit->written = 0;

@@ -4,8 +4,8 @@
 //   -> ts=2026-01-02T03:04:05.678Z level=info event="model ready" model=pointnet bytes=530112
 //
 // Under the journal (stderr is the stream named by JOURNAL_STREAM) a line starts with its priority,
-// "<6>", instead of a time stamp. Values are quoted and escaped, so hostile text cannot forge lines.
-// Any thread may log. Nothing logs between admission and completion of a request.
+// "<6>", instead of a time stamp. Values are quoted and escaped, so hostile text cannot forge
+// lines. Any thread may log. Nothing logs between admission and completion of a request.
 #ifndef XNORD_LOG_H
 #define XNORD_LOG_H
 
@@ -14,7 +14,12 @@
 #include <stdint.h>
 
 // Values are syslog priorities.
-enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
+enum log_level {
+    LOG_LEVEL_ERROR = 3,
+    LOG_LEVEL_WARNING = 4,
+    LOG_LEVEL_INFO = 6,
+    LOG_LEVEL_DEBUG = 7
+};
 
 enum log_kind { LOG_KIND_END, LOG_KIND_STRING, LOG_KIND_UINT, LOG_KIND_INT };
 
@@ -25,9 +30,12 @@ struct log_field {
     uint64_t number;
 };
 
-#define LOG_STRING(key_, value) {LOG_KIND_STRING, key_, value, 0}
-#define LOG_UINT(key_, value) {LOG_KIND_UINT, key_, NULL, (uint64_t)(value)}
-#define LOG_INT(key_, value) {LOG_KIND_INT, key_, NULL, (uint64_t)(int64_t)(value)}
+#define LOG_STRING(key_, value)                                                                    \
+    { LOG_KIND_STRING, key_, value, 0 }
+#define LOG_UINT(key_, value)                                                                      \
+    { LOG_KIND_UINT, key_, NULL, (uint64_t)(value) }
+#define LOG_INT(key_, value)                                                                       \
+    { LOG_KIND_INT, key_, NULL, (uint64_t)(int64_t)(value) }
 
 // Call before other threads start.
 void log_init(enum log_level level);

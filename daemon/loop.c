@@ -1,9 +1,10 @@
 // The life of the daemon on its event loop: start, signals, ticks, and a stop in this order:
 //
-//   DRAINING    new inference requests get NOT_READY, those in flight are finished   at most grace_ms
-//   CANCELLING  runs are cut short, queued requests get NOT_READY                    at most 1 s
-//   FLUSHING    workers are joined, the last replies leave the socket                at most 0.2 s
-//   CLOSING     transport first (no callback runs after that), then loader jobs      at most 1 s
+//   DRAINING    new inference requests get NOT_READY, those in flight are finished   at most
+//   grace_ms CANCELLING  runs are cut short, queued requests get NOT_READY                    at
+//   most 1 s FLUSHING    workers are joined, the last replies leave the socket                at
+//   most 0.2 s CLOSING     transport first (no callback runs after that), then loader jobs      at
+//   most 1 s
 //
 // Only then are the handles closed: uv_async_send on a closing handle is a use after free.
 #include "answers.h"
@@ -29,8 +30,7 @@ enum stop_phase { RUNNING, DRAINING, CANCELLING, FLUSHING, CLOSING, CLOSED };
 
 static void on_stop_timer(uv_timer_t *timer);
 
-const char *server_state_text(enum server_state state)
-{
+const char *server_state_text(enum server_state state) {
     static const char *const texts[] = {
 #define TEXT(name, text) text,
         SERVER_STATE_TABLE(TEXT)
@@ -39,36 +39,34 @@ const char *server_state_text(enum server_state state)
     return texts[state];
 }
 
-static void set_state(struct server *server, enum server_state state)
-{
+static void set_state(struct server *server, enum server_state state) {
     if (server->state != state) server->since_ns = clock_now_ns();
     server->state = state;
 }
 
-static uint64_t refused(const struct server *server)
-{
+static uint64_t refused(const struct server *server) {
     uint64_t sum = 0;
-    for (uint32_t i = XNORD_OK + 1; i < XNORD_STATUS_COUNT; i++) sum += server->counters.statuses[i];
+    for (uint32_t i = XNORD_OK + 1; i < XNORD_STATUS_COUNT; i++)
+        sum += server->counters.statuses[i];
     return sum;
 }
 
-static void notify_status(const struct server *server, const char *first)
-{
+static void notify_status(const struct server *server, const char *first) {
     char text[256];
     snprintf(text, sizeof text,
-             "%sSTATUS=%s: %" PRIu32 " models ready, %" PRIu32 " failed; %" PRIu64 " served, %" PRIu64
-             " refused, %" PRIu64 " malformed; %" PRIu64 " clients",
+             "%sSTATUS=%s: %" PRIu32 " models ready, %" PRIu32 " failed; %" PRIu64
+             " served, %" PRIu64 " refused, %" PRIu64 " malformed; %" PRIu64 " clients",
              first, server_state_text(server->state), models_in_state(server->models, MODEL_READY),
              models_in_state(server->models, MODEL_FAILED), server->counters.statuses[XNORD_OK],
              refused(server), server->counters.malformed,
              transport_counters(server->transport).peers);
-    if (!notify_send(text)) log_warning("cannot notify the service manager", LOG_STRING("text", text));
+    if (!notify_send(text))
+        log_warning("cannot notify the service manager", LOG_STRING("text", text));
 }
 
 // ---- stopping -----------------------------------------------------------------------------------
 
-static void log_totals(const struct server *server)
-{
+static void log_totals(const struct server *server) {
     struct transport_counters transport = transport_counters(server->transport);
     log_info("stopped", LOG_UINT("served", server->counters.statuses[XNORD_OK]),
              LOG_UINT("refused", refused(server)), LOG_UINT("admitted", server->slots.admitted),
@@ -81,15 +79,13 @@ static void log_totals(const struct server *server)
              LOG_UINT("peers_refused", transport.peers_refused));
 }
 
-static void enter_phase(struct server *server, enum stop_phase phase, uint64_t timeout_ms)
-{
+static void enter_phase(struct server *server, enum stop_phase phase, uint64_t timeout_ms) {
     server->stop_phase = phase;
     server->stop_steps = 0;
     uv_timer_start(&server->stop_timer, on_stop_timer, timeout_ms, FLUSH_STEP_MS);
 }
 
-static void close_handles(struct server *server)
-{
+static void close_handles(struct server *server) {
     server->stop_phase = CLOSED;
     uv_close((uv_handle_t *)&server->wake, NULL);
     uv_close((uv_handle_t *)&server->tick, NULL);
@@ -99,28 +95,27 @@ static void close_handles(struct server *server)
 }
 
 // Called whenever a request ended: with the last one the workers can go.
-static void advance_stop(struct server *server)
-{
+static void advance_stop(struct server *server) {
     if (server->stop_phase != DRAINING && server->stop_phase != CANCELLING) return;
     if (server->slots.in_flight > 0) return;
     workers_stop(server->workers);
     enter_phase(server, FLUSHING, FLUSH_STEP_MS);
 }
 
-static void cancel_work(struct server *server)
-{
+static void cancel_work(struct server *server) {
     log_warning("cutting requests short", LOG_UINT("in_flight", server->slots.in_flight));
     enter_phase(server, CANCELLING, CANCEL_MS);
     workers_cancel(server->workers);
 }
 
 // Fires when a phase has taken its time, and every FLUSH_STEP_MS in the last two.
-static void on_stop_timer(uv_timer_t *timer)
-{
+static void on_stop_timer(uv_timer_t *timer) {
     struct server *server = timer->data;
     server->stop_steps++;
     switch ((enum stop_phase)server->stop_phase) {
-    case DRAINING: cancel_work(server); break;
+    case DRAINING:
+        cancel_work(server);
+        break;
     case CANCELLING:
         log_error("a worker does not end", LOG_UINT("in_flight", server->slots.in_flight));
         _exit(1);
@@ -140,12 +135,12 @@ static void on_stop_timer(uv_timer_t *timer)
         }
         break;
     case RUNNING:
-    case CLOSED: break;
+    case CLOSED:
+        break;
     }
 }
 
-static void stop(struct server *server, int signal)
-{
+static void stop(struct server *server, int signal) {
     if (server->stop_phase == DRAINING) { // told twice
         cancel_work(server);
         return;
@@ -161,22 +156,19 @@ static void stop(struct server *server, int signal)
 
 // ---- running ------------------------------------------------------------------------------------
 
-static void on_wake(uv_async_t *async)
-{
+static void on_wake(uv_async_t *async) {
     struct server *server = async->data;
     serve_inboxes(server);
     advance_stop(server);
 }
 
 // Any thread.
-static void wake(void *context)
-{
+static void wake(void *context) {
     struct server *server = context;
     uv_async_send(&server->wake);
 }
 
-static void on_tick(uv_timer_t *timer)
-{
+static void on_tick(uv_timer_t *timer) {
     struct server *server = timer->data;
     health_check(&server->health, server->workers, clock_now_ns());
     if (server->stop_phase != RUNNING) return;
@@ -184,8 +176,7 @@ static void on_tick(uv_timer_t *timer)
     if (server->health.alive) notify_status(server, "WATCHDOG=1\n");
 }
 
-static void on_models_settled(void *context)
-{
+static void on_models_settled(void *context) {
     struct server *server = context;
     if (server->state == SERVER_DRAINING) return;
     bool first = server->state == SERVER_LOADING;
@@ -197,8 +188,7 @@ static void on_models_settled(void *context)
              LOG_UINT("up_ms", (clock_now_ns() - server->started_ns) / NS_PER_MS));
 }
 
-static void on_signal(uv_signal_t *handle, int signal)
-{
+static void on_signal(uv_signal_t *handle, int signal) {
     struct server *server = handle->data;
     if (signal != SIGHUP) {
         stop(server, signal);
@@ -213,15 +203,13 @@ static void on_signal(uv_signal_t *handle, int signal)
 
 // ---- starting -----------------------------------------------------------------------------------
 
-static uint32_t usable_cpus(void)
-{
+static uint32_t usable_cpus(void) {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
     return (uint32_t)CPU_COUNT(&set);
 }
 
-static void make_boot_id(char *text)
-{
+static void make_boot_id(char *text) {
     unsigned char bytes[(SERVER_BOOT_ID_BYTES - 1) / 2] = {0};
     if (getrandom(bytes, sizeof bytes, GRND_NONBLOCK) != (ssize_t)sizeof bytes) {
         uint64_t now_ns = clock_now_ns(); // differs from start to start, which is what it is for
@@ -230,8 +218,7 @@ static void make_boot_id(char *text)
     for (size_t i = 0; i < sizeof bytes; i++) sprintf(text + 2 * i, "%02x", bytes[i]);
 }
 
-static xnor_status open_loop(struct server *server, struct reason *why)
-{
+static xnor_status open_loop(struct server *server, struct reason *why) {
     static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
     int error = uv_loop_init(&server->loop);
     if (error != 0) return reason_set(why, XNOR_E_IO, "event loop: %s", uv_strerror(error));
@@ -251,8 +238,7 @@ static xnor_status open_loop(struct server *server, struct reason *why)
     return XNOR_OK;
 }
 
-static xnor_status open_models(struct server *server, struct reason *why)
-{
+static xnor_status open_models(struct server *server, struct reason *why) {
     const struct config *config = server->config;
     struct models_options options = {
         .loop = &server->loop,
@@ -273,8 +259,7 @@ static xnor_status open_models(struct server *server, struct reason *why)
 }
 
 static xnor_status open_transport(struct server *server, const char *const *urls,
-                                  uint32_t url_count, struct reason *why)
-{
+                                  uint32_t url_count, struct reason *why) {
     const struct config *config = server->config;
     struct transport_options options = {
         .urls = urls,
@@ -292,8 +277,7 @@ static xnor_status open_transport(struct server *server, const char *const *urls
 }
 
 static xnor_status start(struct server *server, const char *const *urls, uint32_t url_count,
-                         struct reason *why)
-{
+                         struct reason *why) {
     const struct config *config = server->config;
     struct workers_options options = {.count = server->worker_count,
                                       .pool_threads = (uint32_t)config->pool_threads,
@@ -309,7 +293,8 @@ static xnor_status start(struct server *server, const char *const *urls, uint32_
                           config->queue_capacity);
     status = workers_create(&options, &server->workers, why);
     if (status == XNOR_OK) status = open_models(server, why);
-    // Listening comes before loading: meanwhile clients hear NOT_READY, and a second daemon fails fast.
+    // Listening comes before loading: meanwhile clients hear NOT_READY, and a second daemon fails
+    // fast.
     if (status == XNOR_OK) status = open_transport(server, urls, url_count, why);
     if (status == XNOR_OK) status = workers_start(server->workers, why);
     if (status != XNOR_OK) return status;
@@ -323,14 +308,12 @@ static xnor_status start(struct server *server, const char *const *urls, uint32_
     return XNOR_OK;
 }
 
-static void close_walked(uv_handle_t *handle, void *context)
-{
+static void close_walked(uv_handle_t *handle, void *context) {
     (void)context;
     if (!uv_is_closing(handle)) uv_close(handle, NULL);
 }
 
-static void clean_up(struct server *server)
-{
+static void clean_up(struct server *server) {
     if (server->workers != NULL) workers_stop(server->workers);
     if (server->stop_phase != CLOSED) {
         if (server->transport != NULL) transport_close(server->transport);
@@ -347,8 +330,7 @@ static void clean_up(struct server *server)
 }
 
 xnor_status server_run(const struct config *config, const char *const *urls, uint32_t url_count,
-                       struct reason *why)
-{
+                       struct reason *why) {
     static struct server server; // one per process, and too large for small stacks
     server = (struct server){.config = config, .state = SERVER_LOADING};
     server.started_ns = server.since_ns = clock_now_ns();

@@ -35,8 +35,7 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static void print_help(void)
-{
+static void print_help(void) {
     puts("usage: xnord [--config FILE] [--socket URL] [--models DIR] [--threads N]\n"
          "Serves binarized neural networks to the processes of this machine.\n\n"
          "  -c, --config FILE   read settings from FILE (default " CONFIG_PATH ", if it exists)\n"
@@ -54,16 +53,14 @@ static void print_help(void)
     config_print_keys(stdout);
 }
 
-static const struct config_key *find_key(const char *path)
-{
+static const struct config_key *find_key(const char *path) {
     for (size_t i = 0; i < config_key_count; i++)
         if (strcmp(config_keys[i].path, path) == 0) return &config_keys[i];
     abort();
 }
 
 static xnor_status override(struct config *config, const char *path, const char *option,
-                            const char *text, struct reason *why)
-{
+                            const char *text, struct reason *why) {
     struct reason inner;
     if (text == NULL || config_set(config, find_key(path), text, &inner) == XNOR_OK) return XNOR_OK;
     return reason_set(why, XNOR_E_ARGUMENT, "%s: %.200s", option, inner.text);
@@ -71,8 +68,7 @@ static xnor_status override(struct config *config, const char *path, const char 
 
 // Defaults, then the file, then the command line.
 static xnor_status read_settings(const struct options *options, const struct config_urls *sockets,
-                                 struct config *config, struct reason *why)
-{
+                                 struct config *config, struct reason *why) {
     const char *path = options->config_path != NULL ? options->config_path : CONFIG_PATH;
     config_defaults(config);
     xnor_status status = config_read(config, path, why);
@@ -85,8 +81,7 @@ static xnor_status read_settings(const struct options *options, const struct con
     return status;
 }
 
-static xnor_status serve(struct config *config, struct reason *why)
-{
+static xnor_status serve(struct config *config, struct reason *why) {
     xnor_status status = XNOR_OK;
     if (config->listen.count == 0) {
         status = paths_default_url(config->listen.url[0], CONFIG_URL_BYTES, why);
@@ -101,32 +96,44 @@ static xnor_status serve(struct config *config, struct reason *why)
     return status;
 }
 
-static int usage_error(const char *text)
-{
+static int usage_error(const char *text) {
     if (text[0] != '\0') fprintf(stderr, "xnord: %s\n", text);
     fprintf(stderr, "Try 'xnord --help'.\n");
     return EXIT_USAGE;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     static struct config config;
     struct options options = {0};
     struct config_urls sockets = {0};
     struct reason why = {""};
     for (int option; (option = getopt_long(argc, argv, "c:Vh", long_options, NULL)) != -1;) {
         switch (option) {
-        case 'c': options.config_path = optarg; break;
-        case OPTION_CHECK: options.check_config = true; break;
+        case 'c':
+            options.config_path = optarg;
+            break;
+        case OPTION_CHECK:
+            options.check_config = true;
+            break;
         case OPTION_SOCKET:
             if (config_add_url(&sockets, optarg, &why) != XNOR_OK) return usage_error(why.text);
             break;
-        case OPTION_MODELS: options.models_directory = optarg; break;
-        case OPTION_THREADS: options.threads = optarg; break;
-        case OPTION_FOREGROUND: break;
-        case 'V': puts("xnord " SERVER_VERSION); return EXIT_OK;
-        case 'h': print_help(); return EXIT_OK;
-        default: return usage_error("");
+        case OPTION_MODELS:
+            options.models_directory = optarg;
+            break;
+        case OPTION_THREADS:
+            options.threads = optarg;
+            break;
+        case OPTION_FOREGROUND:
+            break;
+        case 'V':
+            puts("xnord " SERVER_VERSION);
+            return EXIT_OK;
+        case 'h':
+            print_help();
+            return EXIT_OK;
+        default:
+            return usage_error("");
         }
     }
     if (optind < argc) return usage_error("unexpected argument");

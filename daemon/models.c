@@ -44,8 +44,7 @@ struct retire_job {
 
 static void start_scan(struct models *models);
 
-const char *model_state_text(enum model_state state)
-{
+const char *model_state_text(enum model_state state) {
     static const char *const texts[] = {
 #define TEXT(name, text) text,
         MODEL_STATE_TABLE(TEXT)
@@ -54,15 +53,13 @@ const char *model_state_text(enum model_state state)
     return texts[state];
 }
 
-static void set_state(struct model *model, enum model_state state, const char *reason)
-{
+static void set_state(struct model *model, enum model_state state, const char *reason) {
     if (model->state != state) model->since_ns = clock_now_ns();
     model->state = state;
     reason_set(&model->reason, XNOR_OK, "%s", reason);
 }
 
-static void job_ended(struct models *models)
-{
+static void job_ended(struct models *models) {
     models->jobs--;
     if (models->stopping) return;
     if (models->again && !models->scanning) start_scan(models);
@@ -71,26 +68,22 @@ static void job_ended(struct models *models)
 
 // ---- retiring -----------------------------------------------------------------------------------
 
-static void retire_work(uv_work_t *work)
-{
+static void retire_work(uv_work_t *work) {
     struct retire_job *job = work->data;
     version_free(&job->version);
 }
 
-static void retire_done(uv_work_t *work, int status)
-{
+static void retire_done(uv_work_t *work, int status) {
     (void)status;
     free(work->data);
 }
 
-struct version *version_ref(struct version *version)
-{
+struct version *version_ref(struct version *version) {
     version->refs++;
     return version;
 }
 
-void models_version_unref(struct models *models, struct version **version)
-{
+void models_version_unref(struct models *models, struct version **version) {
     struct version *last = *version;
     *version = NULL;
     if (last == NULL || --last->refs > 0) return;
@@ -106,15 +99,13 @@ void models_version_unref(struct models *models, struct version **version)
 
 // ---- loading ------------------------------------------------------------------------------------
 
-static void load_work(uv_work_t *work)
-{
+static void load_work(uv_work_t *work) {
     struct load_job *job = work->data;
-    job->status = version_load(&job->models->options.version, job->entry.path, &job->version,
-                               &job->reason);
+    job->status =
+        version_load(&job->models->options.version, job->entry.path, &job->version, &job->reason);
 }
 
-static void publish(struct models *models, struct model *model, struct load_job *job)
-{
+static void publish(struct models *models, struct model *model, struct load_job *job) {
     struct version *old = model->active;
     model->active = job->version;
     model->active->refs = 1;
@@ -128,8 +119,7 @@ static void publish(struct models *models, struct model *model, struct load_job 
              LOG_UINT("load_ms", (clock_now_ns() - job->started_ns) / NS_PER_MS));
 }
 
-static void load_done(uv_work_t *work, int cancelled)
-{
+static void load_done(uv_work_t *work, int cancelled) {
     struct load_job *job = work->data;
     struct models *models = job->models;
     struct model *model = job->model;
@@ -150,8 +140,8 @@ static void load_done(uv_work_t *work, int cancelled)
     job_ended(models);
 }
 
-static void start_load(struct models *models, struct model *model, const struct store_entry *entry)
-{
+static void start_load(struct models *models, struct model *model,
+                       const struct store_entry *entry) {
     struct load_job *job = calloc(1, sizeof *job);
     if (job == NULL) {
         set_state(model, model->active != NULL ? MODEL_READY : MODEL_FAILED, "out of memory");
@@ -174,8 +164,7 @@ static void start_load(struct models *models, struct model *model, const struct 
 
 // ---- scanning -----------------------------------------------------------------------------------
 
-static struct model *find_any(const struct models *models, const char *name)
-{
+static struct model *find_any(const struct models *models, const char *name) {
     for (uint32_t i = 0; i < models->count; i++)
         if (strcmp(models->models[i]->name, name) == 0) return models->models[i];
     return NULL;
@@ -183,8 +172,7 @@ static struct model *find_any(const struct models *models, const char *name)
 
 // Models stay in the table when their file goes: requests in flight refer to them, and a file that
 // comes back finds its statistics.
-static struct model *add_model(struct models *models, const char *name)
-{
+static struct model *add_model(struct models *models, const char *name) {
     if (models->count == STORE_MAX_MODELS) return NULL;
     struct model *model = calloc(1, sizeof *model);
     if (model == NULL) return NULL;
@@ -194,15 +182,13 @@ static struct model *add_model(struct models *models, const char *name)
     return model;
 }
 
-static bool listed(const struct store_listing *listing, const char *name)
-{
+static bool listed(const struct store_listing *listing, const char *name) {
     for (uint32_t i = 0; i < listing->count; i++)
         if (strcmp(listing->entries[i].name, name) == 0) return true;
     return false;
 }
 
-static void apply(struct models *models, const struct store_listing *listing)
-{
+static void apply(struct models *models, const struct store_listing *listing) {
     for (uint32_t i = 0; i < models->count; i++) {
         struct model *model = models->models[i];
         if (model->state == MODEL_ABSENT || listed(listing, model->name)) continue;
@@ -231,15 +217,13 @@ static void apply(struct models *models, const struct store_listing *listing)
                     LOG_STRING("reason", "second file of a name, or over the limit"));
 }
 
-static void scan_work(uv_work_t *work)
-{
+static void scan_work(uv_work_t *work) {
     struct scan_job *job = work->data;
     const struct models_options *options = &job->models->options;
     job->status = store_scan(options->directory, options->max_models, &job->listing, &job->reason);
 }
 
-static void scan_done(uv_work_t *work, int cancelled)
-{
+static void scan_done(uv_work_t *work, int cancelled) {
     struct scan_job *job = work->data;
     struct models *models = job->models;
     models->scanning = false;
@@ -254,8 +238,7 @@ static void scan_done(uv_work_t *work, int cancelled)
     job_ended(models);
 }
 
-static void start_scan(struct models *models)
-{
+static void start_scan(struct models *models) {
     struct scan_job *job = calloc(1, sizeof *job);
     if (job == NULL) return;
     job->work.data = job;
@@ -269,8 +252,7 @@ static void start_scan(struct models *models)
     models->jobs++;
 }
 
-xnor_status models_create(const struct models_options *options, struct models **out)
-{
+xnor_status models_create(const struct models_options *options, struct models **out) {
     struct models *models = calloc(1, sizeof *models);
     if (models == NULL) return XNOR_E_MEMORY;
     models->options = *options;
@@ -278,8 +260,7 @@ xnor_status models_create(const struct models_options *options, struct models **
     return XNOR_OK;
 }
 
-void models_reload(struct models *models)
-{
+void models_reload(struct models *models) {
     if (models->stopping) return;
     if (models->scanning)
         models->again = true;
@@ -287,13 +268,11 @@ void models_reload(struct models *models)
         start_scan(models);
 }
 
-void models_stop(struct models *models)
-{
+void models_stop(struct models *models) {
     models->stopping = true;
 }
 
-void models_free(struct models **models)
-{
+void models_free(struct models **models) {
     if (*models == NULL) return;
     assert((*models)->jobs == 0);
     for (uint32_t i = 0; i < (*models)->count; i++) {
@@ -306,28 +285,23 @@ void models_free(struct models **models)
     *models = NULL;
 }
 
-bool models_busy(const struct models *models)
-{
+bool models_busy(const struct models *models) {
     return models->jobs > 0;
 }
 
-const char *models_scan_error(const struct models *models)
-{
+const char *models_scan_error(const struct models *models) {
     return models->scan_error.text;
 }
 
-uint32_t models_count(const struct models *models)
-{
+uint32_t models_count(const struct models *models) {
     return models->count;
 }
 
-struct model *models_at(struct models *models, uint32_t index)
-{
+struct model *models_at(struct models *models, uint32_t index) {
     return models->models[index];
 }
 
-struct model *models_find(struct models *models, xnord_proto_str name)
-{
+struct model *models_find(struct models *models, xnord_proto_str name) {
     for (uint32_t i = 0; i < models->count; i++)
         if (models->models[i]->state != MODEL_ABSENT &&
             xnord_proto_str_equal(name, models->models[i]->name))
@@ -335,8 +309,7 @@ struct model *models_find(struct models *models, xnord_proto_str name)
     return NULL;
 }
 
-uint32_t models_in_state(const struct models *models, enum model_state state)
-{
+uint32_t models_in_state(const struct models *models, enum model_state state) {
     uint32_t found = 0;
     for (uint32_t i = 0; i < models->count; i++) found += models->models[i]->state == state;
     return found;

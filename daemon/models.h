@@ -32,9 +32,9 @@ const char *model_state_text(enum model_state state);
 struct model {
     char name[STORE_NAME_BYTES]; // any thread while a request refers to the model
     enum model_state state;
-    struct reason reason; // of FAILED, or of a reload that failed while an older version serves
-    uint64_t since_ns;    // last change of state
-    struct version *active; // NULL unless READY
+    struct reason reason;     // of FAILED, or of a reload that failed while an older version serves
+    uint64_t since_ns;        // last change of state
+    struct version *active;   // NULL unless READY
     struct store_entry entry; // the file that was loaded last, or tried
     bool loading;
     struct stats stats;

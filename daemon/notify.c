@@ -10,8 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-bool notify_send(const char *state)
-{
+bool notify_send(const char *state) {
     const char *path = getenv("NOTIFY_SOCKET");
     if (path == NULL || path[0] == '\0') return true;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -23,13 +22,13 @@ bool notify_send(const char *state)
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return false;
     socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
-    ssize_t sent = sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size);
+    ssize_t sent =
+        sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size);
     close(fd);
     return sent == (ssize_t)strlen(state);
 }
 
-uint64_t notify_watchdog_ns(void)
-{
+uint64_t notify_watchdog_ns(void) {
     const char *period = getenv("WATCHDOG_USEC");
     const char *owner = getenv("WATCHDOG_PID");
     if (period == NULL) return 0;

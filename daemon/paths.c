@@ -9,8 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-xnor_status paths_default_url(char *url, size_t size, struct reason *why)
-{
+xnor_status paths_default_url(char *url, size_t size, struct reason *why) {
     const char *service = getenv("RUNTIME_DIRECTORY");
     const char *session = getenv("XDG_RUNTIME_DIR");
     int length;
@@ -25,13 +24,13 @@ xnor_status paths_default_url(char *url, size_t size, struct reason *why)
                           "no place for the socket: XDG_RUNTIME_DIR is not set; name one with "
                           "--socket ipc:///PATH or 'listen' in the configuration");
     if (length < 0 || (size_t)length >= size)
-        return reason_set(why, XNOR_E_LIMIT, "the default socket path has %d bytes, at most %zu fit",
-                          length, size - 1);
+        return reason_set(why, XNOR_E_LIMIT,
+                          "the default socket path has %d bytes, at most %zu fit", length,
+                          size - 1);
     return XNOR_OK;
 }
 
-xnor_status paths_prepare(const char *url, struct reason *why)
-{
+xnor_status paths_prepare(const char *url, struct reason *why) {
     static const char scheme[] = "ipc://";
     char directory[ENDPOINT_PATH_BYTES - ENDPOINT_SUFFIX_BYTES];
     if (strncmp(url, scheme, sizeof scheme - 1) != 0) return XNOR_OK;

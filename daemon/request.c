@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-xnor_status request_slots_create(struct request_slots *slots, uint32_t capacity)
-{
+xnor_status request_slots_create(struct request_slots *slots, uint32_t capacity) {
     *slots = (struct request_slots){.slots = calloc(capacity, sizeof(struct request)),
                                     .capacity = capacity};
     if (slots->slots == NULL) return XNOR_E_MEMORY;
@@ -18,14 +17,12 @@ xnor_status request_slots_create(struct request_slots *slots, uint32_t capacity)
     return XNOR_OK;
 }
 
-void request_slots_free(struct request_slots *slots)
-{
+void request_slots_free(struct request_slots *slots) {
     free(slots->slots);
     *slots = (struct request_slots){0};
 }
 
-struct request *request_acquire(struct request_slots *slots)
-{
+struct request *request_acquire(struct request_slots *slots) {
     struct request *request = slots->free;
     if (request == NULL) return NULL;
     slots->free = request->next;
@@ -37,31 +34,27 @@ struct request *request_acquire(struct request_slots *slots)
     return request;
 }
 
-static void give_back(struct request_slots *slots, struct request *request)
-{
+static void give_back(struct request_slots *slots, struct request *request) {
     request->state = REQUEST_FREE;
     request->next = slots->free;
     slots->free = request;
     slots->in_flight--;
 }
 
-void request_abandon(struct request_slots *slots, struct request *request)
-{
+void request_abandon(struct request_slots *slots, struct request *request) {
     assert(request->state == REQUEST_ADMITTED && request->replies == 0);
     slots->admitted--;
     give_back(slots, request);
 }
 
-void request_release(struct request_slots *slots, struct request *request)
-{
+void request_release(struct request_slots *slots, struct request *request) {
     assert(request->state == REQUEST_DONE);
     assert(request->replies == 1 && "an admitted request is answered exactly once");
     slots->answered++;
     give_back(slots, request);
 }
 
-bool request_batches_with(const struct request *a, const struct request *b)
-{
+bool request_batches_with(const struct request *a, const struct request *b) {
     return a->kind == REQUEST_CLOUD && b->kind == REQUEST_CLOUD && a->version == b->version &&
            tensor_shape_equal(&a->shapes[0], &b->shapes[0]);
 }

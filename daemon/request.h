@@ -16,7 +16,13 @@
 struct model;
 struct version;
 
-enum request_state { REQUEST_FREE, REQUEST_ADMITTED, REQUEST_QUEUED, REQUEST_RUNNING, REQUEST_DONE };
+enum request_state {
+    REQUEST_FREE,
+    REQUEST_ADMITTED,
+    REQUEST_QUEUED,
+    REQUEST_RUNNING,
+    REQUEST_DONE
+};
 
 enum request_kind {
     REQUEST_CLOUD,  // one cloud [points, 3] for the task layer
@@ -29,16 +35,16 @@ struct request {
     enum request_state state;
     uint32_t replies; // sent so far
     struct exchange *exchange;
-    uint64_t id;           // the client's
-    struct model *model;   // whose statistics it counts in
+    uint64_t id;             // the client's
+    struct model *model;     // whose statistics it counts in
     struct version *version; // what it runs on, one reference
 
     enum request_kind kind;
-    xnor_cloud cloud;                     // data points into the message
-    xnor_shape shapes[XNOR_MAX_PORTS];    // of the graph inputs, for one request
-    const void *inputs[XNOR_MAX_PORTS];   // TENSORS: dense data in the message, unaligned
-    uint32_t wanted_outputs;              // bit per graph output
-    uint32_t top_k;                       // labels wanted
+    xnor_cloud cloud;                   // data points into the message
+    xnor_shape shapes[XNOR_MAX_PORTS];  // of the graph inputs, for one request
+    const void *inputs[XNOR_MAX_PORTS]; // TENSORS: dense data in the message, unaligned
+    uint32_t wanted_outputs;            // bit per graph output
+    uint32_t top_k;                     // labels wanted
 
     uint64_t received_ns;
     uint64_t deadline_ns; // UINT64_MAX: none

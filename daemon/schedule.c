@@ -2,8 +2,7 @@
 
 #include <assert.h>
 
-void schedule_push(struct schedule *schedule, struct request *request)
-{
+void schedule_push(struct schedule *schedule, struct request *request) {
     assert(request->state == REQUEST_ADMITTED);
     request->state = REQUEST_QUEUED;
     request->next = NULL;
@@ -15,8 +14,7 @@ void schedule_push(struct schedule *schedule, struct request *request)
     schedule->count++;
 }
 
-uint32_t schedule_take(struct schedule *schedule, uint32_t limit, struct request **batch)
-{
+uint32_t schedule_take(struct schedule *schedule, uint32_t limit, struct request **batch) {
     uint32_t taken = 0;
     struct request *previous = NULL;
     struct request *request = schedule->oldest;
@@ -40,8 +38,7 @@ uint32_t schedule_take(struct schedule *schedule, uint32_t limit, struct request
     return taken;
 }
 
-uint32_t schedule_share(const struct schedule *schedule, uint32_t idle, uint32_t max_batch)
-{
+uint32_t schedule_share(const struct schedule *schedule, uint32_t idle, uint32_t max_batch) {
     uint32_t share = idle > 1 ? (schedule->count + idle - 1) / idle : schedule->count;
     if (share == 0) share = 1;
     return share < max_batch ? share : max_batch;

@@ -12,15 +12,13 @@
 #define RETRY_BUSY_MS 5
 #define RETRY_LOADING_MS 200
 
-static void count(struct server *server, struct model *model, xnord_status status)
-{
+static void count(struct server *server, struct model *model, xnord_status status) {
     server->counters.statuses[status]++;
     if (model != NULL) stats_count(&model->stats, status);
 }
 
 static void refuse(struct server *server, struct exchange *exchange, struct model *model,
-                   xnord_status status, const char *detail)
-{
+                   xnord_status status, const char *detail) {
     uint64_t retry_ms = 0;
     if (status == XNORD_BUSY) retry_ms = RETRY_BUSY_MS;
     if (status == XNORD_NOT_READY) retry_ms = RETRY_LOADING_MS;
@@ -28,8 +26,7 @@ static void refuse(struct server *server, struct exchange *exchange, struct mode
     reply_send(exchange, reply_retry(exchange, server->decoded.id, status, detail, retry_ms));
 }
 
-static void serve_infer(struct server *server, struct exchange *exchange)
-{
+static void serve_infer(struct server *server, struct exchange *exchange) {
     struct model *model = NULL;
     struct reason why;
     if (server->state == SERVER_DRAINING) {
@@ -54,20 +51,17 @@ static void serve_infer(struct server *server, struct exchange *exchange)
 }
 
 static void serve_malformed(struct server *server, struct exchange *exchange,
-                            const xnord_proto_error *error)
-{
+                            const xnord_proto_error *error) {
     uint64_t suppressed = 0;
     server->counters.malformed++;
     if (log_limit_pass(&server->malformed_limit, clock_now_ns(), &suppressed))
         log_warning("request refused", LOG_STRING("status", xnord_status_name(error->status)),
                     LOG_STRING("detail", error->text), LOG_UINT("suppressed", suppressed));
-    reply_send(exchange,
-               reply_error(exchange, server->decoded.id, error->status, error->text));
+    reply_send(exchange, reply_error(exchange, server->decoded.id, error->status, error->text));
 }
 
 static void serve_too_large(struct server *server, struct exchange *exchange, const void *data,
-                            size_t size)
-{
+                            size_t size) {
     xnord_proto_error error;
     // For the id only.
     xnord_status ignored = xnord_proto_decode_request(data, size, &server->decoded, &error);
@@ -78,8 +72,7 @@ static void serve_too_large(struct server *server, struct exchange *exchange, co
     serve_malformed(server, exchange, &error);
 }
 
-static void serve_arrival(struct server *server, struct exchange *exchange)
-{
+static void serve_arrival(struct server *server, struct exchange *exchange) {
     const void *data = NULL;
     size_t size = 0;
     xnord_proto_error error;
@@ -96,8 +89,7 @@ static void serve_arrival(struct server *server, struct exchange *exchange)
     }
 }
 
-static void account(struct server *server, struct request *request)
-{
+static void account(struct server *server, struct request *request) {
     struct stats *stats = &request->model->stats;
     count(server, request->model, request->status);
     if (request->started_ns != 0)
@@ -112,8 +104,7 @@ static void account(struct server *server, struct request *request)
 // Wake-ups coalesce, so everything is taken each time. Answered requests first: they free slots.
 // The arrivals are taken before them all the same, because a client's next request must find the
 // slot of its last one free.
-void serve_inboxes(struct server *server)
-{
+void serve_inboxes(struct server *server) {
     struct inbox_item *arrived = inbox_take(&server->arrivals);
     for (struct inbox_item *item = inbox_take(&server->done), *next; item != NULL; item = next) {
         next = item->next;

@@ -15,8 +15,8 @@ struct session_set {
     struct session sessions[];
 };
 
-xnor_status session_set_create(const struct session_set_options *options, struct session_set **out)
-{
+xnor_status session_set_create(const struct session_set_options *options,
+                               struct session_set **out) {
     uint32_t capacity = options->pinned + options->cached;
     struct session_set *set = calloc(1, sizeof *set + capacity * sizeof set->sessions[0]);
     if (set == NULL) return XNOR_E_MEMORY;
@@ -26,15 +26,13 @@ xnor_status session_set_create(const struct session_set_options *options, struct
     return XNOR_OK;
 }
 
-static void clear(struct session *session)
-{
+static void clear(struct session *session) {
     xnor_session_free(&session->run);
     free(session->memory);
     *session = (struct session){0};
 }
 
-void session_set_free(struct session_set **set)
-{
+void session_set_free(struct session_set **set) {
     if (*set == NULL) return;
     for (uint32_t i = 0; i < (*set)->capacity; i++)
         if ((*set)->sessions[i].run != NULL) clear(&(*set)->sessions[i]);
@@ -42,16 +40,14 @@ void session_set_free(struct session_set **set)
     *set = NULL;
 }
 
-static size_t round_up(size_t bytes)
-{
+static size_t round_up(size_t bytes) {
     return (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
 }
 
 // Sizes every port of the plan. Sums cannot overflow: each addend is at most max_bytes.
 static xnor_status measure(const struct session_set_options *options, const xnor_shape *shapes,
                            const xnor_plan *plan, struct session *session, size_t *memory_bytes,
-                           struct reason *why)
-{
+                           struct reason *why) {
     uint32_t inputs = xnor_model_input_count(options->model);
     uint32_t outputs = xnor_model_output_count(options->model);
     uint64_t total = xnor_plan_arena_bytes(plan), ports = 0;
@@ -78,8 +74,7 @@ static xnor_status measure(const struct session_set_options *options, const xnor
     return XNOR_OK;
 }
 
-static void place(const struct session_set_options *options, struct session *session)
-{
+static void place(const struct session_set_options *options, struct session *session) {
     char *next = session->memory;
     for (uint32_t i = 0; i < xnor_model_input_count(options->model); i++) {
         session->inputs[i].data = next;
@@ -92,8 +87,7 @@ static void place(const struct session_set_options *options, struct session *ses
 }
 
 static xnor_status make(const struct session_set_options *options, const xnor_shape *shapes,
-                        struct session *session, struct reason *why)
-{
+                        struct session *session, struct reason *why) {
     xnor_plan *plan = NULL;
     size_t memory_bytes = 0;
     xnor_status status = xnor_plan_create(options->model, shapes, &plan);
@@ -102,8 +96,8 @@ static xnor_status make(const struct session_set_options *options, const xnor_sh
     if (status == XNOR_OK) {
         session->memory = aligned_alloc(ALIGNMENT, memory_bytes > 0 ? memory_bytes : ALIGNMENT);
         if (session->memory == NULL)
-            status = reason_set(why, XNOR_E_MEMORY, "no memory for %zu bytes of tensors",
-                                memory_bytes);
+            status =
+                reason_set(why, XNOR_E_MEMORY, "no memory for %zu bytes of tensors", memory_bytes);
     }
     if (status == XNOR_OK) {
         memset(session->memory, 0, memory_bytes); // pages are there before the first request
@@ -116,8 +110,7 @@ static xnor_status make(const struct session_set_options *options, const xnor_sh
     return status;
 }
 
-struct session *session_set_find(struct session_set *set, const xnor_shape *shapes)
-{
+struct session *session_set_find(struct session_set *set, const xnor_shape *shapes) {
     uint32_t inputs = xnor_model_input_count(set->options.model);
     for (uint32_t i = 0; i < set->capacity; i++) {
         struct session *session = &set->sessions[i];
@@ -132,8 +125,7 @@ struct session *session_set_find(struct session_set *set, const xnor_shape *shap
 }
 
 // A free place, or the one whose session was not used for longest.
-static struct session *place_for_new(struct session_set *set)
-{
+static struct session *place_for_new(struct session_set *set) {
     struct session *oldest = NULL;
     for (uint32_t i = 0; i < set->capacity; i++) {
         struct session *session = &set->sessions[i];
@@ -145,8 +137,7 @@ static struct session *place_for_new(struct session_set *set)
 }
 
 xnor_status session_set_get(struct session_set *set, const xnor_shape *shapes, struct session **out,
-                            struct reason *why)
-{
+                            struct reason *why) {
     struct session *session = session_set_find(set, shapes);
     if (session == NULL) {
         session = place_for_new(set);
@@ -162,8 +153,7 @@ xnor_status session_set_get(struct session_set *set, const xnor_shape *shapes, s
     return XNOR_OK;
 }
 
-xnor_status session_set_pin(struct session_set *set, const xnor_shape *shapes, struct reason *why)
-{
+xnor_status session_set_pin(struct session_set *set, const xnor_shape *shapes, struct reason *why) {
     struct session *session = NULL;
     xnor_status status = session_set_get(set, shapes, &session, why);
     if (status == XNOR_OK) session->pinned = true;

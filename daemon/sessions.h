@@ -1,5 +1,6 @@
 // The sessions of one worker for one loaded model: those for the described shape, made when the
-// model is loaded, and a few for other shapes, made when first asked for (least recently used goes).
+// model is loaded, and a few for other shapes, made when first asked for (least recently used
+// goes).
 //
 // A set is filled by the loader thread, then used by its worker only. Its model and pool must
 // outlive it.
@@ -25,10 +26,10 @@ struct session_set;
 
 struct session_set_options {
     xnor_model *model;
-    xnor_pool *pool;       // NULL: the calling thread only
-    uint32_t pinned;       // room for described shapes
-    uint32_t cached;       // room for other shapes
-    uint64_t max_bytes;    // of one session: arena, inputs and outputs
+    xnor_pool *pool;    // NULL: the calling thread only
+    uint32_t pinned;    // room for described shapes
+    uint32_t cached;    // room for other shapes
+    uint64_t max_bytes; // of one session: arena, inputs and outputs
 };
 
 XNOR_NODISCARD xnor_status session_set_create(const struct session_set_options *options,

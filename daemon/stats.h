@@ -18,7 +18,8 @@ struct histogram {
     uint64_t counts[STATS_EDGES + 1];
 };
 
-// A request waits (arrival to start), computes (start to result) and is answered (arrival to reply).
+// A request waits (arrival to start), computes (start to result) and is answered (arrival to
+// reply).
 #define STATS_STAGE_TABLE(X) X(queue) X(compute) X(total)
 
 struct stats {

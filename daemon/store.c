@@ -13,8 +13,7 @@
 
 #define SUFFIX ".xnor"
 
-static struct store_identity identity_of(const struct stat *status)
-{
+static struct store_identity identity_of(const struct stat *status) {
     return (struct store_identity){
         .device = (uint64_t)status->st_dev,
         .inode = (uint64_t)status->st_ino,
@@ -23,14 +22,12 @@ static struct store_identity identity_of(const struct stat *status)
     };
 }
 
-bool store_identity_equal(const struct store_identity *a, const struct store_identity *b)
-{
+bool store_identity_equal(const struct store_identity *a, const struct store_identity *b) {
     return a->device == b->device && a->inode == b->inode && a->size == b->size &&
            a->mtime_ns == b->mtime_ns;
 }
 
-static bool is_name(const char *text, size_t length)
-{
+static bool is_name(const char *text, size_t length) {
     if (length == 0 || length >= STORE_NAME_BYTES || !isalnum((unsigned char)text[0])) return false;
     for (size_t i = 0; i < length; i++)
         if (!isalnum((unsigned char)text[i]) && strchr("._-", text[i]) == NULL) return false;
@@ -38,8 +35,7 @@ static bool is_name(const char *text, size_t length)
 }
 
 // Fills the entry's path and identity from directory/file. False: there is no such regular file.
-static bool find_file(const char *directory, const char *file, struct store_entry *entry)
-{
+static bool find_file(const char *directory, const char *file, struct store_entry *entry) {
     struct stat status;
     int length = snprintf(entry->path, sizeof entry->path, "%s/%s", directory, file);
     if (length < 0 || (size_t)length >= sizeof entry->path) return false;
@@ -50,8 +46,7 @@ static bool find_file(const char *directory, const char *file, struct store_entr
 
 // One directory entry: a file NAME.xnor or a folder NAME with NAME.xnor in it.
 static bool read_entry(const char *directory, const char *file, struct store_entry *entry,
-                       bool *is_folder)
-{
+                       bool *is_folder) {
     char inner[2 * STORE_NAME_BYTES + sizeof SUFFIX];
     size_t length = strlen(file), suffix = strlen(SUFFIX);
     bool has_suffix = length > suffix && strcmp(file + length - suffix, SUFFIX) == 0;
@@ -65,8 +60,7 @@ static bool read_entry(const char *directory, const char *file, struct store_ent
 }
 
 static void add(struct store_listing *listing, const struct store_entry *entry, bool is_folder,
-                uint32_t max_models)
-{
+                uint32_t max_models) {
     for (uint32_t i = 0; i < listing->count; i++) {
         if (strcmp(listing->entries[i].name, entry->name) != 0) continue;
         listing->skipped++;
@@ -79,14 +73,12 @@ static void add(struct store_listing *listing, const struct store_entry *entry, 
         listing->skipped++;
 }
 
-static int by_name(const void *a, const void *b)
-{
+static int by_name(const void *a, const void *b) {
     return strcmp(((const struct store_entry *)a)->name, ((const struct store_entry *)b)->name);
 }
 
 xnor_status store_scan(const char *directory, uint32_t max_models, struct store_listing *out,
-                       struct reason *why)
-{
+                       struct reason *why) {
     DIR *stream = opendir(directory);
     if (stream == NULL)
         return reason_set(why, errno == ENOENT ? XNOR_E_NOT_FOUND : XNOR_E_IO, "%.180s: %s",
@@ -104,8 +96,7 @@ xnor_status store_scan(const char *directory, uint32_t max_models, struct store_
     return XNOR_OK;
 }
 
-static xnor_status read_all(int fd, unsigned char *data, size_t size, struct reason *why)
-{
+static xnor_status read_all(int fd, unsigned char *data, size_t size, struct reason *why) {
     size_t done = 0;
     while (done < size) {
         ssize_t got = read(fd, data + done, size - done);
@@ -119,8 +110,7 @@ static xnor_status read_all(int fd, unsigned char *data, size_t size, struct rea
 }
 
 xnor_status store_read(const char *path, uint64_t max_bytes, void **data, size_t *size,
-                       struct reason *why)
-{
+                       struct reason *why) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return reason_set(why, XNOR_E_IO, "%.180s: %s", path, strerror(errno));
     struct stat before, after;
@@ -134,8 +124,7 @@ xnor_status store_read(const char *path, uint64_t max_bytes, void **data, size_t
     if (status == XNOR_OK) {
         size_t room = ((size_t)before.st_size + 63) & ~(size_t)63;
         image = aligned_alloc(64, room > 0 ? room : 64);
-        if (image == NULL)
-            status = reason_set(why, XNOR_E_MEMORY, "no memory for %zu bytes", room);
+        if (image == NULL) status = reason_set(why, XNOR_E_MEMORY, "no memory for %zu bytes", room);
     }
     if (status == XNOR_OK) status = read_all(fd, image, (size_t)before.st_size, why);
     if (status == XNOR_OK && fstat(fd, &after) == 0) {

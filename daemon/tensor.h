@@ -20,7 +20,8 @@ bool tensor_shape_fits(const xnor_shape *port, const xnor_shape *shape);
 const char *tensor_shape_text(const xnor_shape *shape, char *text, size_t size);
 #define TENSOR_SHAPE_TEXT_BYTES 64
 
-// Index of the first value of `count` unaligned float32 that is NaN or infinite; `count` if none is.
+// Index of the first value of `count` unaligned float32 that is NaN or infinite; `count` if none
+// is.
 size_t tensor_first_not_finite(const void *data, size_t count);
 
 #endif

@@ -59,19 +59,16 @@ struct transport {
     atomic_uint_fast64_t received, replied, undeliverable, peers, peers_accepted, peers_refused;
 };
 
-static struct slot *slot_of(const struct exchange *exchange)
-{
+static struct slot *slot_of(const struct exchange *exchange) {
     return (struct slot *)(void *)((char *)(uintptr_t)exchange - offsetof(struct slot, base));
 }
 
-static void receive(struct slot *slot)
-{
+static void receive(struct slot *slot) {
     atomic_store(&slot->state, EXCHANGE_RECEIVING);
     nng_ctx_recv(slot->context, slot->aio);
 }
 
-static void on_received(struct slot *slot)
-{
+static void on_received(struct slot *slot) {
     struct transport *transport = slot->base.transport;
     slot->message = nng_aio_get_msg(slot->aio);
     nng_aio_set_msg(slot->aio, NULL);
@@ -82,8 +79,7 @@ static void on_received(struct slot *slot)
     transport->wake(transport->wake_context);
 }
 
-static void on_sent(struct slot *slot, int error)
-{
+static void on_sent(struct slot *slot, int error) {
     struct transport *transport = slot->base.transport;
     if (error != 0) { // a message that could not be sent is still ours
         nng_msg_free(nng_aio_get_msg(slot->aio));
@@ -95,8 +91,7 @@ static void on_sent(struct slot *slot, int error)
 }
 
 // Runs on nng's threads: no parsing, no locks, no waiting.
-static void on_aio(void *argument)
-{
+static void on_aio(void *argument) {
     struct slot *slot = argument;
     int error = nng_aio_result(slot->aio);
     if (atomic_load(&slot->state) == EXCHANGE_SENDING) {
@@ -109,23 +104,21 @@ static void on_aio(void *argument)
     }
 }
 
-static struct listener *listener_of(struct transport *transport, nng_pipe pipe)
-{
+static struct listener *listener_of(struct transport *transport, nng_pipe pipe) {
     int id = nng_listener_id(nng_pipe_listener(pipe));
     for (size_t i = 0; i < MAX_LISTENERS; i++)
         if (atomic_load(&transport->listeners[i].id) == id) return &transport->listeners[i];
     return NULL;
 }
 
-static bool is_own(struct transport *transport, nng_pipe pipe, bool added)
-{
+static bool is_own(struct transport *transport, nng_pipe pipe, bool added) {
     uint64_t pid = 0;
     int id = nng_pipe_id(pipe);
     if (added) {
         if (nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_PID, &pid) != 0 || pid != (uint64_t)getpid())
             return false;
-        atomic_store(&transport->own_pipes[atomic_fetch_add(&transport->next_own_pipe, 1) % OWN_PIPES],
-                     id);
+        atomic_store(
+            &transport->own_pipes[atomic_fetch_add(&transport->next_own_pipe, 1) % OWN_PIPES], id);
         return true;
     }
     for (size_t i = 0; i < OWN_PIPES; i++)
@@ -135,8 +128,7 @@ static bool is_own(struct transport *transport, nng_pipe pipe, bool added)
 
 // nng's threads. A refused peer redials for ever, so refusing is only for a client that opens
 // connections without end. Every pipe that was announced is also taken back, refused ones too.
-static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *argument)
-{
+static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *argument) {
     struct transport *transport = argument;
     bool added = event == NNG_PIPE_EV_ADD_PRE;
     if (!added && event != NNG_PIPE_EV_REM_POST) return;
@@ -159,30 +151,28 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *argument)
 
 // ---- listening ----------------------------------------------------------------------------------
 
-static void close_listener(struct listener *listener)
-{
+static void close_listener(struct listener *listener) {
     nng_listener_close(listener->handle);
     listener->retired = false;
     atomic_store(&listener->id, 0);
 }
 
 // A free place. When there is none, the oldest retired listener goes, and its clients reconnect.
-static struct listener *free_listener(struct transport *transport)
-{
+static struct listener *free_listener(struct transport *transport) {
     struct listener *victim = NULL;
     for (size_t i = 0; i < MAX_LISTENERS; i++) {
         struct listener *listener = &transport->listeners[i];
         int id = atomic_load(&listener->id);
         if (id == 0) return listener;
-        if (listener->retired && (victim == NULL || id < atomic_load(&victim->id))) victim = listener;
+        if (listener->retired && (victim == NULL || id < atomic_load(&victim->id)))
+            victim = listener;
     }
     if (victim != NULL) close_listener(victim);
     return victim;
 }
 
 static xnor_status listen_on(struct transport *transport, const char *url, uint32_t endpoint,
-                             struct reason *why)
-{
+                             struct reason *why) {
     struct listener *listener = free_listener(transport);
     if (listener == NULL) return reason_set(why, XNOR_E_LIMIT, "%s: too many listeners", url);
     int error = nng_listener_create(&listener->handle, transport->socket, url);
@@ -202,8 +192,7 @@ static xnor_status listen_on(struct transport *transport, const char *url, uint3
 }
 
 // Binds a private name and puts it at the endpoint's path.
-static xnor_status listen_at(struct transport *transport, uint32_t index, struct reason *why)
-{
+static xnor_status listen_at(struct transport *transport, uint32_t index, struct reason *why) {
     struct endpoint *endpoint = &transport->endpoints[index];
     char url[ENDPOINT_PATH_BYTES + 16];
     endpoint_private_url(endpoint, url, sizeof url);
@@ -211,21 +200,19 @@ static xnor_status listen_at(struct transport *transport, uint32_t index, struct
     return status == XNOR_OK ? endpoint_publish(endpoint, why) : status;
 }
 
-static xnor_status open_url(struct transport *transport, const char *url, struct reason *why)
-{
+static xnor_status open_url(struct transport *transport, const char *url, struct reason *why) {
     if (strncmp(url, "ipc:", 4) != 0) return listen_on(transport, url, MAX_ENDPOINTS, why);
-    xnor_status status =
-        endpoint_claim(&transport->endpoints[transport->endpoint_count], url, why);
+    xnor_status status = endpoint_claim(&transport->endpoints[transport->endpoint_count], url, why);
     return status == XNOR_OK ? listen_at(transport, transport->endpoint_count++, why) : status;
 }
 
-static void take_over(struct transport *transport, uint32_t index)
-{
+static void take_over(struct transport *transport, uint32_t index) {
     struct reason why;
     endpoint_hang_up(&transport->endpoints[index]);
     for (size_t i = 0; i < MAX_LISTENERS; i++) {
         struct listener *listener = &transport->listeners[i];
-        if (atomic_load(&listener->id) != 0 && listener->endpoint == index) listener->retired = true;
+        if (atomic_load(&listener->id) != 0 && listener->endpoint == index)
+            listener->retired = true;
     }
     if (listen_at(transport, index, &why) == XNOR_OK)
         log_warning("listener replaced", LOG_STRING("path", transport->endpoints[index].path));
@@ -234,8 +221,7 @@ static void take_over(struct transport *transport, uint32_t index)
 }
 
 // Whether the last greeting arrived; forgets it.
-static bool greeting_arrived(struct transport *transport, uint32_t index)
-{
+static bool greeting_arrived(struct transport *transport, uint32_t index) {
     unsigned arrived = 0;
     for (size_t i = 0; i < MAX_LISTENERS; i++) {
         struct listener *listener = &transport->listeners[i];
@@ -245,8 +231,7 @@ static bool greeting_arrived(struct transport *transport, uint32_t index)
     return arrived > 0;
 }
 
-void transport_check(struct transport *transport)
-{
+void transport_check(struct transport *transport) {
     for (size_t i = 0; i < MAX_LISTENERS; i++) {
         struct listener *listener = &transport->listeners[i];
         if (listener->retired && atomic_load(&listener->pipes) == 0) close_listener(listener);
@@ -259,8 +244,7 @@ void transport_check(struct transport *transport)
 }
 
 static xnor_status open_socket(struct transport *transport, const struct transport_options *options,
-                               struct reason *why)
-{
+                               struct reason *why) {
     int error = nng_rep0_open(&transport->socket);
     if (error != 0)
         return reason_set(why, XNOR_E_IO, "cannot open a socket: %s", nng_strerror(error));
@@ -287,8 +271,7 @@ static xnor_status open_socket(struct transport *transport, const struct transpo
 // ---- exchanges ----------------------------------------------------------------------------------
 
 xnor_status transport_open(const struct transport_options *options, struct transport **out,
-                           struct reason *why)
-{
+                           struct reason *why) {
     struct transport *transport = calloc(1, sizeof *transport);
     struct slot *slots = calloc(options->exchange_count, sizeof *slots);
     if (transport == NULL || slots == NULL) {
@@ -317,16 +300,14 @@ xnor_status transport_open(const struct transport_options *options, struct trans
     return XNOR_OK;
 }
 
-void exchange_request(const struct exchange *exchange, const void **data, size_t *size)
-{
+void exchange_request(const struct exchange *exchange, const void **data, size_t *size) {
     const struct slot *slot = slot_of(exchange);
     assert(atomic_load(&slot->state) == EXCHANGE_HELD);
     *data = nng_msg_body(slot->message);
     *size = nng_msg_len(slot->message);
 }
 
-void *exchange_reply_buffer(struct exchange *exchange, size_t at_least, size_t *capacity)
-{
+void *exchange_reply_buffer(struct exchange *exchange, size_t at_least, size_t *capacity) {
     struct slot *slot = slot_of(exchange);
     assert(atomic_load(&slot->state) == EXCHANGE_HELD);
     if (nng_msg_len(slot->message) < at_least) {
@@ -337,8 +318,7 @@ void *exchange_reply_buffer(struct exchange *exchange, size_t at_least, size_t *
     return nng_msg_body(slot->message);
 }
 
-void exchange_reply(struct exchange *exchange, size_t size)
-{
+void exchange_reply(struct exchange *exchange, size_t size) {
     struct slot *slot = slot_of(exchange);
     struct transport *transport = exchange->transport;
     enum exchange_state held = EXCHANGE_HELD;
@@ -354,8 +334,7 @@ void exchange_reply(struct exchange *exchange, size_t size)
     nng_ctx_send(slot->context, slot->aio);
 }
 
-void exchange_drop(struct exchange *exchange)
-{
+void exchange_drop(struct exchange *exchange) {
     struct slot *slot = slot_of(exchange);
     assert(atomic_load(&slot->state) == EXCHANGE_HELD);
     nng_msg_free(slot->message);
@@ -364,13 +343,11 @@ void exchange_drop(struct exchange *exchange)
     receive(slot);
 }
 
-uint32_t transport_sending(const struct transport *transport)
-{
+uint32_t transport_sending(const struct transport *transport) {
     return atomic_load(&transport->sending);
 }
 
-struct transport_counters transport_counters(const struct transport *transport)
-{
+struct transport_counters transport_counters(const struct transport *transport) {
     return (struct transport_counters){
         .received = atomic_load(&transport->received),
         .replied = atomic_load(&transport->replied),
@@ -381,9 +358,9 @@ struct transport_counters transport_counters(const struct transport *transport)
     };
 }
 
-// Contexts first, so that no new operation can start; then wait for every callback; then the socket.
-void transport_close(struct transport *transport)
-{
+// Contexts first, so that no new operation can start; then wait for every callback; then the
+// socket.
+void transport_close(struct transport *transport) {
     atomic_store(&transport->closing, true);
     for (uint32_t i = 0; i < transport->context_count; i++)
         nng_ctx_close(transport->slots[i].context);
@@ -397,8 +374,7 @@ void transport_close(struct transport *transport)
     transport->endpoint_count = 0;
 }
 
-void transport_free(struct transport **transport)
-{
+void transport_free(struct transport **transport) {
     if (*transport == NULL) return;
     for (uint32_t i = 0; i < (*transport)->slot_count; i++) {
         struct slot *slot = &(*transport)->slots[i];

@@ -57,8 +57,8 @@ XNOR_NODISCARD xnor_status transport_open(const struct transport_options *option
 
 // The received message: unaligned, valid until exchange_reply_buffer or exchange_reply.
 void exchange_request(const struct exchange *exchange, const void **data, size_t *size);
-// Turns the message into room for the reply; its content becomes undefined. NULL: out of memory, the
-// exchange still holds the request's memory and a smaller reply may fit.
+// Turns the message into room for the reply; its content becomes undefined. NULL: out of memory,
+// the exchange still holds the request's memory and a smaller reply may fit.
 void *exchange_reply_buffer(struct exchange *exchange, size_t at_least, size_t *capacity);
 // Sends the first `size` bytes of the reply buffer. The exchange is no longer the caller's.
 void exchange_reply(struct exchange *exchange, size_t size);

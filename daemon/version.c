@@ -8,20 +8,17 @@
 
 #define CLOUD_RANK 3 // [batch, points, 3]
 
-xnor_shape version_cloud_shape(const struct version *version, size_t count, uint32_t rows)
-{
+xnor_shape version_cloud_shape(const struct version *version, size_t count, uint32_t rows) {
     size_t points = xnor_cloud_prepared_count(version->description, count);
     return (xnor_shape){CLOUD_RANK, {(int64_t)rows, (int64_t)points, 3}};
 }
 
 // Rows can be told apart in the output only if it has as many.
-static bool has_rows(const xnor_shape *shape, uint32_t rows)
-{
+static bool has_rows(const xnor_shape *shape, uint32_t rows) {
     return shape->rank > 0 && shape->dims[0] == (int64_t)rows;
 }
 
-static bool supports_batch(const struct version *version, uint32_t rows)
-{
+static bool supports_batch(const struct version *version, uint32_t rows) {
     xnor_shape shape = version_cloud_shape(version, 1, rows);
     xnor_plan *plan = NULL;
     if (xnor_plan_create(version->model, &shape, &plan) != XNOR_OK) return false;
@@ -32,8 +29,7 @@ static bool supports_batch(const struct version *version, uint32_t rows)
     return all;
 }
 
-static void find_scores(struct version *version)
-{
+static void find_scores(struct version *version) {
     const xnor_description *description = version->description;
     if (description->class_count == 0 || description->output_name == NULL) return;
     for (uint32_t i = 0; i < xnor_model_output_count(version->model); i++) {
@@ -44,8 +40,7 @@ static void find_scores(struct version *version)
     }
 }
 
-static void describe(struct version *version, uint32_t max_batch)
-{
+static void describe(struct version *version, uint32_t max_batch) {
     const xnor_description *description = xnor_model_description(version->model);
     const xnor_port *input = xnor_model_input(version->model, 0);
     version->description = description;
@@ -56,14 +51,13 @@ static void describe(struct version *version, uint32_t max_batch)
                             input->dtype == XNOR_F32 && input->shape.rank == CLOUD_RANK;
     version->fixed_points = version->takes_clouds && description->points > 0;
     find_scores(version);
-    version->batches =
-        version->fixed_points && input->shape.dims[0] < 0 && max_batch > 1 && supports_batch(version, 2);
+    version->batches = version->fixed_points && input->shape.dims[0] < 0 && max_batch > 1 &&
+                       supports_batch(version, 2);
 }
 
 // Every worker gets the described shape with 1, 2, 4 ... max_batch rows.
 static xnor_status make_sessions(struct version *version, const struct version_options *options,
-                                 struct reason *why)
-{
+                                 struct reason *why) {
     uint32_t max_batch = version->batches ? options->max_batch : 1;
     struct session_set_options set = {.model = version->model,
                                       .cached = options->session_cache,
@@ -87,8 +81,7 @@ static xnor_status make_sessions(struct version *version, const struct version_o
 }
 
 xnor_status version_load(const struct version_options *options, const char *path,
-                         struct version **out, struct reason *why)
-{
+                         struct version **out, struct reason *why) {
     struct version *version = calloc(1, sizeof *version);
     if (version == NULL) return reason_set(why, XNOR_E_MEMORY, "no memory");
     size_t size = 0;
@@ -117,8 +110,7 @@ error:
     return status;
 }
 
-void version_free(struct version **version)
-{
+void version_free(struct version **version) {
     if (*version == NULL) return;
     for (uint32_t i = 0; i < (*version)->set_count; i++)
         if ((*version)->sets != NULL) session_set_free(&(*version)->sets[i]);

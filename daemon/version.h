@@ -41,9 +41,9 @@ struct version {
     struct session_set **sets; // one per worker
 };
 
-// Reads `path` into memory, so that whoever rewrites the file later cannot reach us; checks it, runs
-// its self test and makes the sessions for the described shape.
-// XNOR_E_FORMAT, XNOR_E_INTERNAL (self test): the reason names what is damaged.
+// Reads `path` into memory, so that whoever rewrites the file later cannot reach us; checks it,
+// runs its self test and makes the sessions for the described shape. XNOR_E_FORMAT, XNOR_E_INTERNAL
+// (self test): the reason names what is damaged.
 XNOR_NODISCARD xnor_status version_load(const struct version_options *options, const char *path,
                                         struct version **out, struct reason *why);
 void version_free(struct version **version);

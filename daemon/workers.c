@@ -32,8 +32,7 @@ struct workers {
 };
 
 xnor_status workers_create(const struct workers_options *options, struct workers **out,
-                           struct reason *why)
-{
+                           struct reason *why) {
     struct workers *workers =
         calloc(1, sizeof *workers + options->count * sizeof workers->workers[0]);
     if (workers == NULL) return reason_set(why, XNOR_E_MEMORY, "no memory for workers");
@@ -56,8 +55,7 @@ xnor_status workers_create(const struct workers_options *options, struct workers
     return XNOR_OK;
 }
 
-static struct executor executor_of(struct workers *workers, struct worker *worker)
-{
+static struct executor executor_of(struct workers *workers, struct worker *worker) {
     return (struct executor){.worker = worker->index,
                              .cancel = &workers->cancel,
                              .done = workers->options.done,
@@ -67,8 +65,7 @@ static struct executor executor_of(struct workers *workers, struct worker *worke
 }
 
 // Waits for work. Returns how many requests are in batch[]; 0 when it is time to end.
-static uint32_t take(struct workers *workers, struct request **batch)
-{
+static uint32_t take(struct workers *workers, struct request **batch) {
     pthread_mutex_lock(&workers->mutex);
     workers->idle++;
     while (workers->schedule.count == 0 && !workers->stopping)
@@ -80,8 +77,7 @@ static uint32_t take(struct workers *workers, struct request **batch)
     return count;
 }
 
-static void *work(void *argument)
-{
+static void *work(void *argument) {
     struct worker *worker = argument;
     struct workers *workers = worker->owner;
     struct executor executor = executor_of(workers, worker);
@@ -94,8 +90,7 @@ static void *work(void *argument)
     }
 }
 
-xnor_status workers_start(struct workers *workers, struct reason *why)
-{
+xnor_status workers_start(struct workers *workers, struct reason *why) {
     for (uint32_t i = 0; i < workers->options.count; i++) {
         struct worker *worker = &workers->workers[i];
         int error = pthread_create(&worker->thread, NULL, work, worker);
@@ -109,16 +104,14 @@ xnor_status workers_start(struct workers *workers, struct reason *why)
     return XNOR_OK;
 }
 
-void workers_submit(struct workers *workers, struct request *request)
-{
+void workers_submit(struct workers *workers, struct request *request) {
     pthread_mutex_lock(&workers->mutex);
     schedule_push(&workers->schedule, request);
     pthread_mutex_unlock(&workers->mutex);
     pthread_cond_signal(&workers->work);
 }
 
-void workers_cancel(struct workers *workers)
-{
+void workers_cancel(struct workers *workers) {
     struct executor executor = executor_of(workers, &workers->workers[0]);
     atomic_store(&workers->cancel, true);
     for (;;) {
@@ -131,8 +124,7 @@ void workers_cancel(struct workers *workers)
     }
 }
 
-void workers_stop(struct workers *workers)
-{
+void workers_stop(struct workers *workers) {
     pthread_mutex_lock(&workers->mutex);
     workers->stopping = true;
     pthread_mutex_unlock(&workers->mutex);
@@ -144,8 +136,7 @@ void workers_stop(struct workers *workers)
     }
 }
 
-void workers_free(struct workers **workers)
-{
+void workers_free(struct workers **workers) {
     if (*workers == NULL) return;
     for (uint32_t i = 0; i < (*workers)->options.count; i++)
         if ((*workers)->workers[i].pool != NULL) xnor_pool_free(&(*workers)->workers[i].pool);
@@ -155,19 +146,16 @@ void workers_free(struct workers **workers)
     *workers = NULL;
 }
 
-uint32_t workers_count(const struct workers *workers)
-{
+uint32_t workers_count(const struct workers *workers) {
     return workers->options.count;
 }
 
-xnor_pool *workers_pool(const struct workers *workers, uint32_t index)
-{
+xnor_pool *workers_pool(const struct workers *workers, uint32_t index) {
     return workers->workers[index].pool;
 }
 
 bool workers_stalled(const struct workers *workers, uint64_t now_ns, uint64_t stall_ns,
-                     uint32_t *index)
-{
+                     uint32_t *index) {
     for (uint32_t i = 0; i < workers->options.count; i++) {
         uint64_t advanced_ns = atomic_load(&workers->workers[i].advanced_ns);
         if (advanced_ns == 0 || now_ns < advanced_ns || now_ns - advanced_ns <= stall_ns) continue;

@@ -13,98 +13,80 @@ static float values[POINTS * 4];
 static unsigned char buffer[BUFFER_BYTES];
 
 // Each changes one thing of a good request.
-static void no_points(xnord_proto_request *request)
-{
+static void no_points(xnord_proto_request *request) {
     request->inputs[0].shape[0] = 0;
     request->inputs[0].size = 0;
 }
-static void not_a_number(xnord_proto_request *request)
-{
+static void not_a_number(xnord_proto_request *request) {
     (void)request;
     values[3 * 17 + 1] = NAN;
 }
-static void infinite(xnord_proto_request *request)
-{
+static void infinite(xnord_proto_request *request) {
     (void)request;
     values[3 * (POINTS - 1) + 2] = -INFINITY;
 }
-static void rank_one(xnord_proto_request *request)
-{
+static void rank_one(xnord_proto_request *request) {
     request->inputs[0].rank = 1;
     request->inputs[0].shape[0] = POINTS * 3;
 }
-static void rank_four(xnord_proto_request *request)
-{
+static void rank_four(xnord_proto_request *request) {
     const int64_t shape[] = {1, 1, POINTS, 3};
     request->inputs[0].rank = 4;
     memcpy(request->inputs[0].shape, shape, sizeof shape);
 }
-static void four_columns(xnord_proto_request *request)
-{
+static void four_columns(xnord_proto_request *request) {
     request->inputs[0].shape[1] = 4;
     request->inputs[0].size = POINTS * 4 * sizeof(float);
 }
-static void wrong_datatype(xnord_proto_request *request)
-{
+static void wrong_datatype(xnord_proto_request *request) {
     request->inputs[0].datatype = XNORD_INT32;
 }
-static void unknown_to_the_engine(xnord_proto_request *request)
-{
+static void unknown_to_the_engine(xnord_proto_request *request) {
     request->inputs[0].datatype = XNORD_FP16;
     request->inputs[0].size = POINTS * 3 * 2;
 }
-static void wrong_input_name(xnord_proto_request *request)
-{
+static void wrong_input_name(xnord_proto_request *request) {
     request->inputs[0].name = xnord_proto_str_from("image");
 }
-static void wrong_output_name(xnord_proto_request *request)
-{
+static void wrong_output_name(xnord_proto_request *request) {
     request->outputs[0].name = xnord_proto_str_from("depth");
     request->output_count = 1;
 }
-static void two_inputs(xnord_proto_request *request)
-{
+static void two_inputs(xnord_proto_request *request) {
     request->inputs[1] = request->inputs[0];
     request->inputs[1].name = xnord_proto_str_from("more");
     request->input_count = 2;
 }
-static void unknown_model(xnord_proto_request *request)
-{
+static void unknown_model(xnord_proto_request *request) {
     request->model = xnord_proto_str_from("yolo");
 }
-static void unknown_version(xnord_proto_request *request)
-{
+static void unknown_version(xnord_proto_request *request) {
     request->version = xnord_proto_str_from("2027.1");
 }
-static void raw_columns(xnord_proto_request *request)
-{
+static void raw_columns(xnord_proto_request *request) {
     const int64_t shape[] = {1, POINTS, 4};
     request->inputs[0].rank = 3;
     memcpy(request->inputs[0].shape, shape, sizeof shape);
     request->inputs[0].size = POINTS * 4 * sizeof(float);
 }
-static void raw_empty(xnord_proto_request *request)
-{
+static void raw_empty(xnord_proto_request *request) {
     const int64_t shape[] = {1, 0, 3};
     request->inputs[0].rank = 3;
     memcpy(request->inputs[0].shape, shape, sizeof shape);
     request->inputs[0].size = 0;
 }
-static void raw_not_a_number(xnord_proto_request *request)
-{
+static void raw_not_a_number(xnord_proto_request *request) {
     const int64_t shape[] = {1, POINTS, 3};
     request->inputs[0].rank = 3;
     memcpy(request->inputs[0].shape, shape, sizeof shape);
     values[100] = NAN;
 }
-static void labels_of_two_rows(xnord_proto_request *request)
-{
+static void labels_of_two_rows(xnord_proto_request *request) {
     const int64_t shape[] = {2, POINTS / 2, 3};
     request->inputs[0].rank = 3;
     memcpy(request->inputs[0].shape, shape, sizeof shape);
 }
-static void unknown_operation(xnord_proto_request *request)
-{
+static void unknown_operation(xnord_proto_request *request) {
     request->op = XNORD_OP_MODEL_METADATA;
     request->model = xnord_proto_str_from("yolo");
 }
@@ -136,20 +118,18 @@ static const struct {
 };
 
 static void expect(const struct daemon *daemon, const char *name, size_t size, xnord_status status,
-                   const char *detail)
-{
+                   const char *detail) {
     struct answer answer = exchange(daemon, buffer, size);
     if (!check(answer.error == 0, "%s: %s", name, nng_strerror(answer.error))) return;
-    check(answer.status == status, "%s: expected %s, found %s (%s)", name, xnord_status_name(status),
-          xnord_status_name(answer.status), answer.detail);
+    check(answer.status == status, "%s: expected %s, found %s (%s)", name,
+          xnord_status_name(status), xnord_status_name(answer.status), answer.detail);
     check(strstr(answer.detail, detail) != NULL, "%s: '%s' does not say '%s'", name, answer.detail,
           detail);
     check(answer.id == 7, "%s: id %lu", name, (unsigned long)answer.id);
     check_serves(daemon, name);
 }
 
-static void test_table(const struct daemon *daemon)
-{
+static void test_table(const struct daemon *daemon) {
     begin_test("bad requests are refused with status and reason, the next one is served");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         xnord_proto_request request;
@@ -161,8 +141,7 @@ static void test_table(const struct daemon *daemon)
     }
 }
 
-static void test_too_many_points(const struct daemon *daemon)
-{
+static void test_too_many_points(const struct daemon *daemon) {
     begin_test("a cloud over the model's limit is TOO_LARGE");
     xnord_client *client = client_open(daemon);
     xnord_model_info *info = NULL;
@@ -176,8 +155,8 @@ static void test_too_many_points(const struct daemon *daemon)
             request_cloud(&request, xyz, points);
             size_t size = request_encode(&request, message, points * 12 + 4096);
             struct answer answer = exchange(daemon, message, size);
-            check(answer.error == 0 && answer.status == XNORD_TOO_LARGE, "%zu points: %s %s", points,
-                  xnord_status_name(answer.status), answer.detail);
+            check(answer.error == 0 && answer.status == XNORD_TOO_LARGE, "%zu points: %s %s",
+                  points, xnord_status_name(answer.status), answer.detail);
             free(xyz);
             free(message);
         }
@@ -187,8 +166,7 @@ static void test_too_many_points(const struct daemon *daemon)
     check_serves(daemon, "too many points");
 }
 
-static void test_too_long(const struct daemon *daemon)
-{
+static void test_too_long(const struct daemon *daemon) {
     begin_test("a message over the limit is refused, a huge one is cut off");
     static float xyz[3 * MAX_MESSAGE / 12 * 2];
     xnord_proto_request request;
@@ -201,8 +179,7 @@ static void test_too_long(const struct daemon *daemon)
     check_serves(daemon, "a huge message");
 }
 
-void test_bad_input(void)
-{
+void test_bad_input(void) {
     struct daemon daemon = {0};
     daemon_start(&daemon, "");
     test_table(&daemon);

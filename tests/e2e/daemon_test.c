@@ -19,15 +19,13 @@ static const struct {
     {"life", test_life},
 };
 
-static bool chosen(const char *name, int argc, char **argv)
-{
+static bool chosen(const char *name, int argc, char **argv) {
     bool found = argc < 2;
     for (int i = 1; i < argc; i++) found = found || strcmp(argv[i], name) == 0;
     return found;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
         if (chosen(groups[i].name, argc, argv)) groups[i].run();

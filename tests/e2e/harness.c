@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/req.h>
 #include <signal.h>
@@ -24,8 +23,7 @@ static char port_names[2][64];
 
 // ---- checks -------------------------------------------------------------------------------------
 
-bool check_(bool good, const char *file, int line, const char *format, ...)
-{
+bool check_(bool good, const char *file, int line, const char *format, ...) {
     if (good) {
         atomic_fetch_add(&passed, 1);
         return true;
@@ -41,20 +39,17 @@ bool check_(bool good, const char *file, int line, const char *format, ...)
     return false;
 }
 
-void begin_test(const char *name)
-{
+void begin_test(const char *name) {
     printf("-- %s\n", name);
     fflush(stdout);
 }
 
-int finish_tests(void)
-{
+int finish_tests(void) {
     printf("%u passed, %u failed\n", atomic_load(&passed), atomic_load(&failed));
     return atomic_load(&failed) == 0 && atomic_load(&passed) > 0 ? 0 : 1;
 }
 
-__attribute__((noreturn, format(printf, 1, 2))) static void give_up(const char *format, ...)
-{
+__attribute__((noreturn, format(printf, 1, 2))) static void give_up(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     vprintf(format, arguments);
@@ -63,16 +58,14 @@ __attribute__((noreturn, format(printf, 1, 2))) static void give_up(const char *
     exit(1);
 }
 
-void sleep_ms(unsigned ms)
-{
+void sleep_ms(unsigned ms) {
     struct timespec time = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
     nanosleep(&time, NULL);
 }
 
 // ---- files --------------------------------------------------------------------------------------
 
-static void *read_file(const char *path, size_t *size)
-{
+static void *read_file(const char *path, size_t *size) {
     FILE *file = fopen(path, "rb");
     struct stat status;
     if (file == NULL || fstat(fileno(file), &status) != 0) give_up("%s: %s", path, strerror(errno));
@@ -83,15 +76,13 @@ static void *read_file(const char *path, size_t *size)
     return data;
 }
 
-static void write_file(const char *path, const void *data, size_t size)
-{
+static void write_file(const char *path, const void *data, size_t size) {
     FILE *file = fopen(path, "wb");
     if (file == NULL || fwrite(data, 1, size, file) != size) give_up("cannot write %s", path);
     fclose(file);
 }
 
-void *models_read(size_t *size)
-{
+void *models_read(size_t *size) {
     char path[512];
     const char *models = getenv("XNORD_TEST_MODELS");
     if (models == NULL) give_up("XNORD_TEST_MODELS is not set");
@@ -99,8 +90,7 @@ void *models_read(size_t *size)
     return read_file(path, size);
 }
 
-void models_put(const struct daemon *daemon, const char *name, const void *data, size_t size)
-{
+void models_put(const struct daemon *daemon, const char *name, const void *data, size_t size) {
     char path[256], temporary[256];
     snprintf(path, sizeof path, "%s/%s", daemon->models, name);
     snprintf(temporary, sizeof temporary, "%s/.new", daemon->models);
@@ -108,15 +98,17 @@ void models_put(const struct daemon *daemon, const char *name, const void *data,
     if (rename(temporary, path) != 0) give_up("cannot rename to %s", path);
 }
 
-void models_remove(const struct daemon *daemon, const char *name)
-{
+void models_remove(const struct daemon *daemon, const char *name) {
     char path[256];
     snprintf(path, sizeof path, "%s/%s", daemon->models, name);
     if (unlink(path) != 0) give_up("cannot remove %s", path);
 }
 
-bool log_has(const struct daemon *daemon, const char *text)
-{
+void log_clear(const struct daemon *daemon) {
+    write_file(daemon->log, "", 0);
+}
+
+bool log_has(const struct daemon *daemon, const char *text) {
     size_t size = 0;
     char *data = read_file(daemon->log, &size);
     bool found = strstr(data, text) != NULL;
@@ -124,8 +116,7 @@ bool log_has(const struct daemon *daemon, const char *text)
     return found;
 }
 
-bool log_wait(const struct daemon *daemon, const char *text)
-{
+bool log_wait(const struct daemon *daemon, const char *text) {
     for (int i = 0; i < 1000; i++) {
         if (log_has(daemon, text)) return true;
         sleep_ms(10);
@@ -133,8 +124,7 @@ bool log_wait(const struct daemon *daemon, const char *text)
     return false;
 }
 
-long long log_number(const struct daemon *daemon, const char *key)
-{
+long long log_number(const struct daemon *daemon, const char *key) {
     size_t size = 0;
     char *data = read_file(daemon->log, &size), pattern[64];
     long long number = -1;
@@ -147,8 +137,7 @@ long long log_number(const struct daemon *daemon, const char *key)
 
 // ---- the daemon ---------------------------------------------------------------------------------
 
-void daemon_prepare(struct daemon *daemon)
-{
+void daemon_prepare(struct daemon *daemon) {
     size_t size = 0;
     void *model = models_read(&size);
     *daemon = (struct daemon){0};
@@ -166,13 +155,18 @@ void daemon_prepare(struct daemon *daemon)
 }
 
 // posix_spawn, because a forked child of a process that uses nng may not run its code.
-void daemon_launch(struct daemon *daemon, const char *yaml, const char *const *environment)
-{
+void daemon_launch(struct daemon *daemon, const char *yaml, const char *const *environment) {
     const char *binary = getenv("XNORD_BIN");
     if (binary == NULL) give_up("XNORD_BIN is not set");
     write_file(daemon->config, yaml, strlen(yaml));
-    char *arguments[] = {(char *)(uintptr_t)binary, "--config", daemon->config, "--socket",
-                         daemon->url,               "--models", daemon->models, NULL};
+    char *arguments[] = {(char *)(uintptr_t)binary,
+                         "--config",
+                         daemon->config,
+                         "--socket",
+                         daemon->url,
+                         "--models",
+                         daemon->models,
+                         NULL};
     char *variables[256];
     size_t count = 0;
     for (; environment != NULL && *environment != NULL; environment++)
@@ -190,16 +184,14 @@ void daemon_launch(struct daemon *daemon, const char *yaml, const char *const *e
     if (error != 0) give_up("%s: %s", binary, strerror(error));
 }
 
-static void print_log(const struct daemon *daemon)
-{
+static void print_log(const struct daemon *daemon) {
     size_t size = 0;
     char *data = read_file(daemon->log, &size);
     printf("%s", data);
     free(data);
 }
 
-static void learn_ports(const struct daemon *daemon)
-{
+static void learn_ports(const struct daemon *daemon) {
     xnord_client *client = client_open(daemon);
     xnord_model_info *info = NULL;
     if (port_names[0][0] == '\0') {
@@ -212,8 +204,7 @@ static void learn_ports(const struct daemon *daemon)
     xnord_client_close(&client);
 }
 
-void daemon_start(struct daemon *daemon, const char *yaml)
-{
+void daemon_start(struct daemon *daemon, const char *yaml) {
     if (daemon->directory[0] == '\0') daemon_prepare(daemon);
     daemon_launch(daemon, yaml, NULL);
     if (!log_wait(daemon, "event=ready ")) {
@@ -223,8 +214,7 @@ void daemon_start(struct daemon *daemon, const char *yaml)
     learn_ports(daemon);
 }
 
-int daemon_wait(struct daemon *daemon)
-{
+int daemon_wait(struct daemon *daemon) {
     int status = 0;
     for (int i = 0; i < 1000; i++) {
         pid_t ended = waitpid(daemon->pid, &status, WNOHANG);
@@ -240,14 +230,12 @@ int daemon_wait(struct daemon *daemon)
     return -1;
 }
 
-int daemon_stop(struct daemon *daemon, int signal)
-{
+int daemon_stop(struct daemon *daemon, int signal) {
     kill(daemon->pid, signal);
     return daemon_wait(daemon);
 }
 
-void daemon_finish(struct daemon *daemon)
-{
+void daemon_end(struct daemon *daemon) {
     int code = daemon_stop(daemon, SIGTERM);
     bool good = check(code == 0, "exit code %d after SIGTERM", code);
     good &= check(log_number(daemon, "admitted") == log_number(daemon, "answered"),
@@ -258,11 +246,14 @@ void daemon_finish(struct daemon *daemon)
                   log_number(daemon, "replied"));
     good &= check(!log_has(daemon, "Sanitizer"), "a sanitizer complains");
     if (!good) print_log(daemon);
+}
+
+void daemon_finish(struct daemon *daemon) {
+    daemon_end(daemon);
     daemon_remove(daemon);
 }
 
-void daemon_remove(struct daemon *daemon)
-{
+void daemon_remove(struct daemon *daemon) {
     char command[128];
     snprintf(command, sizeof command, "rm -rf %s", daemon->directory);
     if (system(command) != 0) give_up("cannot remove %s", daemon->directory);
@@ -271,28 +262,25 @@ void daemon_remove(struct daemon *daemon)
 
 // ---- requests -----------------------------------------------------------------------------------
 
-void make_cloud(float *xyz, size_t points, unsigned seed)
-{
-    for (size_t i = 0; i < points; i++) {
-        double t = (double)(i + 1) * (1.0 + 0.01 * seed);
-        xyz[3 * i] = (float)(sin(t) * cos(0.37 * t));
-        xyz[3 * i + 1] = (float)(sin(t) * sin(0.37 * t));
-        xyz[3 * i + 2] = (float)(cos(t) * (0.5 + 0.03 * seed));
+// Numerical Recipes' generator; a box whose height grows with the seed.
+void make_cloud(float *xyz, size_t points, unsigned seed) {
+    uint32_t state = seed;
+    for (size_t i = 0; i < points * 3; i++) {
+        state = state * 1664525u + 1013904223u;
+        float scale = i % 3 == 2 ? 1.0f + 0.2f * (float)seed : 1.0f;
+        xyz[i] = scale * ((float)(state >> 8) / 8388608.0f - 1.0f);
     }
 }
 
-const char *input_name(void)
-{
+const char *input_name(void) {
     return port_names[0];
 }
 
-const char *output_name(void)
-{
+const char *output_name(void) {
     return port_names[1];
 }
 
-xnord_client *client_open(const struct daemon *daemon)
-{
+xnord_client *client_open(const struct daemon *daemon) {
     xnord_client *client = NULL;
     xnord_options options = {.timeout_ms = 20000, .connect_timeout_ms = 5000};
     if (xnord_client_open(daemon->url, &options, &client) != XNORD_OK) {
@@ -302,8 +290,7 @@ xnord_client *client_open(const struct daemon *daemon)
     return client;
 }
 
-void request_cloud(xnord_proto_request *request, const float *xyz, size_t points)
-{
+void request_cloud(xnord_proto_request *request, const float *xyz, size_t points) {
     *request = (xnord_proto_request){.ver = XNORD_PROTO_VERSION,
                                      .op = XNORD_OP_INFER,
                                      .id = 7,
@@ -318,15 +305,13 @@ void request_cloud(xnord_proto_request *request, const float *xyz, size_t points
                                               .size = points * 3 * sizeof(float)};
 }
 
-size_t request_encode(const xnord_proto_request *request, void *buffer, size_t capacity)
-{
+size_t request_encode(const xnord_proto_request *request, void *buffer, size_t capacity) {
     size_t size = xnord_proto_encode_request(request, buffer, capacity);
     if (size == 0 || size > capacity) give_up("cannot encode a request of %zu bytes", size);
     return size;
 }
 
-static void decode_answer(nng_msg *message, struct answer *answer)
-{
+static void decode_answer(nng_msg *message, struct answer *answer) {
     xnord_proto_reply reply;
     xnord_proto_error error;
     if (xnord_proto_decode_reply(nng_msg_body(message), nng_msg_len(message), &reply, &error) !=
@@ -342,8 +327,7 @@ static void decode_answer(nng_msg *message, struct answer *answer)
              reply.detail.data != NULL ? reply.detail.data : "");
 }
 
-struct answer exchange(const struct daemon *daemon, const void *message, size_t size)
-{
+struct answer exchange(const struct daemon *daemon, const void *message, size_t size) {
     struct answer answer = {0};
     nng_socket socket;
     nng_msg *out = NULL, *in = NULL;
@@ -364,8 +348,7 @@ struct answer exchange(const struct daemon *daemon, const void *message, size_t 
     return answer;
 }
 
-static struct answer ask_good(const struct daemon *daemon)
-{
+static struct answer ask_good(const struct daemon *daemon) {
     float xyz[POINTS * 3];
     static unsigned char message[POINTS * 12 + 4096];
     xnord_proto_request request;
@@ -374,20 +357,17 @@ static struct answer ask_good(const struct daemon *daemon)
     return exchange(daemon, message, request_encode(&request, message, sizeof message));
 }
 
-static bool is_served(const struct answer *answer)
-{
+static bool is_served(const struct answer *answer) {
     return answer->error == 0 && answer->status == XNORD_OK;
 }
 
-void check_serves(const struct daemon *daemon, const char *after)
-{
+void check_serves(const struct daemon *daemon, const char *after) {
     struct answer answer = ask_good(daemon);
     check(is_served(&answer), "not served after %s: %s %s %s", after, nng_strerror(answer.error),
           xnord_status_name(answer.status), answer.detail);
 }
 
-void check_serves_again(const struct daemon *daemon, const char *after)
-{
+void check_serves_again(const struct daemon *daemon, const char *after) {
     struct answer answer = ask_good(daemon);
     for (int i = 0; i < 10 && !is_served(&answer); i++) {
         sleep_ms(200);

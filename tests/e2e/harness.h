@@ -30,11 +30,11 @@ int finish_tests(void);
 struct daemon {
     pid_t pid;
     char directory[64];
-    char models[96];  // copy of $XNORD_TEST_MODELS/pointnet-modelnet10
-    char url[96];     // ipc socket in `directory`
-    char socket[96];  // its path
-    char config[96];  // file
-    char log[96];     // stderr of every daemon of this directory, one after the other
+    char models[96]; // copy of $XNORD_TEST_MODELS/pointnet-modelnet10
+    char url[96];    // ipc socket in `directory`
+    char socket[96]; // its path
+    char config[96]; // file
+    char log[96];    // stderr of every daemon of this directory, one after the other
 };
 
 // Makes a directory with a copy of the test model. Does not start anything.
@@ -44,15 +44,18 @@ void daemon_prepare(struct daemon *daemon);
 void daemon_launch(struct daemon *daemon, const char *yaml, const char *const *environment);
 // daemon_prepare if needed, daemon_launch, and waits until it is ready.
 void daemon_start(struct daemon *daemon, const char *yaml);
-// Sends a signal, waits, and returns the exit code; 128 + signal when killed; -1 when it did not end
-// within ten seconds (it is killed then).
+// Sends a signal, waits, and returns the exit code; 128 + signal when killed; -1 when it did not
+// end within ten seconds (it is killed then).
 int daemon_stop(struct daemon *daemon, int signal);
 // Waits for a process that ends by itself.
 int daemon_wait(struct daemon *daemon);
-// Checks that the totals in the log say that each admitted request was answered; stops first.
+// Stops, and checks that the totals in the log say that each request was answered.
+void daemon_end(struct daemon *daemon);
+// daemon_end and daemon_remove.
 void daemon_finish(struct daemon *daemon);
 void daemon_remove(struct daemon *daemon);
 
+void log_clear(const struct daemon *daemon);
 bool log_has(const struct daemon *daemon, const char *text);
 bool log_wait(const struct daemon *daemon, const char *text);
 // Number after the last `key=` in the log; -1 without one.
@@ -67,7 +70,7 @@ void *models_read(size_t *size);
 // ---- requests -----------------------------------------------------------------------------------
 
 void sleep_ms(unsigned ms);
-// A cloud on a sphere-like surface; different seeds give different clouds.
+// Points in a box; different seeds give different clouds.
 void make_cloud(float *xyz, size_t points, unsigned seed);
 
 xnord_client *client_open(const struct daemon *daemon);

@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <nng/nng.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,8 +18,7 @@ static unsigned char good[MESSAGE_BYTES];
 static size_t good_size;
 
 // Reproducible bytes (xorshift).
-static unsigned next_random(void)
-{
+static unsigned next_random(void) {
     static unsigned state = 2463534242u;
     state ^= state << 13;
     state ^= state >> 17;
@@ -26,7 +26,8 @@ static unsigned next_random(void)
     return state;
 }
 
-#define BYTES(...) (const unsigned char[]){__VA_ARGS__}, sizeof((const unsigned char[]){__VA_ARGS__})
+#define BYTES(...)                                                                                 \
+    (const unsigned char[]){__VA_ARGS__}, sizeof((const unsigned char[]){__VA_ARGS__})
 
 static const struct {
     const char *name;
@@ -40,8 +41,8 @@ static const struct {
     {"trailing bytes", BYTES(0x94, 0xcd, 1, 0, 1, 2, 0x80, 0xc0), XNORD_INVALID},
     {"a key twice", BYTES(0x94, 0xcd, 1, 0, 2, 2, 0x82, 0xa1, 'a', 1, 0xa1, 'a', 1), XNORD_INVALID},
     {"the same known key twice",
-     BYTES(0x94, 0xcd, 1, 0, 8, 2, 0x82, 0xa5, 'r', 'e', 'a', 'd', 'y', 0xc3, 0xa5, 'r', 'e', 'a', 'd',
-           'y', 0xc3),
+     BYTES(0x94, 0xcd, 1, 0, 8, 2, 0x82, 0xa5, 'r', 'e', 'a', 'd', 'y', 0xc3, 0xa5, 'r', 'e', 'a',
+           'd', 'y', 0xc3),
      XNORD_INVALID},
     {"a bomb of 2^32 - 1 objects", BYTES(0x94, 0xcd, 1, 0, 1, 2, 0xdd, 255, 255, 255, 255),
      XNORD_INVALID},
@@ -53,12 +54,11 @@ static const struct {
     {"a negative id", BYTES(0x94, 0xcd, 1, 0, 1, 0xff, 0x80), XNORD_INVALID},
     {"another major version", BYTES(0x94, 0xcd, 2, 0, 1, 2, 0x80), XNORD_UNSUPPORTED},
     {"operation 17", BYTES(0x94, 0xcd, 1, 0, 17, 2, 0x80), XNORD_UNSUPPORTED},
-    {"operation 2^64 - 1", BYTES(0x94, 0xcd, 1, 0, 0xcf, 255, 255, 255, 255, 255, 255, 255, 255, 2, 0x80),
-     XNORD_INVALID},
+    {"operation 2^64 - 1",
+     BYTES(0x94, 0xcd, 1, 0, 0xcf, 255, 255, 255, 255, 255, 255, 255, 255, 2, 0x80), XNORD_INVALID},
 };
 
-static void test_table(const struct daemon *daemon)
-{
+static void test_table(const struct daemon *daemon) {
     begin_test("malformed messages are answered with a reason");
     for (size_t i = 0; i < sizeof malformed / sizeof malformed[0]; i++) {
         struct answer answer = exchange(daemon, malformed[i].bytes, malformed[i].size);
@@ -77,8 +77,7 @@ static void test_table(const struct daemon *daemon)
     check_serves(daemon, "malformed messages");
 }
 
-static void test_truncated(const struct daemon *daemon)
-{
+static void test_truncated(const struct daemon *daemon) {
     begin_test("every truncation of a good request is refused");
     for (size_t size = 0; size < good_size; size += size < 200 ? 1 : 997) {
         struct answer answer = exchange(daemon, good, size);
@@ -90,8 +89,7 @@ static void test_truncated(const struct daemon *daemon)
 }
 
 // A changed byte may give another good request; all that counts is one answer and no crash.
-static void test_random(const struct daemon *daemon)
-{
+static void test_random(const struct daemon *daemon) {
     begin_test("random bytes and damaged requests get one answer each");
     static unsigned char message[MESSAGE_BYTES];
     for (int i = 0; i < RANDOM_MESSAGES; i++) {
@@ -111,17 +109,15 @@ static void test_random(const struct daemon *daemon)
     check_serves(daemon, "random messages");
 }
 
-static int connect_raw(const struct daemon *daemon)
-{
+static int connect_raw(const struct daemon *daemon) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    strncpy(address.sun_path, daemon->socket, sizeof address.sun_path - 1);
+    snprintf(address.sun_path, sizeof address.sun_path, "%.100s", daemon->socket);
     check(connect(fd, (struct sockaddr *)&address, sizeof address) == 0, "cannot connect");
     return fd;
 }
 
-static void send_raw(int fd, const void *data, size_t size)
-{
+static void send_raw(int fd, const void *data, size_t size) {
     ssize_t sent = send(fd, data, size, MSG_NOSIGNAL); // the daemon may have hung up already
     (void)sent;
 }
@@ -129,8 +125,7 @@ static void send_raw(int fd, const void *data, size_t size)
 // Greeting of a REQ socket in the scalability protocols.
 static const unsigned char greeting[8] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
 
-static void send_frame(int fd, uint64_t announced, const void *data, size_t size)
-{
+static void send_frame(int fd, uint64_t announced, const void *data, size_t size) {
     unsigned char head[13] = {1};
     for (int i = 0; i < 8; i++) head[1 + i] = (unsigned char)(announced >> (56 - 8 * i));
     head[9] = 0x80; // request id
@@ -138,8 +133,7 @@ static void send_frame(int fd, uint64_t announced, const void *data, size_t size
     send_raw(fd, data, size);
 }
 
-static void test_socket_garbage(const struct daemon *daemon)
-{
+static void test_socket_garbage(const struct daemon *daemon) {
     begin_test("bytes that are not even the transport's protocol are dropped");
     for (int i = 0; i < 30; i++) {
         unsigned char noise[512];
@@ -166,8 +160,7 @@ static void test_socket_garbage(const struct daemon *daemon)
 }
 
 // nng up to 1.5.2 stops accepting then; the daemon must notice.
-static void test_hang_up(const struct daemon *daemon)
-{
+static void test_hang_up(const struct daemon *daemon) {
     begin_test("clients that hang up before the greeting do not lock the others out");
     for (int i = 0; i < 20; i++) close(connect_raw(daemon));
     check_serves_again(daemon, "clients that hung up");
@@ -175,8 +168,7 @@ static void test_hang_up(const struct daemon *daemon)
     check_serves(daemon, "the daemon recovered");
 }
 
-static void test_vanishing(const struct daemon *daemon)
-{
+static void test_vanishing(const struct daemon *daemon) {
     begin_test("clients that vanish in the middle of a request leave nothing behind");
     for (int i = 0; i < VANISHING_CLIENTS; i++) {
         int fd = connect_raw(daemon);
@@ -192,11 +184,25 @@ static void test_vanishing(const struct daemon *daemon)
     check_serves(daemon, "clients that vanished");
 }
 
-void test_hostile(void)
-{
+// nng loses the memory of connections and listeners that broke during the greeting.
+static void ignore_leaks_of_nng(const struct daemon *daemon) {
+    char path[128], option[200];
+    snprintf(path, sizeof path, "%s/suppressions", daemon->directory);
+    FILE *file = fopen(path, "w");
+    if (!check(file != NULL, "cannot write %s", path)) return;
+    fputs("leak:libnng.so\n", file);
+    fclose(file);
+    snprintf(option, sizeof option, "suppressions=%s:print_suppressions=0", path);
+    setenv("LSAN_OPTIONS", option, 1);
+}
+
+void test_hostile(void) {
     struct daemon daemon = {0};
     xnord_proto_request request;
+    daemon_prepare(&daemon);
+    ignore_leaks_of_nng(&daemon);
     daemon_start(&daemon, "");
+    unsetenv("LSAN_OPTIONS");
     make_cloud(cloud, POINTS, 2);
     request_cloud(&request, cloud, POINTS);
     good_size = request_encode(&request, good, sizeof good);
@@ -207,11 +213,8 @@ void test_hostile(void)
     test_hang_up(&daemon);
     test_vanishing(&daemon);
     check(log_has(&daemon, "event=\"request refused\""), "malformed messages are not in the log");
-    int code = daemon_stop(&daemon, 15);
-    check(code == 0, "exit code %d", code);
+    daemon_end(&daemon);
     check(log_number(&daemon, "malformed") >= 200, "%lld malformed messages counted",
           log_number(&daemon, "malformed"));
-    check(log_number(&daemon, "admitted") == log_number(&daemon, "answered"), "requests were lost");
-    check(!log_has(&daemon, "Sanitizer"), "a sanitizer complains");
     daemon_remove(&daemon);
 }

@@ -13,13 +13,11 @@
 
 static float cloud[POINTS * 3];
 
-static xnord_infer_request infer_of(const xnord_tensor *input, uint32_t top_k)
-{
+static xnord_infer_request infer_of(const xnord_tensor *input, uint32_t top_k) {
     return (xnord_infer_request){.model = MODEL, .input_count = 1, .inputs = input, .top_k = top_k};
 }
 
-static void test_questions(const struct daemon *daemon)
-{
+static void test_questions(const struct daemon *daemon) {
     begin_test("questions about the server and its models are answered");
     xnord_client *client = client_open(daemon);
     xnord_readiness *ready = NULL;
@@ -36,7 +34,8 @@ static void test_questions(const struct daemon *daemon)
         check(ready->ready && ready->since_ns > 0, "model state %s", ready->state);
         xnord_free(ready);
     }
-    check(xnord_ready(client, "nobody", NULL, &ready) == XNORD_NOT_FOUND, "unknown model is ready?");
+    check(xnord_ready(client, "nobody", NULL, &ready) == XNORD_NOT_FOUND,
+          "unknown model is ready?");
     check(xnord_ready(client, MODEL, "77", &ready) == XNORD_NOT_FOUND, "unknown version is ready?");
     if (check(xnord_server_metadata(client, &server) == XNORD_OK, "%s", xnord_last_error())) {
         check(strcmp(server->name, "xnord") == 0 && server->cores > 0 && server->workers == 2,
@@ -51,8 +50,8 @@ static void test_questions(const struct daemon *daemon)
     }
     if (check(xnord_model_metadata(client, MODEL, NULL, &info) == XNORD_OK, "%s",
               xnord_last_error())) {
-        check(strcmp(info->task, "classification") == 0 && info->class_count == 10, "task %s, %u classes",
-              info->task, info->class_count);
+        check(strcmp(info->task, "classification") == 0 && info->class_count == 10,
+              "task %s, %u classes", info->task, info->class_count);
         check(info->input_count == 1 && info->inputs[0].rank == 3, "%u inputs", info->input_count);
         xnord_free(info);
     }
@@ -60,8 +59,7 @@ static void test_questions(const struct daemon *daemon)
     xnord_client_close(&client);
 }
 
-static void test_cloud(const struct daemon *daemon)
-{
+static void test_cloud(const struct daemon *daemon) {
     begin_test("a cloud gives labels and scores that belong together");
     xnord_client *client = client_open(daemon);
     xnord_tensor input = xnord_cloud_tensor(input_name(), cloud, POINTS);
@@ -70,7 +68,8 @@ static void test_cloud(const struct daemon *daemon)
     xnord_result *result = NULL;
     request.outputs = outputs;
     request.output_count = 1;
-    if (!check(xnord_infer(client, &request, &result) == XNORD_OK, "%s", xnord_last_error())) return;
+    if (!check(xnord_infer(client, &request, &result) == XNORD_OK, "%s", xnord_last_error()))
+        return;
 
     float sum = 0;
     check(xnord_result_label_count(result) == 10, "%u labels", xnord_result_label_count(result));
@@ -117,8 +116,7 @@ static void test_cloud(const struct daemon *daemon)
     xnord_client_close(&client);
 }
 
-static void test_sizes(const struct daemon *daemon)
-{
+static void test_sizes(const struct daemon *daemon) {
     begin_test("clouds of any size are served, and the same one gives the same answer");
     xnord_client *client = client_open(daemon);
     static float large[5000 * 3];
@@ -142,16 +140,16 @@ static void test_sizes(const struct daemon *daemon)
     xnord_client_close(&client);
 }
 
-static void test_raw(const struct daemon *daemon)
-{
+static void test_raw(const struct daemon *daemon) {
     begin_test("raw tensors of several shapes go straight in");
     xnord_client *client = client_open(daemon);
     static float rows[3 * 600 * 3];
     for (unsigned i = 0; i < 3; i++) make_cloud(rows + i * 600 * 3, 600, i);
     for (int64_t batch = 1; batch <= 3; batch++) {
         for (int64_t points = 500; points <= 600; points += 20) { // more shapes than are kept
-            xnord_tensor input = {input_name(), XNORD_FP32, 3, {batch, points, 3}, rows,
-                                  (size_t)(batch * points * 3) * sizeof(float)};
+            xnord_tensor input = {
+                input_name(),       XNORD_FP32, 3,
+                {batch, points, 3}, rows,       (size_t)(batch * points * 3) * sizeof(float)};
             xnord_infer_request request = infer_of(&input, 0);
             xnord_result *result = NULL;
             if (!check(xnord_infer(client, &request, &result) == XNORD_OK, "[%ld, %ld, 3]: %s",
@@ -173,8 +171,7 @@ struct crowd {
 };
 
 // Every answer must be the one that the same cloud gets when it comes alone.
-static void *crowd_member(void *argument)
-{
+static void *crowd_member(void *argument) {
     struct crowd *member = argument;
     xnord_client *client = client_open(member->daemon);
     float xyz[POINTS * 3];
@@ -201,12 +198,12 @@ static void *crowd_member(void *argument)
     return NULL;
 }
 
-static uint64_t served(const struct daemon *daemon, xnord_status status)
-{
+static uint64_t served(const struct daemon *daemon, xnord_status status) {
     xnord_client *client = client_open(daemon);
     xnord_stats *stats = NULL;
     uint64_t count = 0;
-    if (check(xnord_model_stats(client, MODEL, false, &stats) == XNORD_OK, "%s", xnord_last_error())) {
+    if (check(xnord_model_stats(client, MODEL, false, &stats) == XNORD_OK, "%s",
+              xnord_last_error())) {
         count = stats->models[0].statuses[status];
         check(stats->models[0].total.count >= count || status != XNORD_OK, "histogram is short");
         xnord_free(stats);
@@ -215,8 +212,7 @@ static uint64_t served(const struct daemon *daemon, xnord_status status)
     return count;
 }
 
-static void test_crowd(const struct daemon *daemon)
-{
+static void test_crowd(const struct daemon *daemon) {
     begin_test("many clients at once get one answer each");
     pthread_t threads[THREADS];
     struct crowd members[THREADS];
@@ -234,8 +230,7 @@ static void test_crowd(const struct daemon *daemon)
           (unsigned long)counted);
 }
 
-static void test_stats_reset(const struct daemon *daemon)
-{
+static void test_stats_reset(const struct daemon *daemon) {
     begin_test("statistics start again after a reset");
     xnord_client *client = client_open(daemon);
     xnord_stats *stats = NULL;
@@ -250,8 +245,7 @@ struct flood {
     atomic_uint others, calls;
 };
 
-static void on_flood(void *user, xnord_status status, xnord_result *result)
-{
+static void on_flood(void *user, xnord_status status, xnord_result *result) {
     struct flood *flood = user;
     if (status < XNORD_STATUS_COUNT)
         atomic_fetch_add(&flood->statuses[status], 1);
@@ -261,8 +255,7 @@ static void on_flood(void *user, xnord_status status, xnord_result *result)
     atomic_fetch_add(&flood->calls, 1);
 }
 
-static void run_flood(const struct daemon *daemon, uint32_t deadline_ms, struct flood *flood)
-{
+static void run_flood(const struct daemon *daemon, uint32_t deadline_ms, struct flood *flood) {
     xnord_client *client = client_open(daemon);
     xnord_tensor input = xnord_cloud_tensor(input_name(), cloud, POINTS);
     xnord_infer_request request = infer_of(&input, 1);
@@ -280,8 +273,7 @@ static void run_flood(const struct daemon *daemon, uint32_t deadline_ms, struct 
           atomic_load(&flood->calls), FLOOD);
 }
 
-static void test_busy(void)
-{
+static void test_busy(void) {
     begin_test("a full queue says BUSY at once");
     struct daemon daemon = {0};
     struct flood flood = {0};
@@ -296,8 +288,7 @@ static void test_busy(void)
     daemon_finish(&daemon);
 }
 
-static void test_deadline(void)
-{
+static void test_deadline(void) {
     begin_test("what waits past its deadline is EXPIRED, not run");
     struct daemon daemon = {0};
     struct flood flood = {0};
@@ -311,8 +302,7 @@ static void test_deadline(void)
     daemon_finish(&daemon);
 }
 
-void test_service(void)
-{
+void test_service(void) {
     struct daemon daemon = {0};
     make_cloud(cloud, POINTS, 0);
     daemon_start(&daemon, "workers: {count: 2}\n");

@@ -21,22 +21,19 @@ struct producer {
     pthread_t thread;
 };
 
-static void *produce(void *argument)
-{
+static void *produce(void *argument) {
     struct producer *producer = argument;
     for (uint32_t i = 0; i < ITEMS; i++) inbox_push(producer->inbox, &producer->notes[i].item);
     return NULL;
 }
 
-Test(inbox, empty_gives_nothing)
-{
+Test(inbox, empty_gives_nothing) {
     struct inbox inbox;
     inbox_init(&inbox);
     cr_assert_null(inbox_take(&inbox));
 }
 
-Test(inbox, gives_items_in_the_order_they_came)
-{
+Test(inbox, gives_items_in_the_order_they_came) {
     struct inbox inbox;
     struct note notes[3] = {{.number = 0}, {.number = 1}, {.number = 2}};
     inbox_init(&inbox);
@@ -48,8 +45,7 @@ Test(inbox, gives_items_in_the_order_they_came)
     cr_assert_null(inbox_take(&inbox));
 }
 
-Test(inbox, loses_and_doubles_nothing_with_many_producers, .timeout = 60)
-{
+Test(inbox, loses_and_doubles_nothing_with_many_producers, .timeout = 60) {
     struct inbox inbox;
     struct producer producers[PRODUCERS];
     uint32_t expected[PRODUCERS] = {0}, taken = 0;

@@ -11,8 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int listen_at(const char *name)
-{
+static int listen_at(const char *name) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t length = strlen(name);
     memcpy(address.sun_path, name, length);
@@ -23,21 +22,18 @@ static int listen_at(const char *name)
     return fd;
 }
 
-static void assert_received(int fd, const char *expected)
-{
+static void assert_received(int fd, const char *expected) {
     char text[256] = "";
     cr_assert_geq(recv(fd, text, sizeof text - 1, MSG_DONTWAIT), 0);
     cr_assert_str_eq(text, expected);
 }
 
-Test(notify, without_a_manager_nothing_is_sent)
-{
+Test(notify, without_a_manager_nothing_is_sent) {
     unsetenv("NOTIFY_SOCKET");
     cr_assert(notify_send("READY=1"));
 }
 
-Test(notify, sends_one_datagram_to_a_path)
-{
+Test(notify, sends_one_datagram_to_a_path) {
     char name[64];
     snprintf(name, sizeof name, "/tmp/xnord-notify-%d", (int)getpid());
     int fd = listen_at(name);
@@ -47,8 +43,7 @@ Test(notify, sends_one_datagram_to_a_path)
     unlink(name);
 }
 
-Test(notify, sends_to_an_abstract_name)
-{
+Test(notify, sends_to_an_abstract_name) {
     char name[64];
     snprintf(name, sizeof name, "@xnord-notify-%d", (int)getpid());
     int fd = listen_at(name);
@@ -57,16 +52,14 @@ Test(notify, sends_to_an_abstract_name)
     assert_received(fd, "WATCHDOG=1");
 }
 
-Test(notify, says_when_the_manager_cannot_be_told)
-{
+Test(notify, says_when_the_manager_cannot_be_told) {
     setenv("NOTIFY_SOCKET", "/nonexistent/socket", 1);
     cr_assert_not(notify_send("READY=1"));
     setenv("NOTIFY_SOCKET", "relative", 1);
     cr_assert_not(notify_send("READY=1"));
 }
 
-Test(notify, watchdog_period_is_for_this_process_only)
-{
+Test(notify, watchdog_period_is_for_this_process_only) {
     char own[16];
     snprintf(own, sizeof own, "%d", (int)getpid());
     unsetenv("WATCHDOG_PID");
@@ -83,8 +76,7 @@ Test(notify, watchdog_period_is_for_this_process_only)
 }
 
 // Sends stderr into a pipe and returns the line that `write_log` wrote.
-static void captured(void (*write_log)(void), char *line, size_t size)
-{
+static void captured(void (*write_log)(void), char *line, size_t size) {
     int ends[2], saved = dup(STDERR_FILENO);
     cr_assert_eq(pipe(ends), 0);
     dup2(ends[1], STDERR_FILENO);
@@ -96,47 +88,42 @@ static void captured(void (*write_log)(void), char *line, size_t size)
     close(ends[0]);
 }
 
-static void log_hostile(void)
-{
+static void log_hostile(void) {
     log_warning("request refused", LOG_STRING("detail", "a=\"b\"\nlevel=error \xff"),
                 LOG_INT("n", -3), LOG_UINT("u", UINT64_MAX));
 }
 
-static void log_quiet(void)
-{
+static void log_quiet(void) {
     log_debug("nobody sees this", LOG_UINT("n", 1));
     log_info("end", LOG_STRING("empty", ""));
 }
 
-static void log_long(void)
-{
+static void log_long(void) {
     static char text[5000];
     memset(text, 'x', sizeof text - 1);
     log_error("long", LOG_STRING("text", text));
 }
 
-Test(log, hostile_text_cannot_forge_a_line)
-{
+Test(log, hostile_text_cannot_forge_a_line) {
     char line[2048];
     unsetenv("JOURNAL_STREAM");
     log_init(LOG_LEVEL_INFO);
     captured(log_hostile, line, sizeof line);
     cr_assert_eq(strncmp(line, "ts=", 3), 0);
-    cr_assert_str_eq(strstr(line, " level="),
-                     " level=warning event=\"request refused\" detail=\"a=\\\"b\\\"\\x0alevel=error "
-                     "\\xff\" n=-3 u=18446744073709551615\n");
+    cr_assert_str_eq(
+        strstr(line, " level="),
+        " level=warning event=\"request refused\" detail=\"a=\\\"b\\\"\\x0alevel=error "
+        "\\xff\" n=-3 u=18446744073709551615\n");
 }
 
-Test(log, less_important_events_are_left_out)
-{
+Test(log, less_important_events_are_left_out) {
     char line[2048];
     log_init(LOG_LEVEL_INFO);
     captured(log_quiet, line, sizeof line);
     cr_assert_str_eq(strstr(line, " level="), " level=info event=end empty=\"\"\n");
 }
 
-Test(log, long_lines_are_cut_and_end_properly)
-{
+Test(log, long_lines_are_cut_and_end_properly) {
     char line[8192];
     log_init(LOG_LEVEL_INFO);
     captured(log_long, line, sizeof line);
@@ -144,8 +131,7 @@ Test(log, long_lines_are_cut_and_end_properly)
     cr_assert_eq(line[1023], '\n');
 }
 
-Test(log, limit_lets_a_burst_pass_and_tells_what_it_swallowed)
-{
+Test(log, limit_lets_a_burst_pass_and_tells_what_it_swallowed) {
     struct log_limit limit = {.burst = 2};
     uint64_t suppressed = 99;
     cr_assert(log_limit_pass(&limit, NS_PER_S, &suppressed));

@@ -4,21 +4,18 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 
-static struct version *version_at(uintptr_t number)
-{
+static struct version *version_at(uintptr_t number) {
     return (struct version *)number; // only compared, never looked into
 }
 
-static void admit(struct request *request, uintptr_t version, int64_t points)
-{
+static void admit(struct request *request, uintptr_t version, int64_t points) {
     *request = (struct request){.state = REQUEST_ADMITTED,
                                 .kind = REQUEST_CLOUD,
                                 .version = version_at(version),
                                 .shapes[0] = {3, {1, points, 3}}};
 }
 
-Test(schedule, takes_the_oldest_first)
-{
+Test(schedule, takes_the_oldest_first) {
     struct schedule schedule = {0};
     struct request requests[3], *batch[8];
     for (size_t i = 0; i < 3; i++) {
@@ -33,8 +30,7 @@ Test(schedule, takes_the_oldest_first)
     cr_assert_eq(schedule_take(&schedule, 1, batch), 0);
 }
 
-Test(schedule, batches_one_model_and_shape_and_keeps_the_order_of_the_rest)
-{
+Test(schedule, batches_one_model_and_shape_and_keeps_the_order_of_the_rest) {
     struct schedule schedule = {0};
     struct request requests[6], *batch[8];
     const uintptr_t versions[6] = {1, 2, 1, 1, 2, 1};
@@ -59,8 +55,7 @@ Test(schedule, batches_one_model_and_shape_and_keeps_the_order_of_the_rest)
     cr_assert_eq(schedule_take(&schedule, 8, batch), 1, "works on after it was empty");
 }
 
-Test(schedule, raw_tensors_run_alone)
-{
+Test(schedule, raw_tensors_run_alone) {
     struct schedule schedule = {0};
     struct request requests[2], *batch[8];
     for (size_t i = 0; i < 2; i++) {
@@ -71,8 +66,7 @@ Test(schedule, raw_tensors_run_alone)
     cr_assert_eq(schedule_take(&schedule, 8, batch), 1);
 }
 
-Test(schedule, shares_the_queue_among_idle_workers)
-{
+Test(schedule, shares_the_queue_among_idle_workers) {
     struct schedule schedule = {.count = 8};
     cr_assert_eq(schedule_share(&schedule, 1, 16), 8);
     cr_assert_eq(schedule_share(&schedule, 3, 16), 3);
@@ -81,8 +75,7 @@ Test(schedule, shares_the_queue_among_idle_workers)
     cr_assert_eq(schedule_share(&schedule, 2, 4), 1);
 }
 
-Test(request, slots_run_out_and_come_back)
-{
+Test(request, slots_run_out_and_come_back) {
     struct request_slots slots;
     cr_assert_eq(request_slots_create(&slots, 2), XNOR_OK);
     struct request *a = request_acquire(&slots), *b = request_acquire(&slots);
@@ -101,8 +94,7 @@ Test(request, slots_run_out_and_come_back)
     request_slots_free(&slots);
 }
 
-Test(request, releasing_an_unanswered_request_is_caught, .signal = SIGABRT)
-{
+Test(request, releasing_an_unanswered_request_is_caught, .signal = SIGABRT) {
     struct request_slots slots;
     cr_assert_eq(request_slots_create(&slots, 1), XNOR_OK);
     struct request *request = request_acquire(&slots);

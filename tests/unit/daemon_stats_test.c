@@ -5,8 +5,7 @@
 
 #include <criterion/criterion.h>
 
-Test(stats, edges_ascend_two_per_octave)
-{
+Test(stats, edges_ascend_two_per_octave) {
     const uint64_t first[] = {16, 24, 32, 48, 64, 96};
     for (uint32_t i = 0; i < sizeof first / sizeof first[0]; i++)
         cr_assert_eq(histogram_edge_us(i), first[i]);
@@ -15,8 +14,7 @@ Test(stats, edges_ascend_two_per_octave)
 }
 
 // Against the definition: the number of edges that are not above the duration.
-Test(stats, bucket_is_the_number_of_edges_passed)
-{
+Test(stats, bucket_is_the_number_of_edges_passed) {
     for (uint64_t us = 0; us < 3 * histogram_edge_us(STATS_EDGES - 1); us += 1 + us / 97) {
         uint32_t passed = 0;
         while (passed < STATS_EDGES && histogram_edge_us(passed) <= us) passed++;
@@ -25,8 +23,7 @@ Test(stats, bucket_is_the_number_of_edges_passed)
     cr_assert_eq(histogram_bucket(UINT64_MAX), STATS_EDGES);
 }
 
-Test(stats, records_sum_maximum_and_count)
-{
+Test(stats, records_sum_maximum_and_count) {
     struct histogram histogram = {0};
     histogram_record(&histogram, 15 * NS_PER_US + 999);
     histogram_record(&histogram, 16 * NS_PER_US);
@@ -38,8 +35,7 @@ Test(stats, records_sum_maximum_and_count)
     cr_assert_eq(histogram.counts[3], 1);
 }
 
-Test(stats, export_carries_every_stage_and_reset_clears_them)
-{
+Test(stats, export_carries_every_stage_and_reset_clears_them) {
     struct stats stats = {0};
     xnord_proto_model_counters out = {0};
     histogram_record(&stats.queue, 20 * NS_PER_US);
