@@ -17,7 +17,7 @@ typedef struct run_options {
     option_list inputs;
     const char *output_dir, *isa;
     uint64_t threads, repeat;
-    bool stats, profile;
+    bool stats, profile, no_distinct;
 } run_options;
 
 typedef struct run_state {
@@ -61,7 +61,8 @@ static xnor_status prepare(const char *path, const run_options *o, run_state *s)
     XNOR_TRY(read_inputs(o, s));
     xnor_shape shapes[XNOR_MAX_PORTS];
     for (uint32_t i = 0; i < xnor_model_input_count(s->model); i++) shapes[i] = s->inputs[i].shape;
-    XNOR_TRY(xnor_plan_create(s->model, shapes, &s->plan));
+    const xnor_plan_options options = {.no_distinct = o->no_distinct};
+    XNOR_TRY(xnor_plan_create_with(s->model, shapes, &options, &s->plan));
     XNOR_TRY(xnor_pool_create((uint32_t)o->threads, &s->pool));
     XNOR_TRY(xnor_session_create(s->plan, s->pool, &s->session));
     for (uint32_t i = 0; i < xnor_model_output_count(s->model); i++) {
@@ -133,6 +134,10 @@ static xnor_status run(const run_options *o, run_state *s) {
         ms[i] = now_ms() - start;
     }
     qsort(ms, o->repeat, sizeof *ms, by_value);
+    uint64_t distinct = 0, rows = 0;
+    xnor_session_distinct(s->session, &distinct, &rows);
+    if (status == XNOR_OK && o->stats && rows)
+        fprintf(stderr, "%" PRIu64 " distinct codes of %" PRIu64 " points\n", distinct, rows);
     if (status == XNOR_OK && o->stats)
         fprintf(stderr, "isa %s, %" PRIu64 " threads, arena %" PRIu64 " bytes, %u steps, ms median %.4f "
                         "min %.4f max %.4f of %" PRIu64 " runs\n",
@@ -159,6 +164,8 @@ int xnorctl_run(int argc, char **argv) {
          .help = "run N times (1)", .min = 1, .max = 1000000},
         {.name = "stats", .kind = OPTION_FLAG, .target = &o.stats,
          .help = "print time, memory and kernels to stderr"},
+        {.name = "no-distinct", .kind = OPTION_FLAG, .target = &o.no_distinct,
+         .help = "evaluate every point, also where codes are equal"},
         {.name = "profile", .kind = OPTION_FLAG, .target = &o.profile,
          .help = "print the time of every step to stderr"},
     };

@@ -12,7 +12,8 @@
 typedef struct lowering {
     xnor_plan *plan;
     xnor_graph *graph;
-    uint8_t *done; // by node: covered by an earlier step
+    uint8_t *done;         // by node: covered by an earlier step
+    xnor_value_id *active; // by value: number of distinct rows in each group, or XNOR_NO_VALUE
 } lowering;
 
 static const xnor_value *value_of(const lowering *l, xnor_value_id id) {
@@ -52,8 +53,22 @@ static xnor_step *add_step(lowering *l, xnor_step_run run, const xnor_node *node
                         .node = node,
                         .x = node->inputs[0],
                         .w = XNOR_NO_VALUE,
+                        .active = XNOR_NO_VALUE,
+                        .groups = 1,
+                        .rows = 1,
                         .y = node->outputs[0]};
     return step;
+}
+
+// Sets the rows of a step that works on rows by themselves: [groups, rows, ..] when only the distinct
+// ones are computed, else all rows in one group.
+static void set_rows(lowering *l, xnor_step *step) {
+    step->rows = rows_of(l, step->x);
+    step->active = l->active[step->x];
+    if (step->active == XNOR_NO_VALUE) return;
+    const xnor_shape *x = &value_of(l, step->x)->shape;
+    step->groups = step->rows / (size_t)x->dims[x->rank - 2];
+    step->rows = (size_t)x->dims[x->rank - 2];
 }
 
 static bool is_view(xnor_op op) {
@@ -75,7 +90,7 @@ static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
         return XNOR_OK;
     }
     xnor_step *step = add_step(l, xnor_step_gemm_acc, node);
-    step->rows = rows_of(l, node->inputs[0]);
+    set_rows(l, step);
     step->k = last_of(l, node->inputs[0]);
     step->n = last_of(l, node->outputs[0]);
     xnor_value_id thresholds = XNOR_NO_VALUE;
@@ -97,6 +112,7 @@ static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
             step->run = xnor_step_gemm_max;
             step->rows = (size_t)x->dims[x->rank - 2];
             step->groups = rows_of(l, l->graph->nodes[user].inputs[0]) / step->rows;
+            step->active = l->active[node->inputs[0]];
         } else {
             user = UINT32_MAX;
         }
@@ -133,7 +149,7 @@ static xnor_status lower_linear(lowering *l, uint32_t index) {
         return XNOR_OK;
     }
     xnor_step *step = add_step(l, xnor_step_linear, node);
-    step->rows = rows_of(l, node->inputs[0]);
+    set_rows(l, step);
     step->k = last_of(l, node->inputs[0]);
     step->n = last_of(l, node->outputs[0]);
     XNOR_TRY(xnor_model_pack_linear(l->plan->model, node->inputs[1], &packed));
@@ -178,7 +194,7 @@ static xnor_status lower_binarize(lowering *l, uint32_t index) {
     xnor_step_run run = zero == 0 ? xnor_step_pack_ternary : xnor_step_pack;
     if (value_of(l, node->inputs[0])->dtype != XNOR_F32 || zero < 0) run = xnor_step_reference;
     xnor_step *step = add_step(l, run, node);
-    step->rows = rows_of(l, step->x);
+    set_rows(l, step);
     step->n = last_of(l, step->x);
     return XNOR_OK;
 }
@@ -187,7 +203,7 @@ static xnor_status lower_threshold(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     bool direct = value_of(l, node->inputs[1])->data != NULL;
     xnor_step *step = add_step(l, direct ? xnor_step_acc_thr : xnor_step_reference, node);
-    step->rows = rows_of(l, step->x);
+    set_rows(l, step);
     step->n = last_of(l, step->x);
     step->parameters[0] = value_of(l, node->inputs[1])->data;
     return XNOR_OK;
@@ -202,7 +218,31 @@ static xnor_status lower_reduce_max(lowering *l, uint32_t index) {
     const xnor_shape *x = &value_of(l, step->x)->shape;
     step->rows = (size_t)x->dims[x->rank - 2];
     step->groups = rows_of(l, step->x) / step->rows;
+    step->active = l->active[step->x];
     step->n = last_of(l, step->x);
+    return XNOR_OK;
+}
+
+static xnor_status lower_distinct(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    xnor_step *step = add_step(l, xnor_step_distinct, node);
+    const xnor_shape *x = &value_of(l, step->x)->shape;
+    step->rows = (size_t)x->dims[x->rank - 2];
+    step->groups = rows_of(l, step->x) / step->rows;
+    step->k = (size_t)value_of(l, node->outputs[3])->shape.dims[0] * 2;
+    return XNOR_OK;
+}
+
+static xnor_status lower_expand_rows(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    xnor_step *step = add_step(l, xnor_step_expand_rows, node);
+    const xnor_value *x = value_of(l, step->x);
+    size_t bytes = 0;
+    step->w = node->inputs[1];
+    step->rows = (size_t)x->shape.dims[x->shape.rank - 2];
+    step->groups = rows_of(l, step->x) / step->rows;
+    XNOR_TRY(xnor_tensor_bytes(x->dtype, &x->shape, &bytes));
+    step->n = bytes / (step->rows * step->groups);
     return XNOR_OK;
 }
 
@@ -212,7 +252,7 @@ static xnor_status lower_affine(lowering *l, uint32_t index) {
     bool direct = (dtype == XNOR_F32 || dtype == XNOR_ACC) && is_float_constant(l, node->inputs[1]) &&
                   is_float_constant(l, node->inputs[2]);
     xnor_step *step = add_step(l, direct ? xnor_step_affine : xnor_step_reference, node);
-    step->rows = rows_of(l, step->x);
+    set_rows(l, step);
     step->n = last_of(l, step->x);
     for (int i = 0; i < 2; i++) step->parameters[i] = value_of(l, node->inputs[i + 1])->data;
     return XNOR_OK;
@@ -232,7 +272,7 @@ static xnor_status lower_clip(lowering *l, uint32_t index) {
         direct = direct && (node->inputs[i] == XNOR_NO_VALUE || value_of(l, node->inputs[i])->data);
     xnor_step *step = add_step(l, direct ? xnor_step_clip : xnor_step_reference, node);
     if (!direct) return XNOR_OK;
-    step->rows = rows_of(l, step->x);
+    set_rows(l, step);
     step->n = last_of(l, step->x);
     bool relu = node->op == XNOR_OP_RELU;
     double low = relu ? 0 : xnor_node_float(node, XNOR_ATTR_MIN, -INFINITY);
@@ -305,8 +345,22 @@ static const struct {
     {XNOR_OP_THRESHOLD, lower_threshold},     {XNOR_OP_REDUCE_MAX, lower_reduce_max},
     {XNOR_OP_AFFINE, lower_affine},           {XNOR_OP_CLIP, lower_clip},
     {XNOR_OP_RELU, lower_clip},               {XNOR_OP_ADD, lower_add},
-    {XNOR_OP_TRANSPOSE, lower_transpose},
+    {XNOR_OP_TRANSPOSE, lower_transpose},     {XNOR_OP_DISTINCT, lower_distinct},
+    {XNOR_OP_EXPAND_ROWS, lower_expand_rows},
 };
+
+// Which values hold only the distinct rows: the pass has put xnor_expand_rows before everything that
+// does not work on rows by themselves.
+static void find_active(lowering *l) {
+    for (uint32_t i = 0; i < l->graph->value_count; i++) l->active[i] = XNOR_NO_VALUE;
+    for (uint32_t i = 0; i < l->graph->node_count; i++) {
+        const xnor_node *node = &l->graph->nodes[i];
+        if (node->op == XNOR_OP_DISTINCT) l->active[node->outputs[0]] = node->outputs[1];
+        else if (node->input_count && node->inputs[0] != XNOR_NO_VALUE &&
+                 node->op != XNOR_OP_EXPAND_ROWS && node->op != XNOR_OP_REDUCE_MAX)
+            l->active[node->outputs[0]] = l->active[node->inputs[0]];
+    }
+}
 
 static xnor_status lower_node(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
@@ -318,12 +372,15 @@ static xnor_status lower_node(lowering *l, uint32_t index) {
 }
 
 xnor_status xnor_lower(xnor_plan *plan) {
-    lowering l = {plan, &plan->graph, calloc(plan->graph.node_count + 1, 1)};
+    lowering l = {plan, &plan->graph, calloc(plan->graph.node_count + 1, 1),
+                  malloc((plan->graph.value_count + 1) * sizeof *l.active)};
     plan->steps = calloc(plan->graph.node_count + 1, sizeof *plan->steps);
     xnor_status status = XNOR_OK;
-    if (!l.done || !plan->steps) status = xnor_fail(XNOR_E_MEMORY, "plan: out of memory");
+    if (!l.done || !l.active || !plan->steps) status = xnor_fail(XNOR_E_MEMORY, "plan: out of memory");
+    if (status == XNOR_OK) find_active(&l);
     for (uint32_t i = 0; i < plan->graph.node_count && status == XNOR_OK; i++)
         status = lower_node(&l, i);
     free(l.done);
+    free(l.active);
     return status;
 }

@@ -44,15 +44,20 @@ static void find_lifetimes(const xnor_plan *plan, lifetime *lives) {
         const xnor_step *step = &plan->steps[s];
         touch(plan, lives, step->x, s, false);
         touch(plan, lives, step->w, s, false);
+        touch(plan, lives, step->active, s, false);
         touch(plan, lives, step->y, s, true);
         for (uint32_t k = 0; k < step->node->input_count; k++)
             touch(plan, lives, step->node->inputs[k], s, false);
-        if (step->run == xnor_step_reference)
+        if (step->run == xnor_step_reference || step->run == xnor_step_distinct)
             for (uint32_t k = 0; k < step->node->output_count; k++)
                 touch(plan, lives, step->node->outputs[k], s, true);
     }
     for (uint32_t i = 0; i < plan->graph.output_count; i++)
         lives[root_of(plan, plan->graph.outputs[i])].last = UINT32_MAX;
+    // Counts of distinct rows are read after the run.
+    for (uint32_t s = 0; s < plan->step_count; s++)
+        if (plan->steps[s].run == xnor_step_distinct)
+            lives[plan->steps[s].node->outputs[1]].last = UINT32_MAX;
 }
 
 // Lowest offset where `bytes` fit between the placed values that live at the same time.

@@ -40,6 +40,11 @@ static xnor_status check_known(const xnor_graph *graph) {
 }
 
 xnor_status xnor_plan_create(xnor_model *model, const xnor_shape *shapes, xnor_plan **out) {
+    return xnor_plan_create_with(model, shapes, NULL, out);
+}
+
+xnor_status xnor_plan_create_with(xnor_model *model, const xnor_shape *shapes,
+                                  const xnor_plan_options *options, xnor_plan **out) {
     xnor_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return xnor_fail(XNOR_E_MEMORY, "plan: out of memory");
     atomic_init(&plan->references, 1);
@@ -48,6 +53,8 @@ xnor_status xnor_plan_create(xnor_model *model, const xnor_shape *shapes, xnor_p
     if (status == XNOR_OK) status = set_inputs(&plan->graph, shapes);
     if (status == XNOR_OK) status = xnor_pass_fold(&plan->graph);
     if (status == XNOR_OK) status = check_known(&plan->graph);
+    if (status == XNOR_OK && !(options && options->no_distinct))
+        status = xnor_pass_distinct(&plan->graph);
     if (status == XNOR_OK) status = xnor_lower(plan);
     if (status == XNOR_OK) status = xnor_plan_memory(plan);
     if (status == XNOR_OK && plan->arena_bytes > MAX_ARENA_BYTES)

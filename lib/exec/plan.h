@@ -22,6 +22,7 @@ struct xnor_step {
     const xnor_graph *graph;
     const xnor_node *node; // reference evaluation, names
     xnor_value_id x, w, y; // w: second operand when it is not constant
+    xnor_value_id active;  // i32 [groups]: rows of each group to compute, or XNOR_NO_VALUE for all
     size_t groups;         // independent products or reductions
     size_t rows;           // rows in each group
     size_t k, n;
@@ -62,6 +63,8 @@ XNOR_NODISCARD xnor_status xnor_plan_memory(xnor_plan *plan);
     X(affine)                                                                                      \
     X(clip)                                                                                        \
     X(add)                                                                                         \
+    X(distinct)                                                                                    \
+    X(expand_rows)                                                                                 \
     X(transpose)                                                                                   \
     X(reference)
 #define XNOR_STEP_DECLARE(name)                                                                    \

@@ -109,3 +109,14 @@ xnor_status xnor_session_run(xnor_session *session, const xnor_tensor *inputs, x
 void xnor_session_profile(xnor_session *session, uint64_t *step_ns) {
     session->step_ns = step_ns;
 }
+
+void xnor_session_distinct(const xnor_session *session, uint64_t *distinct, uint64_t *rows) {
+    *distinct = *rows = 0;
+    for (uint32_t i = 0; i < session->plan->step_count; i++) {
+        const xnor_step *step = &session->plan->steps[i];
+        if (step->run != xnor_step_distinct) continue;
+        const int32_t *counts = session->values[step->node->outputs[1]];
+        for (size_t group = 0; group < step->groups; group++) *distinct += (uint64_t)counts[group];
+        *rows += step->groups * step->rows;
+    }
+}

@@ -15,11 +15,42 @@ typedef struct tile_context {
     const xnor_run *run;
 } tile_context;
 
-static xnor_status over_rows(const xnor_step *step, const xnor_run *run, size_t rows, size_t size,
-                             xnor_tile tile) {
+typedef struct group_context {
+    tile_context inner;
+    xnor_tile tile;
+    size_t first; // row of the group's first
+} group_context;
+
+static xnor_status over(const xnor_step *step, const xnor_run *run, size_t count, size_t size,
+                        xnor_tile tile) {
     tile_context context = {step, run};
-    xnor_parallel_for(run->pool, rows, size, run->cancel, tile, &context);
+    xnor_parallel_for(run->pool, count, size, run->cancel, tile, &context);
     return XNOR_OK;
+}
+
+// Rows of group `group` to compute: all, or as many as are distinct.
+static size_t active_rows(const xnor_step *step, const xnor_run *run, size_t group) {
+    if (step->active == XNOR_NO_VALUE) return step->rows;
+    return (size_t)((const int32_t *)run->values[step->active])[group];
+}
+
+static void tile_in_group(void *context, size_t begin, size_t end);
+
+// Tiles over the rows of all groups.
+static xnor_status over_rows(const xnor_step *step, const xnor_run *run, xnor_tile tile) {
+    if (step->active == XNOR_NO_VALUE)
+        return over(step, run, step->groups * step->rows, TILE_ROWS, tile);
+    for (size_t group = 0; group < step->groups; group++) {
+        group_context context = {{step, run}, tile, group * step->rows};
+        xnor_parallel_for(run->pool, active_rows(step, run, group), TILE_ROWS, run->cancel,
+                          tile_in_group, &context);
+    }
+    return XNOR_OK;
+}
+
+static void tile_in_group(void *context, size_t begin, size_t end) {
+    group_context *c = context;
+    c->tile(&c->inner, c->first + begin, c->first + end);
 }
 
 // ---- integer layers -------------------------------------------------------------------------------
@@ -43,19 +74,19 @@ static void tile_gemm_acc(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_gemm_acc(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, s->rows, TILE_ROWS, tile_gemm_acc);
+    return over_rows(s, run, tile_gemm_acc);
 }
 
 static void tile_gemm_acc_ternary(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
     const xnor_step *s = c->step;
     xnor_gemm_args args = gemm_args(s, c->run, begin, end);
-    args.mask = args.a + s->rows * args.a_stride;
+    args.mask = (const uint64_t *)c->run->values[s->x] + (s->groups * s->rows + begin) * args.a_stride;
     c->run->kernels->gemm_acc_ternary(&args, (int32_t *)c->run->values[s->y] + begin * s->n, s->n);
 }
 
 xnor_status xnor_step_gemm_acc_ternary(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, s->rows, TILE_ROWS, tile_gemm_acc_ternary);
+    return over_rows(s, run, tile_gemm_acc_ternary);
 }
 
 static void tile_gemm_thr(void *context, size_t begin, size_t end) {
@@ -67,7 +98,7 @@ static void tile_gemm_thr(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_gemm_thr(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, s->rows, TILE_ROWS, tile_gemm_thr);
+    return over_rows(s, run, tile_gemm_thr);
 }
 
 // Threads share the channels, so that each keeps its own running maximum.
@@ -80,9 +111,10 @@ static void tile_gemm_max(void *context, size_t begin, size_t end) {
     for (size_t group = 0; group < s->groups; group++) {
         int32_t *max = (int32_t *)run->values[s->y] + group * s->n;
         for (size_t i = first; i < last; i++) max[i] = INT32_MIN;
-        for (size_t row = 0; row < s->rows; row += TILE_ROWS * 4) {
+        size_t rows = active_rows(s, run, group);
+        for (size_t row = 0; row < rows; row += TILE_ROWS * 4) {
             if (run->cancel && atomic_load_explicit(run->cancel, memory_order_relaxed)) return;
-            size_t stop = row + TILE_ROWS * 4 < s->rows ? row + TILE_ROWS * 4 : s->rows;
+            size_t stop = row + TILE_ROWS * 4 < rows ? row + TILE_ROWS * 4 : rows;
             xnor_gemm_args args = gemm_args(s, run, group * s->rows + row, group * s->rows + stop);
             args.n_begin = first;
             args.n_end = last;
@@ -94,7 +126,7 @@ static void tile_gemm_max(void *context, size_t begin, size_t end) {
 xnor_status xnor_step_gemm_max(const xnor_step *s, const xnor_run *run) {
     size_t blocks = (s->n + XNOR_GEMM_BLOCK - 1) / XNOR_GEMM_BLOCK;
     size_t threads = xnor_pool_threads(run->pool);
-    return over_rows(s, run, blocks, (blocks + threads - 1) / threads, tile_gemm_max);
+    return over(s, run, blocks, (blocks + threads - 1) / threads, tile_gemm_max);
 }
 
 static void tile_acc_thr(void *context, size_t begin, size_t end) {
@@ -108,7 +140,7 @@ static void tile_acc_thr(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_acc_thr(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, s->rows, TILE_ROWS, tile_acc_thr);
+    return over_rows(s, run, tile_acc_thr);
 }
 
 // [groups, rows, n] -> [groups, n]. NaN stays NaN.
@@ -117,7 +149,7 @@ xnor_status xnor_step_acc_thr(const xnor_step *s, const xnor_run *run) {
         const type *x = (const type *)run->values[s->x] + group * s->rows * s->n;                  \
         type *max = (type *)run->values[s->y] + group * s->n;                                      \
         memcpy(max, x, s->n * sizeof *max);                                                        \
-        for (size_t row = 1; row < s->rows; row++)                                                 \
+        for (size_t row = 1; row < active_rows(s, run, group); row++)                              \
             for (size_t c = 0; c < s->n; c++) {                                                    \
                 type v = x[row * s->n + c];                                                        \
                 max[c] = v > max[c] || v != v ? v : max[c];                                        \
@@ -145,7 +177,7 @@ static void tile_linear(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_linear(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, s->rows, TILE_ROWS, tile_linear);
+    return over_rows(s, run, tile_linear);
 }
 
 static void tile_linear_bits(void *context, size_t begin, size_t end) {
@@ -159,7 +191,7 @@ static void tile_linear_bits(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_linear_bits(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, s->rows, TILE_ROWS, tile_linear_bits);
+    return over_rows(s, run, tile_linear_bits);
 }
 
 // Products of real features with a real matrix per group (T-Net transforms): rows are tiled over all
@@ -186,11 +218,11 @@ static void tile_matmul(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_matmul(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, s->groups * s->rows, TILE_ROWS, tile_matmul);
+    return over_rows(s, run, tile_matmul);
 }
 
 xnor_status xnor_step_matmul_bits(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, s->groups * s->rows, TILE_ROWS, tile_matmul);
+    return over_rows(s, run, tile_matmul);
 }
 
 // ---- signs of reals -------------------------------------------------------------------------------
@@ -204,7 +236,7 @@ static void tile_pack(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_pack(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, s->rows, TILE_ROWS, tile_pack);
+    return over_rows(s, run, tile_pack);
 }
 
 static void tile_pack_ternary(void *context, size_t begin, size_t end) {
@@ -214,11 +246,11 @@ static void tile_pack_ternary(void *context, size_t begin, size_t end) {
     uint64_t *positive = (uint64_t *)c->run->values[s->y] + begin * words;
     c->run->kernels->pack_f32_ternary(end - begin, s->n,
                                       (const float *)c->run->values[s->x] + begin * s->n, s->n,
-                                      positive, positive + s->rows * words, words);
+                                      positive, positive + s->groups * s->rows * words, words);
 }
 
 xnor_status xnor_step_pack_ternary(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, s->rows, TILE_ROWS, tile_pack_ternary);
+    return over_rows(s, run, tile_pack_ternary);
 }
 
 // ---- element-wise on reals ------------------------------------------------------------------------
@@ -242,7 +274,7 @@ static void tile_affine(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_affine(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, s->rows, TILE_ROWS, tile_affine);
+    return over_rows(s, run, tile_affine);
 }
 
 static void tile_clip(void *context, size_t begin, size_t end) {
@@ -257,7 +289,7 @@ static void tile_clip(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_clip(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, s->rows, TILE_ROWS, tile_clip);
+    return over_rows(s, run, tile_clip);
 }
 
 // The second operand, [n], repeats for every row.
@@ -271,7 +303,7 @@ static void tile_add(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_add(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, s->rows, TILE_ROWS, tile_add);
+    return over_rows(s, run, tile_add);
 }
 
 // [groups, rows, n] -> [groups, n, rows] of float32
@@ -283,6 +315,65 @@ xnor_status xnor_step_transpose(const xnor_step *s, const xnor_run *run) {
             for (size_t i = 0; i < s->n; i++) y[i * s->rows + row] = x[row * s->n + i];
     }
     return XNOR_OK;
+}
+
+// ---- distinct codes -------------------------------------------------------------------------------
+
+// Open addressing over codes of one word. Beyond half a table the remaining codes are appended as they
+// come: a code may then occur twice, which costs time but changes nothing.
+static int32_t find_code(uint32_t *table, size_t mask, uint64_t *rows, int32_t *count, uint64_t code,
+                         size_t limit) {
+    // Fibonacci hashing (Knuth, TAOCP vol. 3, 6.4)
+    size_t at = (size_t)((code * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & mask;
+    for (;;) {
+        uint32_t entry = table[at];
+        if (entry == 0) break;
+        if (rows[entry - 1] == code) return (int32_t)entry - 1;
+        at = (at + 1) & mask;
+    }
+    if ((size_t)*count < limit) table[at] = (uint32_t)*count + 1;
+    rows[*count] = code;
+    return (*count)++;
+}
+
+static void tile_distinct(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    uint32_t *table = c->run->values[s->node->outputs[3]];
+    size_t entries = s->k;
+    for (size_t group = begin; group < end; group++) {
+        const uint64_t *x = (const uint64_t *)c->run->values[s->x] + group * s->rows;
+        uint64_t *rows = (uint64_t *)c->run->values[s->y] + group * s->rows;
+        int32_t *index = (int32_t *)c->run->values[s->node->outputs[2]] + group * s->rows;
+        int32_t count = 0;
+        memset(table, 0, entries * sizeof *table);
+        for (size_t i = 0; i < s->rows; i++)
+            index[i] = find_code(table, entries - 1, rows, &count, x[i], entries / 2);
+        ((int32_t *)c->run->values[s->node->outputs[1]])[group] = count;
+    }
+}
+
+// One table: groups one after the other.
+xnor_status xnor_step_distinct(const xnor_step *s, const xnor_run *run) {
+    tile_context context = {s, run};
+    tile_distinct(&context, 0, s->groups);
+    return XNOR_OK;
+}
+
+static void tile_expand_rows(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    const int32_t *index = c->run->values[s->w];
+    for (size_t i = begin; i < end; i++) {
+        size_t from = i / s->rows * s->rows + (size_t)index[i];
+        memcpy((uint8_t *)c->run->values[s->y] + i * s->n,
+               (const uint8_t *)c->run->values[s->x] + from * s->n, s->n);
+    }
+}
+
+// n: bytes of a row
+xnor_status xnor_step_expand_rows(const xnor_step *s, const xnor_run *run) {
+    return over(s, run, s->groups * s->rows, TILE_ROWS, tile_expand_rows);
 }
 
 // ---- last resort ----------------------------------------------------------------------------------

@@ -97,7 +97,11 @@
     /* acc -> bits: acc[.., c] >= threshold[c] */                                                  \
     X(THRESHOLD, "xnor_threshold", "xnor")                                                         \
     /* acc -> bits or ternary: table[c][(acc + bound) ] in {-1, 0, +1} */                          \
-    X(TABLE, "xnor_table", "xnor")
+    X(TABLE, "xnor_table", "xnor")                                                                 \
+    /* bits [.., N, C] -> the distinct rows first, their number, and each row's place among them */ \
+    X(DISTINCT, "xnor_distinct", "xnor")                                                           \
+    /* x [.., N, C], index [.., N] -> rows x[index] */                                             \
+    X(EXPAND_ROWS, "xnor_expand_rows", "xnor")
 
 typedef enum xnor_op {
 #define XNOR_OP_ENUM(id, text, domain) XNOR_OP_##id,

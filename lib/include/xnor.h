@@ -164,6 +164,13 @@ XNOR_NODISCARD xnor_status xnor_model_self_test(xnor_model *model, uint32_t *pai
 // XNOR_E_SHAPE: a shape contradicts the graph; xnor_last_error() names the node and both shapes.
 XNOR_NODISCARD xnor_status xnor_plan_create(xnor_model *model, const xnor_shape *shapes,
                                             xnor_plan **out);
+typedef struct xnor_plan_options {
+    bool no_distinct; // evaluate every point, also where equal codes occur; the results are the same
+} xnor_plan_options;
+
+// The same with options; NULL means the defaults.
+XNOR_NODISCARD xnor_status xnor_plan_create_with(xnor_model *model, const xnor_shape *shapes,
+                                                 const xnor_plan_options *options, xnor_plan **out);
 xnor_plan *xnor_plan_ref(xnor_plan *plan);
 void xnor_plan_unref(xnor_plan **plan);
 // Concrete shape of graph output `index`; its tensor is dense float32 or int64 as the port says.
@@ -184,6 +191,10 @@ void xnor_session_free(xnor_session **session);
 // the run with XNOR_E_CANCELLED.
 XNOR_NODISCARD xnor_status xnor_session_run(xnor_session *session, const xnor_tensor *inputs,
                                             xnor_tensor *outputs, const atomic_bool *cancel);
+
+// Rows that went through the point-wise layers in the last run, after equal codes were merged, and how
+// many there were before; both 0 when the plan merges nothing.
+void xnor_session_distinct(const xnor_session *session, uint64_t *distinct, uint64_t *rows);
 
 // From now on, adds the time of every step to step_ns[step] ([xnor_plan_step_count]); NULL stops it.
 void xnor_session_profile(xnor_session *session, uint64_t *step_ns);

@@ -48,8 +48,12 @@ static xnor_status read_conv(const xnor_node *node, const xnor_shape *x, const x
 
 static xnor_status infer_conv(xnor_graph *graph, const xnor_node *node) {
     const xnor_value *x = xnor_in(graph, node, 0), *w = xnor_in(graph, node, 1);
+    const xnor_value *bias = xnor_in(graph, node, 2);
     conv_shape c;
     XNOR_TRY(read_conv(node, &x->shape, &w->shape, &c));
+    if (bias && (bias->shape.rank != 1 || bias->shape.dims[0] != w->shape.dims[0]))
+        return xnor_fail(XNOR_E_SHAPE, "node '%s' (Conv): expected a bias for %lld channels",
+                         node->name, (long long)w->shape.dims[0]);
     xnor_shape shape = {x->shape.rank, {x->shape.dims[0], w->shape.dims[0]}};
     for (uint32_t i = 0; i < c.spatial; i++) {
         int64_t in = x->shape.dims[i + 2];

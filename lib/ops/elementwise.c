@@ -179,8 +179,13 @@ static xnor_dtype arithmetic_dtype(const xnor_graph *graph, const xnor_node *nod
 
 static xnor_status infer_binary(xnor_graph *graph, const xnor_node *node) {
     xnor_shape shape = xnor_in(graph, node, 0)->shape;
-    for (uint32_t i = 1; i < node->input_count; i++)
-        XNOR_TRY(xnor_broadcast(node, &shape, &xnor_in(graph, node, i)->shape, &shape));
+    for (uint32_t i = 1; i < node->input_count; i++) {
+        const xnor_value *operand = xnor_in(graph, node, i);
+        if (!operand)
+            return xnor_fail(XNOR_E_FORMAT, "node '%s' (%s): input %u is missing", node->name,
+                             xnor_op_name(node->op), i);
+        XNOR_TRY(xnor_broadcast(node, &shape, &operand->shape, &shape));
+    }
     bool truth = binary_functions[binary_row(node->op)].truth;
     xnor_dtype dtype = node->op == XNOR_OP_POW ? real_dtype(xnor_in(graph, node, 0)->dtype)
                                                : arithmetic_dtype(graph, node, 0);

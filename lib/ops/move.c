@@ -68,7 +68,7 @@ static xnor_status infer_concat(xnor_graph *graph, const xnor_node *node) {
                 char a[XNOR_SHAPE_TEXT], b[XNOR_SHAPE_TEXT];
                 return xnor_fail(XNOR_E_SHAPE, "node '%s' (Concat): %s beside %s", node->name,
                                  xnor_shape_text(&x->shape, a, sizeof a),
-                                 xnor_shape_text(&shape, b, sizeof b));
+                                 xnor_shape_text(&xnor_in(graph, node, 0)->shape, b, sizeof b));
             }
         }
     }

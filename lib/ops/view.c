@@ -27,13 +27,13 @@ static int64_t product(const xnor_shape *shape, uint32_t from, uint32_t to) {
     return result;
 }
 
-// Packed data may only be reshaped when rows stay whole.
+// Packed data may only be reshaped when rows stay whole; a length not yet known is checked once it is.
 static xnor_status check_packed(const xnor_node *node, const xnor_value *x, const xnor_shape *shape) {
-    if ((x->dtype == XNOR_BITS || x->dtype == XNOR_TERNARY) &&
-        xnor_shape_last(&x->shape) != xnor_shape_last(shape))
+    int64_t before = xnor_shape_last(&x->shape), after = xnor_shape_last(shape);
+    if ((x->dtype == XNOR_BITS || x->dtype == XNOR_TERNARY) && before >= 0 && after >= 0 &&
+        before != after)
         return xnor_fail(XNOR_E_SHAPE, "node '%s': packed rows of %lld cannot become rows of %lld",
-                         node->name, (long long)xnor_shape_last(&x->shape),
-                         (long long)xnor_shape_last(shape));
+                         node->name, (long long)before, (long long)after);
     return XNOR_OK;
 }
 

@@ -9,6 +9,7 @@
 #include "passes/passes.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "core/size.h"
 #include "core/tensor.h"
@@ -99,6 +100,26 @@ static bool all_nonzero(const xnor_graph *graph, xnor_value_id id) {
     return true;
 }
 
+// True when x is put together from integer sums without a product between: it takes few values, and a
+// residual with scales that are powers of two does meet 0.
+static bool is_discrete(const xnor_graph *graph, xnor_value_id x) {
+    bool *discrete = calloc(graph->value_count, sizeof *discrete);
+    if (!discrete) return true; // costs time, not exactness
+    for (uint32_t i = 0; i < graph->value_count; i++)
+        discrete[i] = graph->values[i].dtype == XNOR_ACC;
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        const xnor_node *node = &graph->nodes[i];
+        bool product = node->op == XNOR_OP_LINEAR || node->op == XNOR_OP_MATMUL;
+        for (uint32_t k = 0; !product && k < node->input_count; k++) {
+            if (node->inputs[k] == XNOR_NO_VALUE || !discrete[node->inputs[k]]) continue;
+            for (uint32_t j = 0; j < node->output_count; j++) discrete[node->outputs[j]] = true;
+        }
+    }
+    bool result = discrete[x];
+    free(discrete);
+    return result;
+}
+
 // Can x be exactly 0? A real sum that ends with a non-zero trained offset is not (up to rounding,
 // where no runtime agrees with another); everything else may be. Rectified values, differences,
 // raw coordinates and sums without offset are zero in practice.
@@ -108,7 +129,8 @@ static bool can_be_zero(const xnor_graph *graph, xnor_value_id x) {
         if (producer == UINT32_MAX) return true;
         const xnor_node *node = &graph->nodes[producer];
         const xnor_op_info *info = xnor_op_lookup(node->op);
-        if (node->op == XNOR_OP_AFFINE && all_nonzero(graph, node->inputs[2])) return false;
+        if (node->op == XNOR_OP_AFFINE && all_nonzero(graph, node->inputs[2]))
+            return is_discrete(graph, node->inputs[0]);
         if (node->op == XNOR_OP_LINEAR && node->input_count > 2 &&
             all_nonzero(graph, node->inputs[2]))
             return false;

@@ -174,7 +174,9 @@ static xnor_status batch_norm_to_affine(xnor_graph *graph, uint32_t index, bool 
     return emit_affine_along(graph, index, &node, node.inputs[0], 1, scale, shift, channels);
 }
 
-static xnor_status arithmetic_to_affine(xnor_graph *graph, uint32_t index, bool *changed) {
+// scalars: whether to take constants of one element, too.
+static xnor_status arithmetic_to_affine(xnor_graph *graph, uint32_t index, bool scalars,
+                                        bool *changed) {
     const xnor_node node = graph->nodes[index];
     bool product = node.op == XNOR_OP_MUL || node.op == XNOR_OP_DIV;
     if (!product && node.op != XNOR_OP_ADD && node.op != XNOR_OP_SUB && node.op != XNOR_OP_NEG)
@@ -188,6 +190,7 @@ static xnor_status arithmetic_to_affine(xnor_graph *graph, uint32_t index, bool 
         return XNOR_OK;
     xnor_value_id constant = node.op == XNOR_OP_NEG ? XNOR_NO_VALUE : node.inputs[1 - variable];
     size_t have = constant == XNOR_NO_VALUE ? 1 : xnor_constant_count(graph, constant);
+    if (have == 1 && !scalars) return XNOR_OK;
     uint32_t axis = shape->rank - 1;
     if (constant != XNOR_NO_VALUE && !xnor_constant_along(graph, constant, shape->rank, axis)) {
         if (shape->rank < 3 || !xnor_constant_along(graph, constant, shape->rank, 1)) return XNOR_OK;
@@ -209,6 +212,15 @@ static xnor_status arithmetic_to_affine(xnor_graph *graph, uint32_t index, bool 
     }
     *changed = true;
     return emit_affine_along(graph, index, &node, x, axis, scale, shift, channels);
+}
+
+static xnor_status channels_to_affine(xnor_graph *graph, uint32_t index, bool *changed) {
+    return arithmetic_to_affine(graph, index, false, changed);
+}
+
+// Transposes move through arithmetic with a scalar but not through an affine, so this one comes last.
+static xnor_status scalars_to_affine(xnor_graph *graph, uint32_t index, bool *changed) {
+    return arithmetic_to_affine(graph, index, true, changed);
 }
 
 // ---- pooling and reductions -----------------------------------------------------------------------
@@ -247,15 +259,21 @@ xnor_status xnor_pass_canonicalise(xnor_graph *graph) {
         gemm_to_linear,
         conv_to_linear,
         batch_norm_to_affine,
-        arithmetic_to_affine,
+        channels_to_affine,
         normal_reduction,
         xnor_layout_simplify,
         xnor_layout_sink,
         NULL,
     };
+    static const xnor_rule settle[] = {xnor_drop_noop, xnor_layout_settle, xnor_layout_join_views,
+                                       NULL};
     // What could not sink into a consumer rises to its producer, where a sign can take it.
     static const xnor_rule raise[] = {xnor_drop_noop, xnor_drop_duplicate, xnor_layout_simplify,
                                       xnor_layout_raise, NULL};
+    static const xnor_rule finish[] = {xnor_drop_noop, xnor_layout_settle, xnor_layout_join_views,
+                                       scalars_to_affine, NULL};
     XNOR_TRY(xnor_rewrite(graph, rules));
-    return xnor_rewrite(graph, raise);
+    XNOR_TRY(xnor_rewrite(graph, settle));
+    XNOR_TRY(xnor_rewrite(graph, raise));
+    return xnor_rewrite(graph, finish);
 }

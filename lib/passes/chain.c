@@ -27,13 +27,20 @@ uint32_t xnor_chain_input(const xnor_graph *graph, const xnor_node *node) {
     return xnor_only_variable(graph, node);
 }
 
+// Chains are evaluated in double: a node that gives integers (a Cast truncates) is none of theirs.
+static bool gives_reals(const xnor_graph *graph, const xnor_node *node) {
+    xnor_dtype dtype = graph->values[node->outputs[0]].dtype;
+    return dtype == XNOR_F32 || (dtype == XNOR_BOOL && node->op != XNOR_OP_CAST);
+}
+
 bool xnor_chain_find(const xnor_graph *graph, xnor_value_id value, xnor_chain *out) {
     uint32_t reversed[XNOR_CHAIN_MAX], count = 0;
     while (graph->values[value].dtype != XNOR_ACC) {
         uint32_t producer = xnor_graph_producer(graph, value);
         if (producer == UINT32_MAX || count == XNOR_CHAIN_MAX) return false;
         const xnor_node *node = &graph->nodes[producer];
-        if (!xnor_is_per_channel(graph, node) && !xnor_keeps_channels(graph, node)) return false;
+        bool function = xnor_is_per_channel(graph, node) && gives_reals(graph, node);
+        if (!function && !xnor_keeps_channels(graph, node)) return false;
         reversed[count++] = producer;
         value = node->inputs[xnor_chain_input(graph, node)];
     }
@@ -86,6 +93,17 @@ xnor_status xnor_chain_evaluate(xnor_graph *graph, const xnor_chain *chain, doub
     return XNOR_OK;
 }
 
+// A per-channel constant as a vector, which broadcasts against values of any rank: a function may be
+// copied behind a view or a reduction that has dropped axes.
+static xnor_status as_vector(xnor_graph *graph, xnor_value_id *id) {
+    if (!xnor_is_constant(graph, *id) || graph->values[*id].shape.rank <= 1) return XNOR_OK;
+    const xnor_value value = graph->values[*id];
+    const xnor_shape shape = {1, {(int64_t)xnor_constant_count(graph, *id)}};
+    XNOR_TRY(xnor_graph_add_value(graph, value.name, value.dtype, &shape, id));
+    graph->values[*id].data = value.data;
+    return XNOR_OK;
+}
+
 xnor_status xnor_chain_copy(xnor_graph *graph, uint32_t *at, const xnor_chain *chain, bool views,
                             xnor_value_id x, xnor_value_id *out) {
     for (uint32_t i = 0; i < chain->count; i++) {
@@ -93,7 +111,10 @@ xnor_status xnor_chain_copy(xnor_graph *graph, uint32_t *at, const xnor_chain *c
         if (((xnor_op_lookup(node->op)->flags & XNOR_VIEW) != 0) != views) continue;
         xnor_value_id inputs[XNOR_MAX_INPUTS];
         memcpy(inputs, node->inputs, node->input_count * sizeof *inputs);
-        inputs[xnor_chain_input(graph, node)] = x;
+        uint32_t input_count = node->input_count, variable = xnor_chain_input(graph, node);
+        for (uint32_t k = 0; !views && k < input_count; k++)
+            if (k != variable) XNOR_TRY(as_vector(graph, &inputs[k]));
+        inputs[variable] = x;
         x = XNOR_NO_VALUE;
         XNOR_TRY(xnor_emit_copy(graph, at, chain->nodes[i], inputs, &x));
     }

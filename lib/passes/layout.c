@@ -52,26 +52,50 @@ xnor_status xnor_layout_simplify(xnor_graph *graph, uint32_t index, bool *change
         *changed = true;
         return xnor_emit_transpose(graph, &index, node.name, below, both, &out);
     }
-    // Axes above 1 (or unknown) stay in order: the data does not move.
-    const xnor_shape *shape = &graph->values[x].shape;
-    uint32_t previous = 0, unknown = 0;
-    for (uint32_t i = 0; i < rank; i++) {
-        if (shape->dims[perm[i]] == 1) continue;
-        if (perm[i] < previous) return XNOR_OK;
-        previous = perm[i];
-        unknown += shape->dims[perm[i]] < 0;
-    }
+    return XNOR_OK;
+}
+
+// Replaces node `index` by a Reshape of `x` to the shape that it has, unless two axes are unknown.
+static xnor_status become_reshape(xnor_graph *graph, uint32_t index, xnor_value_id x,
+                                  bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    const xnor_shape shape = graph->values[node.outputs[0]].shape;
+    uint32_t unknown = 0;
+    for (uint32_t i = 0; i < shape.rank; i++) unknown += shape.dims[i] <= 0;
     if (unknown > 1) return XNOR_OK;
-    xnor_shape vector = {1, {rank}};
-    xnor_value_id inputs[2] = {x};
+    xnor_shape vector = {1, {shape.rank}};
+    xnor_value_id inputs[2] = {x}, out = node.outputs[0];
     void *data;
-    int64_t dims[XNOR_MAX_RANK];
-    for (uint32_t i = 0; i < rank; i++) dims[i] = shape->dims[perm[i]];
     XNOR_TRY(xnor_graph_add_constant(graph, node.name, XNOR_I64, &vector, &inputs[1], &data));
-    for (uint32_t i = 0; i < rank; i++) ((int64_t *)data)[i] = dims[i];
+    for (uint32_t i = 0; i < shape.rank; i++) ((int64_t *)data)[i] = shape.dims[i];
     xnor_graph_remove_node(&graph->nodes[index]);
     *changed = true;
     return xnor_emit(graph, &index, XNOR_OP_RESHAPE, node.name, inputs, 2, &out);
+}
+
+xnor_status xnor_layout_settle(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    uint32_t perm[XNOR_MAX_RANK], previous = 0;
+    xnor_value_id x;
+    if (node.op != XNOR_OP_TRANSPOSE || !is_transposed(graph, node.outputs[0], &x, perm))
+        return XNOR_OK;
+    // Axes above 1 (or unknown) stay in order: the data does not move.
+    const xnor_shape *shape = &graph->values[x].shape;
+    for (uint32_t i = 0; i < shape->rank; i++) {
+        if (shape->dims[perm[i]] == 1) continue;
+        if (perm[i] < previous) return XNOR_OK;
+        previous = perm[i];
+    }
+    return become_reshape(graph, index, x, changed);
+}
+
+xnor_status xnor_layout_join_views(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node *node = &graph->nodes[index];
+    if (!(xnor_op_lookup(node->op)->flags & XNOR_VIEW)) return XNOR_OK;
+    uint32_t producer = xnor_graph_producer(graph, node->inputs[0]);
+    if (producer == UINT32_MAX || !(xnor_op_lookup(graph->nodes[producer].op)->flags & XNOR_VIEW))
+        return XNOR_OK;
+    return become_reshape(graph, index, graph->nodes[producer].inputs[0], changed);
 }
 
 // A constant that broadcasts against transpose(x) as one that broadcasts against x.

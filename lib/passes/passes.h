@@ -20,6 +20,9 @@
 XNOR_PASS_TABLE(XNOR_PASS_DECLARE)
 #undef XNOR_PASS_DECLARE
 
+// Runs when a plan is made, on a graph whose shapes are known: equal codes of points are evaluated once.
+XNOR_NODISCARD xnor_status xnor_pass_distinct(xnor_graph *graph);
+
 // Runs every pass. dump_after: name of the pass after which the graph is printed to `dump`, "import"
 // for the graph as it came, or NULL. XNOR_E_ARGUMENT lists the names when there is no such pass.
 XNOR_NODISCARD xnor_status xnor_passes_run(xnor_graph *graph, const char *dump_after, FILE *dump);

@@ -8,22 +8,21 @@ xnor_status xnor_rewrite(xnor_graph *graph, const xnor_rule *rules) {
     // Every rule removes a node, moves a transpose one step towards the outputs (or inputs), or lowers
     // the operator; the bound only guards against a mistake among them.
     uint64_t budget = 1000 + (uint64_t)graph->node_count * graph->node_count * 4;
-    for (bool again = true; again;) {
-        again = false;
-        for (uint32_t i = 0; i < graph->node_count; i++)
-            for (const xnor_rule *rule = rules; *rule && i < graph->node_count; rule++) {
-                bool changed = false;
-                if (graph->nodes[i].output_count == 0) break;
-                XNOR_TRY((*rule)(graph, i, &changed));
-                if (!changed) continue;
-                if (budget-- == 0)
-                    return xnor_fail(XNOR_E_INTERNAL, "rewriting does not come to an end at '%s'",
-                                     graph->nodes[i].name);
-                xnor_graph_compact(graph);
-                XNOR_TRY(xnor_graph_verify(graph));
-                again = true;
-                rule = rules - 1;
-            }
+    // Starts over after each change: a rule may rely on what is before its node being in its final form.
+    for (uint32_t i = 0; i < graph->node_count;) {
+        bool changed = false;
+        for (const xnor_rule *rule = rules; *rule && !changed; rule++)
+            XNOR_TRY((*rule)(graph, i, &changed));
+        if (!changed) {
+            i++;
+            continue;
+        }
+        if (budget-- == 0)
+            return xnor_fail(XNOR_E_INTERNAL, "rewriting does not come to an end at '%s'",
+                             graph->nodes[i].name);
+        xnor_graph_compact(graph);
+        XNOR_TRY(xnor_graph_verify(graph));
+        i = 0;
     }
     return XNOR_OK;
 }

@@ -8,8 +8,8 @@
 // A rule looks at node `index` and may rewrite it; *changed tells. Node indices are invalid afterwards.
 typedef xnor_status (*xnor_rule)(xnor_graph *graph, uint32_t index, bool *changed);
 
-// Applies `rules` (NULL-terminated) to every node until none changes anything; runs shape rules after
-// each change.
+// Applies `rules` (NULL-terminated) to every node, first nodes first, until none changes anything; runs
+// shape rules after each change.
 XNOR_NODISCARD xnor_status xnor_rewrite(xnor_graph *graph, const xnor_rule *rules);
 
 // Inserts a node before index *at and advances *at. *out: its new value; pass an existing id in *out

@@ -1,0 +1,157 @@
+// distinct: after a layer of at most 64 channels a point is only its 64-bit code. Points with equal
+// codes take the same way through all following point-wise layers, so each code is evaluated once.
+//
+//   before   bits [N, 64] -> xnor_linear -> xnor_threshold -> xnor_linear -> ReduceMax(points)
+//   after    bits -> xnor_distinct -> (the same on the distinct rows) -> ReduceMax
+//                                  -> xnor_expand_rows where points are told apart again
+//
+// 64 planes cut space into at most 43,745 cells, so the cost grows with distinct codes, not with points.
+// The pass runs on the plan's graph: it needs shapes, and the file does not change by it.
+#include "passes/passes.h"
+
+#include <stdlib.h>
+
+#include "core/tensor.h"
+#include "passes/rewrite.h"
+
+enum { MIN_POINTS = 256, MAX_CHANNELS = 64, MAX_TABLE = 1 << 17 };
+
+// Operators that work on rows by themselves and whose steps can stop after the active rows.
+static bool is_point_wise(const xnor_graph *graph, const xnor_node *node) {
+    xnor_dtype x = graph->values[node->inputs[0]].dtype;
+    switch (node->op) {
+    case XNOR_OP_XNOR_LINEAR: return x == XNOR_BITS;
+    case XNOR_OP_THRESHOLD: return true;
+    case XNOR_OP_BINARIZE:
+        return x == XNOR_F32 && xnor_node_float(node, XNOR_ATTR_ALPHA, 1) == 1;
+    case XNOR_OP_AFFINE: return x == XNOR_F32 || x == XNOR_ACC;
+    case XNOR_OP_LINEAR:
+    case XNOR_OP_CLIP:
+    case XNOR_OP_RELU: return x == XNOR_F32 && xnor_only_variable(graph, node) == 0;
+    default: return false;
+    }
+}
+
+static bool reduces_points(const xnor_graph *graph, const xnor_node *node) {
+    const xnor_attr *axes = xnor_node_attr(node, XNOR_ATTR_AXES);
+    const xnor_value *x = &graph->values[node->inputs[0]];
+    return node->op == XNOR_OP_REDUCE_MAX && axes && axes->count == 1 &&
+           (x->dtype == XNOR_ACC || x->dtype == XNOR_F32) &&
+           axes->ints[0] == (int64_t)x->shape.rank - 2;
+}
+
+// view(f(x)) -> f(view(x)): grouping by cloud comes before the point-wise layers, so that codes are
+// merged within each cloud.
+static xnor_status raise_view(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node view = graph->nodes[index];
+    if (!xnor_keeps_channels(graph, &view)) return XNOR_OK;
+    uint32_t producer = xnor_graph_producer(graph, view.inputs[0]), only;
+    if (producer == UINT32_MAX || xnor_graph_uses(graph, view.inputs[0], &only) != 1) return XNOR_OK;
+    const xnor_node f = graph->nodes[producer];
+    if (!is_point_wise(graph, &f)) return XNOR_OK;
+    const xnor_shape *target = &graph->values[view.outputs[0]].shape;
+    xnor_shape vector = {1, {target->rank}};
+    xnor_value_id reshape[2] = {f.inputs[0]}, inputs[XNOR_MAX_INPUTS], x = XNOR_NO_VALUE;
+    xnor_value_id out = view.outputs[0];
+    const xnor_shape dims = *target;
+    void *data;
+    XNOR_TRY(xnor_graph_add_constant(graph, view.name, XNOR_I64, &vector, &reshape[1], &data));
+    for (uint32_t i = 0; i < dims.rank; i++) ((int64_t *)data)[i] = dims.dims[i];
+    ((int64_t *)data)[dims.rank - 1] = xnor_shape_last(&graph->values[f.inputs[0]].shape);
+    uint32_t at = index;
+    XNOR_TRY(xnor_emit(graph, &at, XNOR_OP_RESHAPE, view.name, reshape, 2, &x));
+    for (uint32_t k = 0; k < f.input_count; k++) inputs[k] = k ? f.inputs[k] : x;
+    xnor_graph_remove_node(&graph->nodes[at]);
+    *changed = true;
+    return xnor_emit_copy(graph, &at, producer, inputs, &out);
+}
+
+static bool is_candidate(const xnor_graph *graph, const xnor_node *node) {
+    if (node->op != XNOR_OP_BINARIZE && node->op != XNOR_OP_THRESHOLD) return false;
+    const xnor_value *bits = &graph->values[node->outputs[0]];
+    uint32_t rank = bits->shape.rank;
+    if (bits->dtype != XNOR_BITS || rank < 2 || xnor_graph_is_output(graph, node->outputs[0]) ||
+        bits->shape.dims[rank - 1] > MAX_CHANNELS || bits->shape.dims[rank - 2] < MIN_POINTS)
+        return false;
+    // Worth it when a binary layer follows.
+    for (uint32_t i = 0; i < graph->node_count; i++)
+        if (graph->nodes[i].op == XNOR_OP_XNOR_LINEAR &&
+            graph->nodes[i].inputs[0] == node->outputs[0])
+            return true;
+    return false;
+}
+
+static int64_t table_size(int64_t points) {
+    int64_t size = 64;
+    while (size < 2 * points && size < MAX_TABLE) size *= 2;
+    return size / 2; // two 32-bit entries in each i64
+}
+
+// Inserts xnor_distinct after node `index`; out[4] are its outputs.
+static xnor_status insert_distinct(xnor_graph *graph, uint32_t index, xnor_value_id *out) {
+    const xnor_node node = graph->nodes[index];
+    xnor_value_id bits = node.outputs[0];
+    const xnor_shape shape = graph->values[bits].shape;
+    for (int k = 0; k < 4; k++)
+        XNOR_TRY(xnor_graph_add_value(graph, node.name, XNOR_BITS, NULL, &out[k]));
+    xnor_graph_replace(graph, bits, out[0]);
+    xnor_node *distinct;
+    XNOR_TRY(xnor_graph_insert_node(graph, index + 1, XNOR_OP_DISTINCT, node.name, &bits, 1, out, 4,
+                                    &distinct));
+    int64_t size = table_size(shape.dims[shape.rank - 2]);
+    XNOR_TRY(xnor_node_set_ints(graph, distinct, XNOR_ATTR_AXIS, &size, 1));
+    return xnor_graph_infer_node(graph, index + 1);
+}
+
+// Follows the distinct rows; puts xnor_expand_rows where an operator needs every point.
+static xnor_status follow(xnor_graph *graph, uint32_t first, const xnor_value_id *distinct) {
+    size_t capacity = graph->value_count * (size_t)2 + 64;
+    bool *compact = calloc(capacity, sizeof *compact);
+    if (!compact) return xnor_fail(XNOR_E_MEMORY, "distinct: out of memory");
+    compact[distinct[0]] = true;
+    xnor_status status = XNOR_OK;
+    for (uint32_t i = first; i < graph->node_count && status == XNOR_OK; i++) {
+        const xnor_node node = graph->nodes[i];
+        bool first_only = node.input_count > 0 && node.inputs[0] < capacity && compact[node.inputs[0]];
+        for (uint32_t k = 1; k < node.input_count; k++)
+            if (node.inputs[k] < capacity && compact[node.inputs[k]]) first_only = false;
+        if (first_only && is_point_wise(graph, &node)) {
+            compact[node.outputs[0]] = true;
+            continue;
+        }
+        if (first_only && reduces_points(graph, &node)) continue;
+        for (uint32_t k = 0; k < node.input_count && status == XNOR_OK; k++) {
+            if (node.inputs[k] >= capacity || !compact[node.inputs[k]]) continue;
+            const xnor_value_id inputs[2] = {node.inputs[k], distinct[2]};
+            xnor_value_id all = XNOR_NO_VALUE;
+            status = xnor_emit(graph, &i, XNOR_OP_EXPAND_ROWS, node.name, inputs, 2, &all);
+            graph->nodes[i].inputs[k] = all;
+        }
+    }
+    // A compact value may be a graph output.
+    for (uint32_t k = 0; k < graph->output_count && status == XNOR_OK; k++) {
+        xnor_value_id id = graph->outputs[k];
+        if (id >= capacity || !compact[id]) continue;
+        const xnor_value_id inputs[2] = {id, distinct[2]};
+        xnor_value_id all = XNOR_NO_VALUE;
+        uint32_t at = graph->node_count;
+        status = xnor_emit(graph, &at, XNOR_OP_EXPAND_ROWS, graph->values[id].name, inputs, 2, &all);
+        if (status == XNOR_OK) graph->outputs[k] = all;
+    }
+    free(compact);
+    return status;
+}
+
+xnor_status xnor_pass_distinct(xnor_graph *graph) {
+    static const xnor_rule rules[] = {raise_view, NULL};
+    XNOR_TRY(xnor_rewrite(graph, rules));
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        if (!is_candidate(graph, &graph->nodes[i])) continue;
+        xnor_value_id outputs[4];
+        XNOR_TRY(insert_distinct(graph, i, outputs));
+        XNOR_TRY(follow(graph, i + 2, outputs));
+        // Deeper codes of the same points are already merged.
+        while (i + 1 < graph->node_count && !(graph->nodes[i].op == XNOR_OP_REDUCE_MAX)) i++;
+    }
+    return xnor_graph_verify(graph);
+}
