@@ -1,0 +1,146 @@
+// Equal codes are evaluated once; with the pass on and off the results are the same bytes.
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/tensor.h"
+#include "graph_builder.h"
+
+enum { FLATTENED = 1, PER_POINT = 2 };
+
+// A constant of ±1 [rows, columns].
+static xnor_value_id signs(builder *b, int64_t rows, int64_t columns) {
+    size_t count = (size_t)(rows * columns);
+    double *values = malloc(count * sizeof *values);
+    for (size_t i = 0; i < count; i++) values[i] = builder_random(b, 2) ? 1 : -1;
+    xnor_value_id id = builder_floats(b, SHAPE(rows, columns), values, count);
+    free(values);
+    return id;
+}
+
+static xnor_value_id reals(builder *b, xnor_shape shape, size_t count) {
+    double *values = malloc(count * sizeof *values);
+    for (size_t i = 0; i < count; i++) values[i] = builder_random(b, 1000) / 500.0 - 1.0005;
+    xnor_value_id id = builder_floats(b, shape, values, count);
+    free(values);
+    return id;
+}
+
+static xnor_value_id binary_layer(builder *b, xnor_value_id x, int64_t in, int64_t out) {
+    xnor_value_id y = NODE(b, XNOR_OP_MATMUL, NODE(b, XNOR_OP_SIGN, x), signs(b, in, out));
+    return NODE(b, XNOR_OP_ADD, y, reals(b, SHAPE(out), (size_t)out));
+}
+
+// points [B, N, in] -> planes -> 16 -> 12, maximum over points or every point.
+static xnor_model *network(builder *b, int64_t clouds, int64_t points, int64_t planes, int flags,
+                           xnor_graph *compiled) {
+    xnor_value_id x = builder_input(b, "points", XNOR_F32, SHAPE(clouds, points, 3));
+    if (flags & FLATTENED) x = NODE(b, XNOR_OP_RESHAPE, x, builder_ints(b, I(-1, 3)));
+    x = NODE(b, XNOR_OP_MATMUL, x, reals(b, SHAPE(3, planes), (size_t)planes * 3));
+    x = NODE(b, XNOR_OP_ADD, x, reals(b, SHAPE(planes), (size_t)planes));
+    x = binary_layer(b, x, planes, 16);
+    x = binary_layer(b, x, 16, 12);
+    if (flags & FLATTENED)
+        x = NODE(b, XNOR_OP_RESHAPE, x, builder_ints(b, I(clouds, points, 12)));
+    if (!(flags & PER_POINT)) {
+        x = NODE(b, XNOR_OP_REDUCE_MAX, x);
+        builder_attr(b, XNOR_ATTR_AXES, I(1));
+        builder_attr(b, XNOR_ATTR_KEEPDIMS, I(0));
+    }
+    builder_output(b, x, "scores");
+    return builder_compile(b, NULL, compiled);
+}
+
+static void run(xnor_model *model, const tensors *inputs, bool merge, xnor_tensor *out,
+                uint64_t *distinct, uint64_t *rows) {
+    const xnor_plan_options options = {.no_distinct = !merge};
+    xnor_plan *plan = NULL;
+    xnor_session *session = NULL;
+    cr_assert_eq(xnor_plan_create_with(model, &inputs->items[0].shape, &options, &plan), XNOR_OK,
+                 "%s", xnor_last_error());
+    cr_assert_eq(xnor_session_create(plan, NULL, &session), XNOR_OK);
+    size_t bytes = 0;
+    *out = (xnor_tensor){XNOR_F32, *xnor_plan_output_shape(plan, 0), NULL};
+    cr_assert_eq(xnor_tensor_bytes(XNOR_F32, &out->shape, &bytes), XNOR_OK);
+    out->data = malloc(bytes);
+    cr_assert_eq(xnor_session_run(session, inputs->items, out, NULL), XNOR_OK, "%s",
+                 xnor_last_error());
+    xnor_session_distinct(session, distinct, rows);
+    xnor_session_free(&session);
+    xnor_plan_unref(&plan);
+}
+
+static void compare(int64_t clouds, int64_t points, int64_t planes, int flags, uint64_t least,
+                    uint64_t most) {
+    builder b;
+    xnor_graph compiled;
+    builder_init(&b, 11);
+    xnor_model *model = network(&b, clouds, points, planes, flags, &compiled);
+    tensors inputs = {0};
+    xnor_tensor *x = tensors_add(&inputs, XNOR_F32, SHAPE(clouds, points, 3));
+    for (size_t i = 0; i < xnor_tensor_count(x); i++)
+        ((float *)x->data)[i] = (float)builder_random(&b, 2000) / 1000.0f - 1.0f;
+    xnor_tensor on, off;
+    uint64_t distinct, rows, none, none_rows;
+    run(model, &inputs, true, &on, &distinct, &rows);
+    run(model, &inputs, false, &off, &none, &none_rows);
+    cr_expect_arr_eq(on.data, off.data, xnor_tensor_count(&on) * sizeof(float));
+    cr_expect_eq(rows, (uint64_t)(clouds * points));
+    cr_expect(distinct >= least && distinct <= most, "%llu codes", (unsigned long long)distinct);
+    cr_expect_eq(none_rows, 0);
+    free(on.data);
+    free(off.data);
+    tensors_free(&inputs);
+    xnor_graph_free(&compiled);
+    xnor_model_unref(&model);
+    builder_free(&b);
+}
+
+// 8 planes cut space into at most 1 + 8 + 28 + 56 = 93 cells.
+Test(distinct, maximum_over_points_is_the_same) {
+    compare(1, 300, 8, 0, 2, 93);
+}
+Test(distinct, clouds_of_a_batch_are_merged_separately) {
+    compare(3, 256, 8, 0, 6, 3 * 93);
+}
+Test(distinct, flattened_points_are_grouped_by_cloud_again) {
+    compare(3, 256, 8, FLATTENED, 6, 3 * 93);
+}
+Test(distinct, every_point_gets_its_own_result_back) {
+    compare(2, 400, 8, PER_POINT, 4, 2 * 93);
+}
+Test(distinct, flattened_points_get_their_own_results_back) {
+    compare(2, 400, 8, PER_POINT | FLATTENED, 4, 2 * 93);
+}
+Test(distinct, many_planes_may_give_as_many_codes_as_points) {
+    compare(1, 300, 64, PER_POINT, 100, 300);
+}
+
+// More codes than the table takes: the rest is evaluated without merging.
+Test(distinct, a_full_table_changes_nothing) {
+    enum { POINTS = 70000, BITS = 40 };
+    builder b;
+    xnor_graph compiled;
+    builder_init(&b, 5);
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(1, POINTS, BITS));
+    x = NODE(&b, XNOR_OP_ADD, x, reals(&b, SHAPE(BITS), BITS));
+    builder_output(&b, binary_layer(&b, x, BITS, 4), "y");
+    xnor_model *model = builder_compile(&b, NULL, &compiled);
+    tensors inputs = {0};
+    xnor_tensor *in = tensors_add(&inputs, XNOR_F32, SHAPE(1, POINTS, BITS));
+    for (size_t i = 0; i < xnor_tensor_count(in); i++)
+        ((float *)in->data)[i] = builder_random(&b, 2) ? 4.0f : -4.0f;
+    xnor_tensor on, off;
+    uint64_t distinct, rows, none, none_rows;
+    run(model, &inputs, true, &on, &distinct, &rows);
+    run(model, &inputs, false, &off, &none, &none_rows);
+    cr_expect_gt(distinct, 65536);
+    cr_expect_leq(distinct, rows);
+    cr_expect_arr_eq(on.data, off.data, xnor_tensor_count(&on) * sizeof(float));
+    free(on.data);
+    free(off.data);
+    tensors_free(&inputs);
+    xnor_graph_free(&compiled);
+    xnor_model_unref(&model);
+    builder_free(&b);
+}
