@@ -2,7 +2,7 @@
 #   B=DIR             build directory (default build, build-SAN, build-ARCH)
 #   CC=clang          any C11 compiler
 #   SAN=address,undefined | SAN=thread
-#   ARCH=aarch64      cross build with aarch64-linux-gnu-gcc (needs `make deps-cross`)
+#   ARCH=aarch64      cross build with aarch64-linux-gnu-gcc (libraries: `make deps`)
 
 ARCH ?= $(shell uname -m)
 HOST := $(shell uname -m)
@@ -248,9 +248,9 @@ demo: all
 
 # ---- benchmarks ----------------------------------------------------------------------------------
 
-$(B)/bench/models: $(B)/bench/models.o $(B)/libxnor.a
+$(B)/bench/models: $(B)/bench/models.o $(B)/units.a $(B)/libxnor.a
 	@$(call say,LD)
-	$(Q)$(CC) $(base_ldflags) $^ -o $@ $(lib_libs)
+	$(Q)$(CC) $(base_ldflags) $^ -o $@ -llzf $(lib_libs)
 $(B)/bench/daemon: $(B)/bench/daemon.o $(B)/libxnord.a $(B)/libxnor.a
 	@$(call say,LD)
 	$(Q)$(CC) $(base_ldflags) $^ -o $@ -lnng $(msgpack_libs) $(lib_libs)

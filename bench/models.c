@@ -1,5 +1,6 @@
 // Compiled models against onnxruntime in float32, one thread each, in alternating rounds of one run.
-//   models NODE_MODULES NAME MODEL.xnor DIMS MODEL.onnx DIMS [NAME ...]
+//   models NODE_MODULES CLOUD {NAME MODEL.xnor DIMS MODEL.onnx DIMS}...
+// Our input is a real cloud, because the work depends on how many codes are distinct; the peer's does not.
 // Prints: bench NAME xnor_ms=... ort_ms=... ratio=... and the quartiles of the rounds' ratios.
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "bench/clock.h"
+#include "clients/xnorctl/cloud.h"
 #include "include/xnor.h"
 
 enum { ROUNDS = 15, PEER_RUNS = 10, MAX_RUNS = 100000 };
@@ -64,7 +66,21 @@ static xnor_shape parse_shape(const char *text) {
     return shape;
 }
 
-static xnor_status start_engine(const char *path, const char *dims, engine *e) {
+// The points of `cloud_path`, resampled, centred and scaled as the task layer does: [1, points, 3].
+static xnor_status fill_input(const char *cloud_path, xnor_tensor *input) {
+    const cloud_options options = {.sample_points = CLOUD_DEFAULT_SAMPLE_POINTS};
+    const xnor_description d = {.points = input->shape.dims[1], .unit_sphere = true};
+    cloud points;
+    xnor_status status = cloud_read(cloud_path, &options, &points);
+    if (status != XNOR_OK) return status;
+    const xnor_cloud view = {points.xyz, points.count, 12};
+    status = xnor_cloud_prepare(&d, &view, input->data);
+    cloud_free(&points);
+    return status;
+}
+
+static xnor_status start_engine(const char *path, const char *dims, const char *cloud_path,
+                                engine *e) {
     xnor_shape shape = parse_shape(dims);
     xnor_status status = xnor_model_open(path, NULL, &e->model);
     if (status == XNOR_OK) status = xnor_plan_create(e->model, &shape, &e->plan);
@@ -77,11 +93,7 @@ static xnor_status start_engine(const char *path, const char *dims, engine *e) {
     if (status == XNOR_OK) status = xnor_tensor_bytes(XNOR_F32, &e->output.shape, &out_bytes);
     e->input.data = malloc(in_bytes + 1);
     e->output.data = malloc(out_bytes + 1);
-    uint32_t state = 1;
-    for (size_t i = 0; i < in_bytes / 4; i++) {
-        state = state * 1103515245u + 12345u;
-        ((float *)e->input.data)[i] = (float)(state >> 8) / 8388608.0f - 1.0f;
-    }
+    if (status == XNOR_OK) status = fill_input(cloud_path, &e->input);
     return status;
 }
 
@@ -119,24 +131,27 @@ static int compare(const char *name, engine *e, peer *p) {
     }
     double ours_ms = bench_quantile(ours, count, 0.5);
     double theirs_ms = bench_quantile(theirs, ROUNDS * PEER_RUNS, 0.5);
+    uint64_t distinct = 0, rows = 0;
+    xnor_session_distinct(e->session, &distinct, &rows);
     printf("bench %s xnor_ms=%.4f ort_ms=%.4f ratio=%.1f ratio_quartiles=%.1f..%.1f arena_bytes=%llu "
-           "file_bytes=%llu isa=%s\n",
+           "file_bytes=%llu distinct=%llu/%llu isa=%s\n",
            name, ours_ms, theirs_ms, theirs_ms / ours_ms, bench_quantile(ratios, ROUNDS, 0.25),
            bench_quantile(ratios, ROUNDS, 0.75), (unsigned long long)xnor_plan_arena_bytes(e->plan),
-           (unsigned long long)xnor_model_file_bytes(e->model), xnor_model_isa(e->model));
+           (unsigned long long)xnor_model_file_bytes(e->model), (unsigned long long)distinct,
+           (unsigned long long)rows, xnor_model_isa(e->model));
     fflush(stdout);
     return 0;
 }
 
 int main(int argc, char **argv) {
-    if (argc < 7 || (argc - 2) % 5 != 0) {
-        fprintf(stderr, "usage: models NODE_MODULES {NAME MODEL.xnor DIMS MODEL.onnx DIMS}...\n");
+    if (argc < 8 || (argc - 3) % 5 != 0) {
+        fprintf(stderr, "usage: models NODE_MODULES CLOUD {NAME MODEL.xnor DIMS MODEL.onnx DIMS}...\n");
         return 2;
     }
-    for (int i = 2; i < argc; i += 5) {
+    for (int i = 3; i < argc; i += 5) {
         engine e = {0};
         peer p = {0};
-        if (start_engine(argv[i + 1], argv[i + 2], &e) != XNOR_OK) {
+        if (start_engine(argv[i + 1], argv[i + 2], argv[2], &e) != XNOR_OK) {
             fprintf(stderr, "%s\n", xnor_last_error());
             return 1;
         }

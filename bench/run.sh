@@ -22,9 +22,9 @@ for net in vanilla tnets; do
 done
 "$build/xnorctl" compile "$work/tnets_binary.onnx" -o "$work/tnets.xnor" >/dev/null
 
-echo "# compiler: $(cat "$build/compiler" 2>/dev/null || echo unknown); $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)"
+echo "# $(cc --version | head -1); $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)"
 "$build/tests/kernels/check" --bench
-"$build/bench/models" "$modules" \
+"$build/bench/models" "$modules" samples/chair_oak.ply \
     pointnet_vanilla_1024 "$shipped" 1,1024,3 "$work/vanilla_float.onnx" 1,3,1024 \
     pointnet_tnets_1024 "$work/tnets.xnor" 1,1024,3 "$work/tnets_float.onnx" 1,3,1024
 
