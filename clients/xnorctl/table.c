@@ -20,7 +20,7 @@ void table_cell(table *t, const char *format, ...) {
     va_start(args, format);
     if (vasprintf(&text, format, args) < 0) text = NULL;
     va_end(args);
-    memory_check(text);
+    text = memory_check(text);
     for (char *c = text; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
     if (t->cell_count == t->cell_capacity) {

@@ -168,13 +168,14 @@ static xnor_status lower_matmul(lowering *l, uint32_t index) {
     size_t groups = 1;
     if (dense) {
         // Equal leading axes, or one matrix for all.
+        size_t all = 1;
         for (uint32_t i = 0; i + 2 < b->shape.rank; i++) groups *= (size_t)b->shape.dims[i];
-        size_t all = xnor_shape_rows(&a->shape) / (size_t)a->shape.dims[a->shape.rank - 2];
+        for (uint32_t i = 0; i + 2 < a->shape.rank; i++) all *= (size_t)a->shape.dims[i];
         dense = groups == 1 || (groups == all && a->shape.rank == b->shape.rank);
         for (uint32_t i = 0; dense && groups > 1 && i + 2 < a->shape.rank; i++)
             dense = a->shape.dims[i] == b->shape.dims[i];
     }
-    if (!dense) {
+    if (!dense || groups == 0) {
         add_step(l, xnor_step_reference, node);
         return XNOR_OK;
     }
@@ -301,9 +302,10 @@ static xnor_status lower_add(lowering *l, uint32_t index) {
     bool direct = a->dtype == XNOR_F32 && b->dtype == XNOR_F32 &&
                   xnor_shape_equal(&large->shape, &y->shape) &&
                   repeats_within(&large->shape, &small->shape);
+    const xnor_tensor t = {.shape = small->shape};
+    direct = direct && xnor_tensor_count(&t) > 0;
     xnor_step *step = add_step(l, direct ? xnor_step_add : xnor_step_reference, node);
     if (!direct) return XNOR_OK;
-    const xnor_tensor t = {.shape = small->shape};
     step->x = node->inputs[swap];
     step->w = node->inputs[!swap];
     step->n = xnor_tensor_count(&t);

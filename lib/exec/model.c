@@ -83,11 +83,11 @@ xnor_status xnor_model_open(const char *path, const char *isa, xnor_model **out)
     struct stat info;
     xnor_status status = XNOR_OK;
     void *mapping = MAP_FAILED;
-    if (fstat(fd, &info) != 0)
+    if (fstat(fd, &info) != 0) {
         status = xnor_fail(XNOR_E_IO, "%s: %s", path, strerror(errno));
-    else if (!S_ISREG(info.st_mode) || info.st_size == 0)
+    } else if (!S_ISREG(info.st_mode) || info.st_size == 0) {
         status = xnor_fail(XNOR_E_FORMAT, "%s: not a model file (empty or not a regular file)", path);
-    if (status == XNOR_OK) {
+    } else {
         mapping = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (mapping == MAP_FAILED) status = xnor_fail(XNOR_E_IO, "%s: %s", path, strerror(errno));
     }

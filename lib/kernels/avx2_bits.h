@@ -67,6 +67,19 @@ static size_t gemm_packed_bytes(size_t k, size_t n) {
     return xnor_words(n) * shape_of(k).block_bytes;
 }
 
+static void gemm_limits(size_t k, size_t n, const int32_t *limit, void *packed) {
+    if (k > LANES_MAX_K) {
+        xnor_kernels_c.gemm_limits(k, n, limit, packed);
+        return;
+    }
+    const bits_shape s = shape_of(k);
+    for (size_t c = 0; c < n; c++) {
+        uint8_t *block = (uint8_t *)packed + c / 64 * s.block_bytes;
+        const size_t most = limit[c] < 0 ? 0 : (size_t)limit[c] + 1;
+        ((uint16_t *)(void *)(block + s.steps * 64))[c % 64] = (uint16_t)(most <= k ? most : k + 1);
+    }
+}
+
 static void gemm_pack(size_t k, size_t n, const uint64_t *w, const int32_t *limit, void *packed) {
     if (k > LANES_MAX_K) {
         xnor_kernels_c.gemm_pack(k, n, w, limit, packed);
@@ -80,11 +93,8 @@ static void gemm_pack(size_t k, size_t n, const uint64_t *w, const int32_t *limi
         for (size_t i = 0; i < s.steps; i++) {
             block[i * 64 + c % 64] = (uint8_t)(w[c * words + i / 16] >> (i % 16 * 4) & 15);
         }
-        if (limit && limit[c] >= 0) {
-            const size_t below = (size_t)limit[c] < k ? (size_t)limit[c] + 1 : k + 1;
-            ((uint16_t *)(void *)(block + s.steps * 64))[c % 64] = (uint16_t)below;
-        }
     }
+    if (limit) gemm_limits(k, n, limit, packed);
 }
 
 // The 16 nibbles of a word, in order, one per 16-bit lane and times 16.

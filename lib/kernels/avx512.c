@@ -118,6 +118,7 @@ void xnor_kernels_fill_avx512(xnor_kernels *table) {
     table->pack_f32_ternary = pack_f32_ternary;
     table->gemm_packed_bytes = gemm_packed_bytes;
     table->gemm_pack = gemm_pack;
+    table->gemm_limits = gemm_limits;
     table->gemm_acc = gemm_acc;
     table->gemm_thr = gemm_thr;
     table->gemm_max = gemm_max;

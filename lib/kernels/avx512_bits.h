@@ -74,6 +74,18 @@ static uint32_t limit_lane(int32_t limit, size_t k) {
     return (size_t)limit >= k ? (uint32_t)k + 1 : (uint32_t)limit + 1;
 }
 
+static void gemm_limits(size_t k, size_t n, const int32_t *limit, void *packed) {
+    if (k > WORD_LANES_MAX_K) {
+        xnor_kernels_c.gemm_limits(k, n, limit, packed);
+        return;
+    }
+    const bits_shape s = shape_of(k);
+    for (size_t c = 0; c < n; c++) {
+        uint8_t *block = (uint8_t *)packed + c / 64 * s.block_bytes;
+        store_lane(block + s.pairs * s.pair_bytes, s.lane_bytes, c % 64, limit_lane(limit[c], k));
+    }
+}
+
 static void gemm_pack(size_t k, size_t n, const uint64_t *w, const int32_t *limit, void *packed) {
     if (k > WORD_LANES_MAX_K) {
         xnor_kernels_c.gemm_pack(k, n, w, limit, packed);
@@ -92,11 +104,8 @@ static void gemm_pack(size_t k, size_t n, const uint64_t *w, const int32_t *limi
             store_lane(pair, s.lane_bytes, c % 64, w0 ^ w1);
             store_lane(pair + s.pair_bytes / 2, s.lane_bytes, c % 64, w0);
         }
-        if (limit) {
-            store_lane(block + s.pairs * s.pair_bytes, s.lane_bytes, c % 64,
-                       limit_lane(limit[c], k));
-        }
     }
+    if (limit) gemm_limits(k, n, limit, packed);
 }
 
 // The first `count` of at most `lanes` <= 16 lanes.

@@ -54,11 +54,15 @@ static const int32_t *limits(const xnor_gemm_args *args) {
     return (const int32_t *)((const uint64_t *)args->packed + args->n * xnor_words(args->k));
 }
 
+static void gemm_limits(size_t k, size_t n, const int32_t *limit, void *packed) {
+    memcpy((uint64_t *)packed + n * xnor_words(k), limit, n * sizeof *limit);
+}
+
 static void gemm_pack(size_t k, size_t n, const uint64_t *w, const int32_t *limit, void *packed) {
     const size_t weight_bytes = n * xnor_words(k) * sizeof *w;
     memset(packed, 0, gemm_packed_bytes(k, n));
     memcpy(packed, w, weight_bytes);
-    if (limit) memcpy((char *)packed + weight_bytes, limit, n * sizeof *limit);
+    if (limit) gemm_limits(k, n, limit, packed);
 }
 
 // popcount(a[m] XOR w[c])
@@ -166,6 +170,7 @@ const xnor_kernels xnor_kernels_c = {
     .pack_f32_ternary = pack_f32_ternary,
     .gemm_packed_bytes = gemm_packed_bytes,
     .gemm_pack = gemm_pack,
+    .gemm_limits = gemm_limits,
     .gemm_acc = gemm_acc,
     .gemm_thr = gemm_thr,
     .gemm_max = gemm_max,

@@ -40,6 +40,8 @@ typedef struct xnor_kernels {
     // limit[c]: gemm_thr sets bit c iff popcount(a XOR w[c]) <= limit[c]; -1 never, k always. May
     // be NULL when only acc and max are used.
     void (*gemm_pack)(size_t k, size_t n, const uint64_t *w, const int32_t *limit, void *packed);
+    // Replaces the limits in a packed form.
+    void (*gemm_limits)(size_t k, size_t n, const int32_t *limit, void *packed);
     // acc: [rows][acc_stride]; writes channels n_begin..n_end at their own column.
     void (*gemm_acc)(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride);
     // out: [rows][out_stride] bits; writes the words of channels n_begin..n_end (padding bits 0).

@@ -145,6 +145,7 @@ const xnor_kernels xnor_kernels_neon = {
     .pack_f32_ternary = pack_f32_ternary,
     .gemm_packed_bytes = gemm_packed_bytes,
     .gemm_pack = gemm_pack,
+    .gemm_limits = gemm_limits,
     .gemm_acc = gemm_acc,
     .gemm_thr = gemm_thr,
     .gemm_max = gemm_max,

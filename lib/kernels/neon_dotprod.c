@@ -70,6 +70,18 @@ static uint32_t half_word(const uint64_t *row, size_t step) {
     return (uint32_t)(row[step / 2] >> (step % 2 * 32));
 }
 
+static void gemm_limits(size_t k, size_t n, const int32_t *limit, void *packed) {
+    if (!is_long(k)) {
+        other_set(k)->gemm_limits(k, n, limit, packed);
+        return;
+    }
+    for (size_t c = 0; c < n; c++) {
+        uint32_t *block = (uint32_t *)packed + c / 64 * block_words(k);
+        const size_t most = limit[c] < 0 ? 0 : (size_t)limit[c] + 1;
+        block[steps_of(k) * 64 + c % 64] = (uint32_t)(most <= k ? most : k + 1);
+    }
+}
+
 static void gemm_pack(size_t k, size_t n, const uint64_t *w, const int32_t *limit, void *packed) {
     if (!is_long(k)) {
         other_set(k)->gemm_pack(k, n, w, limit, packed);
@@ -83,11 +95,8 @@ static void gemm_pack(size_t k, size_t n, const uint64_t *w, const int32_t *limi
         for (size_t i = 0; i < steps; i++) {
             group[i * 16 + c % 16] = half_word(w + c * xnor_words(k), i);
         }
-        if (limit && limit[c] >= 0) {
-            const size_t below = (size_t)limit[c] < k ? (size_t)limit[c] + 1 : k + 1;
-            block[steps * 64 + c % 64] = (uint32_t)below;
-        }
     }
+    if (limit) gemm_limits(k, n, limit, packed);
 }
 
 // ---- the tile -----------------------------------------------------------------------------------
@@ -335,6 +344,7 @@ static void gemm_acc_ternary(const xnor_gemm_args *args, int32_t *acc, size_t ac
 void xnor_kernels_fill_neon_dotprod(xnor_kernels *table) {
     table->gemm_packed_bytes = gemm_packed_bytes;
     table->gemm_pack = gemm_pack;
+    table->gemm_limits = gemm_limits;
     table->gemm_acc = gemm_acc;
     table->gemm_thr = gemm_thr;
     table->gemm_max = gemm_max;

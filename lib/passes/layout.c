@@ -128,7 +128,7 @@ static xnor_status untranspose_constant(xnor_graph *graph, xnor_value_id id, con
 
 static xnor_status sink_elementwise(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
-    uint32_t perm[XNOR_MAX_RANK] = {0}, other[XNOR_MAX_RANK];
+    uint32_t perm[XNOR_MAX_RANK] = {0}, other[XNOR_MAX_RANK] = {0};
     uint32_t rank = graph->values[node.outputs[0]].shape.rank, transposed = 0;
     xnor_value_id inputs[XNOR_MAX_INPUTS], out = node.outputs[0], y = XNOR_NO_VALUE;
     for (uint32_t k = 0; k < node.input_count; k++) {
@@ -160,7 +160,7 @@ static xnor_status sink_elementwise(xnor_graph *graph, uint32_t index, bool *cha
 static xnor_status sink_axis_operator(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
     bool reduction = xnor_layout_is_reduction(node.op);
-    uint32_t perm[XNOR_MAX_RANK] = {0}, other[XNOR_MAX_RANK], rank = 0;
+    uint32_t perm[XNOR_MAX_RANK] = {0}, other[XNOR_MAX_RANK] = {0}, rank = 0;
     xnor_value_id inputs[XNOR_MAX_INPUTS], out = node.outputs[0], y = XNOR_NO_VALUE;
     for (uint32_t k = 0; k < node.input_count; k++) {
         if (!is_transposed(graph, node.inputs[k], &inputs[k], k ? other : perm)) return XNOR_OK;

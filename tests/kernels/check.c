@@ -210,8 +210,11 @@ static void pack_case(checker *check, gemm_case *c, bool with_limit) {
         note(check, bytes % 64 == 0, "packed size is not a multiple of 64", 0);
         c->packed[side] = input(side == SIDE_EXPECTED ? SLOT_PACKED_REF : SLOT_PACKED, bytes);
         memset(c->packed[side], 0x5A, bytes);
-        sets[side]->gemm_pack(c->args.k, c->args.n, c->w, with_limit ? c->limit : NULL,
+        // One side packs with limits, the other sets them afterwards.
+        const bool replace = with_limit && side == SIDE_FOUND;
+        sets[side]->gemm_pack(c->args.k, c->args.n, c->w, with_limit && !replace ? c->limit : NULL,
                               c->packed[side]);
+        if (replace) sets[side]->gemm_limits(c->args.k, c->args.n, c->limit, c->packed[side]);
     }
 }
 

@@ -58,6 +58,15 @@ static void gemm_pack(size_t k, size_t n, const uint64_t *w, const int32_t *limi
     memcpy(packed, &header, sizeof header);
 }
 
+static void gemm_limits(size_t k, size_t n, const int32_t *limit, void *packed) {
+    (void)k;
+    (void)n;
+    packed_header header;
+    memcpy(&header, packed, sizeof header);
+    header.limit = limit;
+    memcpy(packed, &header, sizeof header);
+}
+
 static int32_t dot(const xnor_gemm_args *args, size_t m, size_t c, const uint64_t *mask) {
     const packed_header *packed = args->packed;
     int32_t sum = 0;
@@ -148,6 +157,7 @@ const xnor_kernels naive_kernels = {
     .pack_f32_ternary = pack_f32_ternary,
     .gemm_packed_bytes = gemm_packed_bytes,
     .gemm_pack = gemm_pack,
+    .gemm_limits = gemm_limits,
     .gemm_acc = gemm_acc,
     .gemm_thr = gemm_thr,
     .gemm_max = gemm_max,
