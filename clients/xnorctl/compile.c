@@ -121,7 +121,7 @@ int xnorctl_compile(int argc, char **argv) {
         {.name = "verify", .kind = OPTION_NUMBER, .target = &o.verify, .argument = "N",
          .help = "compare N random runs with the slow reference; fail above 1e-4", .max = 1000},
         {.name = "dump-after", .kind = OPTION_TEXT, .target = &o.dump_after, .argument = "PASS",
-         .help = "print the graph after a pass: import, fold, canonicalise, binarize, aggregate, "
+         .help = "print the graph after a pass: import, fold, canonicalise, binarize, split, aggregate, "
                  "threshold, merge"},
         {.name = "points", .kind = OPTION_NUMBER, .target = &o.points, .argument = "N",
          .help = "size of open axes in the layer table (1024)", .min = 1, .max = 1 << 24},

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/size.h"
 #include "core/tensor.h"
 #include "exec/plan.h"
 #include "ops/ops.h"
@@ -13,6 +14,7 @@ typedef struct lowering {
     xnor_plan *plan;
     xnor_graph *graph;
     uint8_t *done;         // by node: covered by an earlier step
+    uint32_t *fused;       // by node: an earlier node that its step takes over, or UINT32_MAX
     xnor_value_id *active; // by value: number of distinct rows in each group, or XNOR_NO_VALUE
 } lowering;
 
@@ -53,6 +55,7 @@ static xnor_step *add_step(lowering *l, xnor_step_run run, const xnor_node *node
                         .node = node,
                         .x = node->inputs[0],
                         .w = XNOR_NO_VALUE,
+                        .scratch = XNOR_NO_VALUE,
                         .active = XNOR_NO_VALUE,
                         .groups = 1,
                         .rows = 1,
@@ -83,12 +86,53 @@ static bool reduces_rows(const lowering *l, const xnor_node *node) {
            axes->ints[0] == (int64_t)rank - 2;
 }
 
+// x [.., N, C] + y [.., 1, C] with equal leading axes (one row for each group).
+static bool adds_per_group(const lowering *l, const xnor_node *node) {
+    const xnor_shape *x = &value_of(l, node->inputs[0])->shape;
+    const xnor_shape *y = &value_of(l, node->inputs[1])->shape;
+    if (x->rank != y->rank || x->rank < 2 || y->dims[y->rank - 2] != 1) return false;
+    for (uint32_t i = 0; i < x->rank; i++)
+        if (i != x->rank - 2 && x->dims[i] != y->dims[i]) return false;
+    return true;
+}
+
+static void set_groups(lowering *l, xnor_step *step) {
+    const xnor_shape *x = &value_of(l, step->x)->shape;
+    step->active = l->active[step->x];
+    step->rows = (size_t)x->dims[x->rank - 2];
+    step->groups = rows_of(l, step->x) / step->rows;
+}
+
+// xnor_linear + xnor_add (one row per cloud) + xnor_threshold, where nobody else wants the sums.
+static xnor_status lower_thr_offset(lowering *l, uint32_t index, bool *done) {
+    const xnor_node *node = &l->graph->nodes[index];
+    uint32_t add = only_user(l, node->outputs[0]), thr;
+    *done = false;
+    if (add == UINT32_MAX || l->graph->nodes[add].op != XNOR_OP_XNOR_ADD ||
+        l->graph->nodes[add].inputs[0] != node->outputs[0] ||
+        !adds_per_group(l, &l->graph->nodes[add]) ||
+        value_of(l, node->inputs[0])->dtype != XNOR_BITS)
+        return XNOR_OK;
+    thr = only_user(l, l->graph->nodes[add].outputs[0]);
+    if (thr == UINT32_MAX || l->graph->nodes[thr].op != XNOR_OP_THRESHOLD ||
+        !is_model_constant(l, l->graph->nodes[thr].inputs[1]))
+        return XNOR_OK;
+    // The sum runs where the addition stands: its second operand is known only there.
+    l->done[thr] = 1;
+    l->fused[add] = index;
+    *done = true;
+    return XNOR_OK;
+}
+
 static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     if (!is_model_constant(l, node->inputs[1])) {
         add_step(l, xnor_step_reference, node);
         return XNOR_OK;
     }
+    bool fused;
+    XNOR_TRY(lower_thr_offset(l, index, &fused));
+    if (fused) return XNOR_OK;
     xnor_step *step = add_step(l, xnor_step_gemm_acc, node);
     set_rows(l, step);
     step->k = last_of(l, node->inputs[0]);
@@ -123,6 +167,31 @@ static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
         }
     }
     return xnor_model_pack_gemm(l->plan->model, node->inputs[1], thresholds, &step->packed);
+}
+
+static xnor_status lower_xnor_add(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    bool direct = adds_per_group(l, node);
+    if (l->fused[index] == UINT32_MAX) {
+        xnor_step *step = add_step(l, direct ? xnor_step_acc_add : xnor_step_reference, node);
+        step->w = node->inputs[1];
+        if (direct) set_groups(l, step);
+        step->n = last_of(l, node->outputs[0]);
+        return XNOR_OK;
+    }
+    const xnor_node *layer = &l->graph->nodes[l->fused[index]];
+    const xnor_node *thr = &l->graph->nodes[only_user(l, node->outputs[0])];
+    xnor_step *step = add_step(l, xnor_step_gemm_thr_offset, layer);
+    set_groups(l, step);
+    step->w = node->inputs[1];
+    step->y = thr->outputs[0];
+    step->k = last_of(l, layer->inputs[0]);
+    step->n = last_of(l, layer->outputs[0]);
+    step->parameters[0] = value_of(l, thr->inputs[1])->data;
+    size_t packed = l->plan->model->kernels.gemm_packed_bytes(step->k, step->n);
+    xnor_shape bytes = {1, {(int64_t)(packed + xnor_align_up(step->n * sizeof(int32_t), 64))}};
+    XNOR_TRY(xnor_graph_add_value(l->graph, layer->name, XNOR_U8, &bytes, &step->scratch));
+    return xnor_model_pack_gemm(l->plan->model, layer->inputs[1], thr->inputs[1], &step->packed);
 }
 
 // Lets the step write sign bits when a single xnor_binarize follows.
@@ -221,6 +290,20 @@ static xnor_status lower_reduce_max(lowering *l, uint32_t index) {
     step->groups = rows_of(l, step->x) / step->rows;
     step->active = l->active[step->x];
     step->n = last_of(l, step->x);
+    return XNOR_OK;
+}
+
+static xnor_status lower_softmax(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    const xnor_value *x = value_of(l, node->inputs[0]);
+    int64_t axis = xnor_node_int(node, XNOR_ATTR_AXIS, -1);
+    bool direct = x->dtype == XNOR_F32 && x->shape.rank > 0 &&
+                  (axis == -1 || axis == (int64_t)x->shape.rank - 1);
+    xnor_step *step = add_step(l, direct ? xnor_step_softmax : xnor_step_reference, node);
+    if (!direct) return XNOR_OK;
+    set_rows(l, step);
+    step->n = last_of(l, step->x);
+    step->low = node->op == XNOR_OP_LOG_SOFTMAX ? 1 : 0;
     return XNOR_OK;
 }
 
@@ -348,7 +431,8 @@ static const struct {
     {XNOR_OP_AFFINE, lower_affine},           {XNOR_OP_CLIP, lower_clip},
     {XNOR_OP_RELU, lower_clip},               {XNOR_OP_ADD, lower_add},
     {XNOR_OP_TRANSPOSE, lower_transpose},     {XNOR_OP_DISTINCT, lower_distinct},
-    {XNOR_OP_EXPAND_ROWS, lower_expand_rows},
+    {XNOR_OP_EXPAND_ROWS, lower_expand_rows}, {XNOR_OP_XNOR_ADD, lower_xnor_add},
+    {XNOR_OP_SOFTMAX, lower_softmax},         {XNOR_OP_LOG_SOFTMAX, lower_softmax},
 };
 
 // Which values hold only the distinct rows: the pass has put xnor_expand_rows before everything that
@@ -375,14 +459,19 @@ static xnor_status lower_node(lowering *l, uint32_t index) {
 
 xnor_status xnor_lower(xnor_plan *plan) {
     lowering l = {plan, &plan->graph, calloc(plan->graph.node_count + 1, 1),
+                  malloc((plan->graph.node_count + 1) * sizeof *l.fused),
                   malloc((plan->graph.value_count + 1) * sizeof *l.active)};
     plan->steps = calloc(plan->graph.node_count + 1, sizeof *plan->steps);
     xnor_status status = XNOR_OK;
-    if (!l.done || !l.active || !plan->steps) status = xnor_fail(XNOR_E_MEMORY, "plan: out of memory");
-    if (status == XNOR_OK) find_active(&l);
+    if (!l.done || !l.fused || !l.active || !plan->steps) status = xnor_fail(XNOR_E_MEMORY, "plan: out of memory");
+    if (status == XNOR_OK) {
+        for (uint32_t i = 0; i < plan->graph.node_count; i++) l.fused[i] = UINT32_MAX;
+        find_active(&l);
+    }
     for (uint32_t i = 0; i < plan->graph.node_count && status == XNOR_OK; i++)
         status = lower_node(&l, i);
     free(l.done);
+    free(l.fused);
     free(l.active);
     return status;
 }

@@ -45,6 +45,7 @@ static void find_lifetimes(const xnor_plan *plan, lifetime *lives) {
         touch(plan, lives, step->x, s, false);
         touch(plan, lives, step->w, s, false);
         touch(plan, lives, step->active, s, false);
+        touch(plan, lives, step->scratch, s, true);
         touch(plan, lives, step->y, s, true);
         for (uint32_t k = 0; k < step->node->input_count; k++)
             touch(plan, lives, step->node->inputs[k], s, false);

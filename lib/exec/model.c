@@ -1,4 +1,5 @@
 #include "exec/model.h"
+#include "exec/plan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -193,13 +194,6 @@ static xnor_status find_or_make(xnor_model *model, xnor_value_id weight, xnor_va
     return status;
 }
 
-// popcount limit of a threshold T on acc = k - 2·popcount: acc >= T  <=>  popcount <= (k - T) / 2.
-static int32_t popcount_limit(int64_t k, int32_t threshold) {
-    int64_t twice = k - threshold;
-    if (twice < 0) return -1;
-    return (int32_t)(twice / 2 < k ? twice / 2 : k);
-}
-
 static xnor_status fill_gemm(const xnor_model *model, const xnor_value *w,
                              const xnor_value *thresholds, void *data) {
     size_t n = (size_t)w->shape.dims[0], k = (size_t)w->shape.dims[1];
@@ -208,7 +202,7 @@ static xnor_status fill_gemm(const xnor_model *model, const xnor_value *w,
         limits = malloc((n + 1) * sizeof *limits);
         if (!limits) return xnor_fail(XNOR_E_MEMORY, "model: out of memory for thresholds");
         for (size_t c = 0; c < n; c++)
-            limits[c] = popcount_limit((int64_t)k, ((const int32_t *)thresholds->data)[c]);
+            limits[c] = xnor_popcount_limit((int64_t)k, ((const int32_t *)thresholds->data)[c]);
     }
     model->kernels.gemm_pack(k, n, w->data, limits, data);
     free(limits);

@@ -9,6 +9,12 @@
 // Larger plans are refused: a hostile model must not make the process swap.
 #define MAX_ARENA_BYTES ((size_t)2 << 30)
 
+int32_t xnor_popcount_limit(int64_t k, int64_t threshold) {
+    int64_t twice = k - threshold;
+    if (twice < 0) return -1;
+    return (int32_t)(twice / 2 < k ? twice / 2 : k);
+}
+
 // Puts concrete shapes on the graph inputs.
 static xnor_status set_inputs(xnor_graph *graph, const xnor_shape *shapes) {
     char want[XNOR_SHAPE_TEXT], found[XNOR_SHAPE_TEXT];

@@ -22,6 +22,7 @@ struct xnor_step {
     const xnor_graph *graph;
     const xnor_node *node; // reference evaluation, names
     xnor_value_id x, w, y; // w: second operand when it is not constant
+    xnor_value_id scratch; // working memory of the step, or XNOR_NO_VALUE
     xnor_value_id active;  // i32 [groups]: rows of each group to compute, or XNOR_NO_VALUE for all
     size_t groups;         // independent products or reductions
     size_t rows;           // rows in each group
@@ -42,6 +43,8 @@ struct xnor_plan {
     size_t arena_bytes;
 };
 
+// popcount limit of a threshold T on acc = k - 2·popcount: acc >= T  <=>  popcount <= (k - T) / 2.
+int32_t xnor_popcount_limit(int64_t k, int64_t threshold);
 // Turns the specialised graph's nodes into steps; plan->graph and plan->model are set.
 XNOR_NODISCARD xnor_status xnor_lower(xnor_plan *plan);
 // Assigns plan->root, offset and arena_bytes from the lifetimes of values over the steps.
@@ -51,6 +54,7 @@ XNOR_NODISCARD xnor_status xnor_plan_memory(xnor_plan *plan);
     X(gemm_acc)                                                                                    \
     X(gemm_acc_ternary)                                                                            \
     X(gemm_thr)                                                                                    \
+    X(gemm_thr_offset)                                                                             \
     X(gemm_max)                                                                                    \
     X(acc_thr)                                                                                     \
     X(rows_max)                                                                                    \
@@ -60,6 +64,8 @@ XNOR_NODISCARD xnor_status xnor_plan_memory(xnor_plan *plan);
     X(matmul_bits)                                                                                 \
     X(pack)                                                                                        \
     X(pack_ternary)                                                                                \
+    X(acc_add)                                                                                     \
+    X(softmax)                                                                                     \
     X(affine)                                                                                      \
     X(clip)                                                                                        \
     X(add)                                                                                         \

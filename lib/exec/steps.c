@@ -1,6 +1,7 @@
 // What steps do: tiles over kernels. Rows are tiled so that a cancel is seen soon and threads share the
 // work; results do not depend on the tiling.
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 
 #include "core/size.h"
@@ -101,6 +102,27 @@ xnor_status xnor_step_gemm_thr(const xnor_step *s, const xnor_run *run) {
     return over_rows(s, run, tile_gemm_thr);
 }
 
+// Thresholds that differ from cloud to cloud: acc + offset >= T  <=>  acc >= T - offset. The packed form is
+// copied for each group and gets the group's own limits.
+xnor_status xnor_step_gemm_thr_offset(const xnor_step *s, const xnor_run *run) {
+    size_t bytes = run->kernels->gemm_packed_bytes(s->k, s->n);
+    int32_t *limits = (int32_t *)run->values[s->scratch];
+    uint8_t *packed = (uint8_t *)run->values[s->scratch] + xnor_align_up(s->n * sizeof *limits, 64);
+    const int32_t *thresholds = s->parameters[0];
+    xnor_step own = *s;
+    own.packed = memcpy(packed, s->packed, bytes);
+    for (size_t group = 0; group < s->groups; group++) {
+        const int32_t *offset = (const int32_t *)run->values[s->w] + group * s->n;
+        for (size_t c = 0; c < s->n; c++)
+            limits[c] = xnor_popcount_limit((int64_t)s->k, (int64_t)thresholds[c] - offset[c]);
+        run->kernels->gemm_limits(s->k, s->n, limits, packed);
+        group_context context = {{&own, run}, tile_gemm_thr, group * s->rows};
+        xnor_parallel_for(run->pool, active_rows(s, run, group), TILE_ROWS, run->cancel,
+                          tile_in_group, &context);
+    }
+    return XNOR_OK;
+}
+
 // Threads share the channels, so that each keeps its own running maximum.
 static void tile_gemm_max(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
@@ -127,6 +149,22 @@ xnor_status xnor_step_gemm_max(const xnor_step *s, const xnor_run *run) {
     size_t blocks = (s->n + XNOR_GEMM_BLOCK - 1) / XNOR_GEMM_BLOCK;
     size_t threads = xnor_pool_threads(run->pool);
     return over(s, run, blocks, (blocks + threads - 1) / threads, tile_gemm_max);
+}
+
+// acc [groups, rows, n] + offset [groups, n]
+static void tile_acc_add(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    for (size_t row = begin; row < end; row++) {
+        const int32_t *x = (const int32_t *)c->run->values[s->x] + row * s->n;
+        const int32_t *offset = (const int32_t *)c->run->values[s->w] + row / s->rows * s->n;
+        int32_t *y = (int32_t *)c->run->values[s->y] + row * s->n;
+        for (size_t i = 0; i < s->n; i++) y[i] = x[i] + offset[i];
+    }
+}
+
+xnor_status xnor_step_acc_add(const xnor_step *s, const xnor_run *run) {
+    return over_rows(s, run, tile_acc_add);
 }
 
 static void tile_acc_thr(void *context, size_t begin, size_t end) {
@@ -304,6 +342,27 @@ static void tile_add(void *context, size_t begin, size_t end) {
 
 xnor_status xnor_step_add(const xnor_step *s, const xnor_run *run) {
     return over_rows(s, run, tile_add);
+}
+
+// Softmax, or its logarithm (low != 0), of each row.
+static void tile_softmax(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    for (size_t row = begin; row < end; row++) {
+        const float *x = (const float *)c->run->values[s->x] + row * s->n;
+        float *y = (float *)c->run->values[s->y] + row * s->n;
+        float largest = x[0];
+        double sum = 0;
+        for (size_t i = 1; i < s->n; i++) largest = x[i] > largest ? x[i] : largest;
+        for (size_t i = 0; i < s->n; i++) sum += (double)(y[i] = expf(x[i] - largest));
+        double log_sum = log(sum);
+        for (size_t i = 0; i < s->n; i++)
+            y[i] = (float)(s->low != 0 ? (double)(x[i] - largest) - log_sum : (double)y[i] / sum);
+    }
+}
+
+xnor_status xnor_step_softmax(const xnor_step *s, const xnor_run *run) {
+    return over_rows(s, run, tile_softmax);
 }
 
 // [groups, rows, n] -> [groups, n, rows] of float32

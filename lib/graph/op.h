@@ -98,6 +98,8 @@
     X(THRESHOLD, "xnor_threshold", "xnor")                                                         \
     /* acc -> bits or ternary: table[c][(acc + bound) ] in {-1, 0, +1} */                          \
     X(TABLE, "xnor_table", "xnor")                                                                 \
+    /* acc + acc, the second broadcast over axes where it has one element */                       \
+    X(XNOR_ADD, "xnor_add", "xnor")                                                                \
     /* bits [.., N, C] -> the distinct rows first, their number, and each row's place among them */ \
     X(DISTINCT, "xnor_distinct", "xnor")                                                           \
     /* x [.., N, C], index [.., N] -> rows x[index] */                                             \

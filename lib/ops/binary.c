@@ -86,7 +86,32 @@ static xnor_status eval_table(const xnor_node *node, const xnor_tensor *in, xnor
     return XNOR_OK;
 }
 
+// Sum of accumulators: the parts of a layer over a concatenation.
+static xnor_status infer_xnor_add(xnor_graph *graph, const xnor_node *node) {
+    const xnor_value *a = xnor_in(graph, node, 0), *b = xnor_in(graph, node, 1);
+    xnor_shape shape;
+    if (a->dtype != XNOR_ACC || b->dtype != XNOR_ACC)
+        return xnor_fail(XNOR_E_DTYPE, "node '%s' (xnor_add): expected acc and acc, found %s and %s",
+                         node->name, xnor_dtype_name(a->dtype), xnor_dtype_name(b->dtype));
+    XNOR_TRY(xnor_broadcast(node, &a->shape, &b->shape, &shape));
+    return xnor_set_output(graph, node, 0, XNOR_ACC, &shape);
+}
+
+static xnor_status eval_xnor_add(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
+    (void)node;
+    xnor_walk walk;
+    xnor_walk_init(&walk, &out[0].shape);
+    xnor_walk_add(&walk, &in[0].shape);
+    xnor_walk_add(&walk, &in[1].shape);
+    size_t count = xnor_tensor_count(&out[0]);
+    for (size_t i = 0; i < count; i++, xnor_walk_next(&walk))
+        ((int32_t *)out[0].data)[i] = ((const int32_t *)in[0].data)[walk.offset[0]] +
+                                      ((const int32_t *)in[1].data)[walk.offset[1]];
+    return XNOR_OK;
+}
+
 const xnor_op_row xnor_ops_binary[] = {
+    {XNOR_OP_XNOR_ADD, {2, 2, 1, 0, infer_xnor_add, eval_xnor_add}},
     {XNOR_OP_BINARIZE, {1, 1, 1, XNOR_ELEMENTWISE, infer_binarize, eval_binarize}},
     {XNOR_OP_THRESHOLD, {2, 2, 1, 0, infer_threshold, eval_threshold}},
     {XNOR_OP_TABLE, {2, 2, 1, 0, infer_table, eval_table}},

@@ -157,6 +157,18 @@ static bool comes_from_acc(const xnor_graph *graph, xnor_value_id x) {
     return false;
 }
 
+xnor_value_id xnor_before_sign(const xnor_graph *graph, xnor_value_id x) {
+    for (;;) {
+        uint32_t producer = xnor_graph_producer(graph, x);
+        if (producer == UINT32_MAX || !preserves_sign(graph, &graph->nodes[producer])) return x;
+        x = graph->nodes[producer].inputs[0];
+    }
+}
+
+double xnor_sign_of_zero(const xnor_graph *graph, xnor_value_id x, double zero) {
+    return !comes_from_acc(graph, x) && !can_be_zero(graph, x) ? 1 : zero;
+}
+
 // ---- what is a binary weight ----------------------------------------------------------------------
 
 // Magnitude of row `row` of w [n, k] if all its elements have the same non-zero one; 0 otherwise.
@@ -214,12 +226,8 @@ static xnor_status binarize_linear(xnor_graph *graph, uint32_t index, bool *chan
         if (node.input_count > 2) shift[j] = xnor_constant_get(graph, node.inputs[2], j);
     }
 
-    for (;;) {
-        uint32_t producer = xnor_graph_producer(graph, s.x);
-        if (producer == UINT32_MAX || !preserves_sign(graph, &graph->nodes[producer])) break;
-        s.x = graph->nodes[producer].inputs[0];
-    }
-    if (!comes_from_acc(graph, s.x) && !can_be_zero(graph, s.x)) s.zero = 1;
+    s.x = xnor_before_sign(graph, s.x);
+    s.zero = xnor_sign_of_zero(graph, s.x, s.zero);
 
     xnor_value_id bits = XNOR_NO_VALUE, weight, acc = XNOR_NO_VALUE, out = node.outputs[0];
     XNOR_TRY(pack_weight(graph, node.inputs[1], &weight));

@@ -5,20 +5,26 @@
 #include "core/size.h"
 #include "core/tensor.h"
 
-// Range of an accumulator value: from its layer, through views and maxima.
+// Range of an accumulator value: from its layers, through views and maxima. Sums add up.
 static bool acc_range(const xnor_graph *graph, xnor_value_id acc, int64_t *bound, int64_t *step) {
-    for (uint32_t i = 0; i <= graph->node_count; i++) {
-        uint32_t producer = xnor_graph_producer(graph, acc);
+    xnor_value_id open[XNOR_CHAIN_MAX] = {acc};
+    uint32_t count = 1;
+    *bound = 0;
+    *step = 2;
+    for (uint32_t i = 0; count && i <= graph->node_count; i++) {
+        uint32_t producer = xnor_graph_producer(graph, open[--count]);
         if (producer == UINT32_MAX) return false;
         const xnor_node *node = &graph->nodes[producer];
         if (node->op == XNOR_OP_XNOR_LINEAR) {
-            *bound = graph->values[node->inputs[1]].shape.dims[1];
-            *step = graph->values[node->inputs[0]].dtype == XNOR_BITS ? 2 : 1;
-            return true;
+            *bound += graph->values[node->inputs[1]].shape.dims[1];
+            if (graph->values[node->inputs[0]].dtype != XNOR_BITS) *step = 1;
+            continue;
         }
-        acc = node->inputs[0];
+        uint32_t operands = node->op == XNOR_OP_XNOR_ADD ? 2 : 1;
+        if (count + operands > XNOR_CHAIN_MAX) return false;
+        for (uint32_t k = 0; k < operands; k++) open[count++] = node->inputs[k];
     }
-    return false;
+    return count == 0;
 }
 
 uint32_t xnor_chain_input(const xnor_graph *graph, const xnor_node *node) {
@@ -124,11 +130,21 @@ xnor_status xnor_chain_copy(xnor_graph *graph, uint32_t *at, const xnor_chain *c
 
 uint32_t xnor_chain_layer(const xnor_graph *graph, const xnor_chain *chain) {
     uint32_t producer = xnor_graph_producer(graph, chain->acc);
-    return graph->nodes[producer].op == XNOR_OP_XNOR_LINEAR ? producer : UINT32_MAX;
+    if (graph->nodes[producer].op == XNOR_OP_XNOR_LINEAR) return producer;
+    // A sum can be negated when both of its parts can: layers, or sums of layers on the left.
+    for (uint32_t at = producer; graph->nodes[at].op == XNOR_OP_XNOR_ADD;) {
+        const xnor_node *sum = &graph->nodes[at];
+        uint32_t left = xnor_graph_producer(graph, sum->inputs[0]);
+        uint32_t right = xnor_graph_producer(graph, sum->inputs[1]);
+        if (graph->nodes[right].op != XNOR_OP_XNOR_LINEAR) return UINT32_MAX;
+        if (graph->nodes[left].op == XNOR_OP_XNOR_LINEAR) return producer;
+        at = left;
+    }
+    return UINT32_MAX;
 }
 
-xnor_status xnor_chain_flip(xnor_graph *graph, uint32_t *at, uint32_t layer, const bool *flip,
-                            xnor_value_id *out) {
+static xnor_status flip_layer(xnor_graph *graph, uint32_t *at, uint32_t layer, const bool *flip,
+                              xnor_value_id *out) {
     const xnor_node node = graph->nodes[layer];
     const xnor_value w = graph->values[node.inputs[1]];
     size_t n = (size_t)w.shape.dims[0], k = (size_t)w.shape.dims[1], words = xnor_words(k);
@@ -145,4 +161,25 @@ xnor_status xnor_chain_flip(xnor_graph *graph, uint32_t *at, uint32_t layer, con
         }
     *out = XNOR_NO_VALUE;
     return xnor_emit(graph, at, XNOR_OP_XNOR_LINEAR, node.name, inputs, 2, out);
+}
+
+xnor_status xnor_chain_flip(xnor_graph *graph, uint32_t *at, uint32_t layer, const bool *flip,
+                            xnor_value_id *out) {
+    // Sums lean to the left: layer + layer, then + layer, and so on.
+    uint32_t sums[XNOR_CHAIN_MAX], count = 0;
+    while (graph->nodes[layer].op == XNOR_OP_XNOR_ADD) {
+        if (count == XNOR_CHAIN_MAX)
+            return xnor_fail(XNOR_E_LIMIT, "%s: sum of too many layers", graph->nodes[layer].name);
+        sums[count++] = layer;
+        layer = xnor_graph_producer(graph, graph->nodes[layer].inputs[0]);
+    }
+    XNOR_TRY(flip_layer(graph, at, layer, flip, out));
+    while (count-- > 0) {
+        const xnor_node sum = graph->nodes[sums[count]];
+        xnor_value_id inputs[2] = {*out};
+        XNOR_TRY(flip_layer(graph, at, xnor_graph_producer(graph, sum.inputs[1]), flip, &inputs[1]));
+        *out = XNOR_NO_VALUE;
+        XNOR_TRY(xnor_emit(graph, at, XNOR_OP_XNOR_ADD, sum.name, inputs, 2, out));
+    }
+    return XNOR_OK;
 }

@@ -16,6 +16,22 @@
 
 enum { MIN_POINTS = 256, MAX_CHANNELS = 64, MAX_TABLE = 1 << 17 };
 
+// x [B, N, C] + y [B, 1, C]
+static bool adds_per_cloud(const xnor_graph *graph, const xnor_node *node) {
+    const xnor_shape *x = &graph->values[node->inputs[0]].shape;
+    const xnor_shape *y = &graph->values[node->inputs[1]].shape;
+    if (x->rank != y->rank || x->rank < 2 || y->dims[y->rank - 2] != 1) return false;
+    for (uint32_t i = 0; i < x->rank; i++)
+        if (i != x->rank - 2 && x->dims[i] != y->dims[i]) return false;
+    return true;
+}
+
+static bool is_last_axis(const xnor_graph *graph, const xnor_node *node) {
+    int64_t rank = graph->values[node->inputs[0]].shape.rank;
+    int64_t axis = xnor_node_int(node, XNOR_ATTR_AXIS, -1);
+    return axis == -1 || axis == rank - 1;
+}
+
 // Operators that work on rows by themselves and whose steps can stop after the active rows.
 static bool is_point_wise(const xnor_graph *graph, const xnor_node *node) {
     xnor_dtype x = graph->values[node->inputs[0]].dtype;
@@ -25,6 +41,9 @@ static bool is_point_wise(const xnor_graph *graph, const xnor_node *node) {
     case XNOR_OP_BINARIZE:
         return x == XNOR_F32 && xnor_node_float(node, XNOR_ATTR_ALPHA, 1) == 1;
     case XNOR_OP_AFFINE: return x == XNOR_F32 || x == XNOR_ACC;
+    case XNOR_OP_XNOR_ADD: return adds_per_cloud(graph, node);
+    case XNOR_OP_SOFTMAX:
+    case XNOR_OP_LOG_SOFTMAX: return x == XNOR_F32 && is_last_axis(graph, node);
     case XNOR_OP_LINEAR:
     case XNOR_OP_CLIP:
     case XNOR_OP_RELU: return x == XNOR_F32 && xnor_only_variable(graph, node) == 0;
@@ -48,7 +67,7 @@ static xnor_status raise_view(xnor_graph *graph, uint32_t index, bool *changed) 
     uint32_t producer = xnor_graph_producer(graph, view.inputs[0]), only;
     if (producer == UINT32_MAX || xnor_graph_uses(graph, view.inputs[0], &only) != 1) return XNOR_OK;
     const xnor_node f = graph->nodes[producer];
-    if (!is_point_wise(graph, &f)) return XNOR_OK;
+    if (!is_point_wise(graph, &f) || f.op == XNOR_OP_XNOR_ADD) return XNOR_OK;
     const xnor_shape *target = &graph->values[view.outputs[0]].shape;
     xnor_shape vector = {1, {target->rank}};
     xnor_value_id reshape[2] = {f.inputs[0]}, inputs[XNOR_MAX_INPUTS], x = XNOR_NO_VALUE;

@@ -12,6 +12,7 @@
     X(fold, "evaluate constants in double; shapes that are known become constants")                \
     X(canonicalise, "linear layers, affine for per-channel arithmetic, channels last")             \
     X(binarize, "signs become bits or ternary, ±scale weights become bits")                        \
+    X(split, "layers over a concatenation: each part by itself, constant parts once per cloud")     \
     X(aggregate, "max over points moves before monotone chains: integer maximum")                  \
     X(threshold, "chains from accumulators to signs become integer thresholds or tables")          \
     X(merge, "affine into affine and into float linear layers")

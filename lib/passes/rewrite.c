@@ -158,13 +158,22 @@ bool xnor_is_per_channel(const xnor_graph *graph, const xnor_node *node) {
     return true;
 }
 
+// Expand to a shape of ones changes nothing.
+static bool expands_to_ones(const xnor_graph *graph, const xnor_node *node) {
+    if (node->op != XNOR_OP_EXPAND || !xnor_is_constant(graph, node->inputs[1])) return false;
+    size_t rank = xnor_constant_count(graph, node->inputs[1]);
+    for (size_t i = 0; i < rank; i++)
+        if (xnor_constant_get(graph, node->inputs[1], i) != 1) return false;
+    return rank <= graph->values[node->inputs[0]].shape.rank;
+}
+
 xnor_status xnor_drop_noop(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node *node = &graph->nodes[index];
     xnor_value_id x = node->input_count ? node->inputs[0] : XNOR_NO_VALUE;
     if (x == XNOR_NO_VALUE) return XNOR_OK;
     const xnor_value *in = &graph->values[x], *out = &graph->values[node->outputs[0]];
     bool noop = node->op == XNOR_OP_IDENTITY ||
-                (node->op == XNOR_OP_CAST && in->dtype == out->dtype) ||
+                (node->op == XNOR_OP_CAST && in->dtype == out->dtype) || expands_to_ones(graph, node) ||
                 ((xnor_op_lookup(node->op)->flags & XNOR_VIEW || node->op == XNOR_OP_EXPAND) &&
                  xnor_shape_known(&in->shape) && xnor_shape_equal(&in->shape, &out->shape));
     if (!noop) return XNOR_OK;

@@ -1,0 +1,129 @@
+// split: a binary layer over a concatenation is the sum of layers over its parts. A part that is the same
+// for all points (the global feature of a segmentation network) is computed once per cloud.
+//
+//   before   Concat(Expand(g), p) -> xnor_binarize -> xnor_linear(w)
+//   after    g -> xnor_binarize -> xnor_linear(w_g) --+
+//            p -> xnor_binarize -> xnor_linear(w_p) --+-> xnor_add
+//
+// Each part also gets its own answer to whether it can be zero.
+#include "passes/passes.h"
+
+#include "core/size.h"
+#include "core/tensor.h"
+#include "passes/chain.h"
+
+// Input of an Expand or Tile that repeats whole rows: it has one element where the result has more, and
+// the last axis is left alone. Otherwise `x` itself.
+static xnor_value_id before_broadcast(const xnor_graph *graph, xnor_value_id x) {
+    uint32_t producer = xnor_graph_producer(graph, x);
+    if (producer == UINT32_MAX) return x;
+    const xnor_node *node = &graph->nodes[producer];
+    if (node->op != XNOR_OP_EXPAND && node->op != XNOR_OP_TILE) return x;
+    const xnor_shape *in = &graph->values[node->inputs[0]].shape, *out = &graph->values[x].shape;
+    if (in->rank != out->rank || in->rank == 0) return x;
+    if (in->dims[in->rank - 1] < 0 || in->dims[in->rank - 1] != out->dims[in->rank - 1]) return x;
+    // An axis of unknown size (the batch) must not be repeated: Tile by a constant 1, Expand by 1 or by
+    // what it already is.
+    for (uint32_t i = 0; i + 1 < in->rank; i++) {
+        int64_t repeat = 0;
+        const xnor_value *request = &graph->values[node->inputs[1]];
+        int64_t wanted[XNOR_MAX_RANK];
+        uint32_t count = 0;
+        if (in->dims[i] == 1) continue;
+        if (in->dims[i] >= 0 && in->dims[i] == out->dims[i]) continue;
+        if (xnor_known_ints(request, wanted, XNOR_MAX_RANK, &count) && count == in->rank)
+            repeat = wanted[i];
+        if (repeat != 1) return x;
+    }
+    return node->inputs[0];
+}
+
+// Columns [first, first + count) of w [n, k] bits.
+static xnor_status take_columns(xnor_graph *graph, xnor_value_id weight, size_t first, size_t count,
+                                xnor_value_id *out) {
+    const xnor_value w = graph->values[weight];
+    size_t n = (size_t)w.shape.dims[0], k = (size_t)w.shape.dims[1];
+    xnor_shape shape = {2, {(int64_t)n, (int64_t)count}};
+    void *data;
+    XNOR_TRY(xnor_graph_add_constant(graph, w.name, XNOR_BITS, &shape, out, &data));
+    xnor_tensor to = {XNOR_BITS, shape, data};
+    const xnor_tensor from = {XNOR_BITS, w.shape, w.data};
+    for (size_t j = 0; j < n; j++)
+        for (size_t l = 0; l < count; l++)
+            // Padding bits stay 0, so only the +1 are written.
+            if (xnor_tensor_get(&from, j * k + first + l) > 0) xnor_tensor_set(&to, j * count + l, 1);
+    return XNOR_OK;
+}
+
+static xnor_status emit_binarize(xnor_graph *graph, uint32_t *at, const char *name, xnor_value_id x,
+                                 double zero, xnor_value_id *out) {
+    *out = XNOR_NO_VALUE;
+    xnor_node *node;
+    x = xnor_before_sign(graph, x);
+    XNOR_TRY(xnor_graph_add_value(graph, name, XNOR_BITS, NULL, out));
+    XNOR_TRY(xnor_graph_insert_node(graph, *at, XNOR_OP_BINARIZE, name, &x, 1, out, 1, &node));
+    XNOR_TRY(xnor_node_set_float(graph, node, XNOR_ATTR_ALPHA, xnor_sign_of_zero(graph, x, zero)));
+    return xnor_graph_infer_node(graph, (*at)++);
+}
+
+static xnor_status split(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node layer = graph->nodes[index];
+    if (layer.op != XNOR_OP_XNOR_LINEAR) return XNOR_OK;
+    uint32_t sign = xnor_graph_producer(graph, layer.inputs[0]);
+    if (sign == UINT32_MAX || graph->nodes[sign].op != XNOR_OP_BINARIZE) return XNOR_OK;
+    const xnor_node binarize = graph->nodes[sign];
+    uint32_t producer = xnor_graph_producer(graph, binarize.inputs[0]);
+    if (producer == UINT32_MAX || graph->nodes[producer].op != XNOR_OP_CONCAT) return XNOR_OK;
+    const xnor_node concat = graph->nodes[producer];
+    uint32_t rank = graph->values[concat.outputs[0]].shape.rank, axis;
+    XNOR_TRY(xnor_axis(&concat, xnor_node_int(&concat, XNOR_ATTR_AXIS, 0), rank, &axis));
+    if (axis != rank - 1 || concat.input_count > XNOR_CHAIN_MAX / 2) return XNOR_OK;
+
+    // Parts that keep all points come first, so that a sum has their shape.
+    xnor_value_id parts[XNOR_CHAIN_MAX];
+    size_t first[XNOR_CHAIN_MAX], count = 0, column = 0;
+    bool whole = false;
+    for (uint32_t k = 0; k < concat.input_count; k++) {
+        int64_t channels = xnor_shape_last(&graph->values[concat.inputs[k]].shape);
+        if (channels < 0) return XNOR_OK;
+        parts[count] = before_broadcast(graph, concat.inputs[k]);
+        first[count++] = column;
+        column += (size_t)channels;
+        if (parts[count - 1] != concat.inputs[k]) continue;
+        xnor_value_id part = parts[count - 1];
+        size_t from = first[count - 1];
+        if (!whole) {
+            parts[count - 1] = parts[0];
+            first[count - 1] = first[0];
+            parts[0] = part;
+            first[0] = from;
+        }
+        whole = true;
+    }
+    if (!whole || count < 2) return XNOR_OK;
+    double zero = xnor_node_float(&binarize, XNOR_ATTR_ALPHA, 1);
+    uint32_t at = index;
+    xnor_value_id sum = XNOR_NO_VALUE, out = layer.outputs[0];
+    for (size_t k = 0; k < count; k++) {
+        xnor_value_id inputs[2], acc = XNOR_NO_VALUE;
+        size_t channels = (size_t)xnor_shape_last(&graph->values[parts[k]].shape);
+        XNOR_TRY(emit_binarize(graph, &at, layer.name, parts[k], zero, &inputs[0]));
+        XNOR_TRY(take_columns(graph, layer.inputs[1], first[k], channels, &inputs[1]));
+        XNOR_TRY(xnor_emit(graph, &at, XNOR_OP_XNOR_LINEAR, layer.name, inputs, 2, &acc));
+        const xnor_value_id both[2] = {sum, acc};
+        if (k == 0) {
+            sum = acc;
+            continue;
+        }
+        sum = k + 1 < count ? XNOR_NO_VALUE : out;
+        if (k + 1 == count) xnor_graph_remove_node(&graph->nodes[at]);
+        XNOR_TRY(xnor_emit(graph, &at, XNOR_OP_XNOR_ADD, layer.name, both, 2, &sum));
+    }
+    *changed = true;
+    return XNOR_OK;
+}
+
+xnor_status xnor_pass_split(xnor_graph *graph) {
+    static const xnor_rule rules[] = {split, NULL};
+    return xnor_rewrite(graph, rules);
+}
