@@ -99,7 +99,8 @@ void builder_output(builder *b, xnor_value_id value, const char *name) {
     b->graph.values[value].name = xnor_arena_string(&b->graph.arena, name);
 }
 
-// ---- running -------------------------------------------------------------------------------------
+// ---- running
+// -------------------------------------------------------------------------------------
 
 void tensors_free(tensors *t) {
     for (uint32_t i = 0; i < t->count; i++) free(t->items[i].data);
@@ -171,7 +172,8 @@ void builder_run(xnor_model *model, xnor_pool *pool, const tensors *inputs, tens
     xnor_plan_unref(&plan);
 }
 
-// ---- expectations --------------------------------------------------------------------------------
+// ---- expectations
+// --------------------------------------------------------------------------------
 
 static void compare(const char *how, const xnor_tensor *found, const xnor_shape *shape,
                     const double *values, size_t count) {
@@ -253,6 +255,36 @@ void builder_expect_error(builder *b, xnor_value_id y, xnor_status status, const
     tensors_free(&outputs);
 }
 
+void builder_pass(builder *b, xnor_status (*pass)(xnor_graph *), const tensors *inputs) {
+    tensors before, after;
+    ok(xnor_graph_verify(&b->graph));
+    builder_reference(&b->graph, inputs, &before);
+    ok(pass(&b->graph));
+    xnor_graph_compact(&b->graph);
+    ok(xnor_graph_verify(&b->graph));
+    builder_reference(&b->graph, inputs, &after);
+    for (uint32_t i = 0; i < before.count; i++) {
+        double distance = tensors_distance(&before.items[i], &after.items[i]);
+        cr_assert(distance <= 1e-5, "the pass changed output %u by %g", i, distance);
+    }
+    tensors_free(&before);
+    tensors_free(&after);
+}
+
+void builder_inputs(const builder *b, int64_t unknown, tensors *inputs) {
+    *inputs = (tensors){0};
+    for (uint32_t i = 0; i < b->graph.input_count; i++) {
+        const xnor_value *value = &b->graph.values[b->graph.inputs[i]];
+        xnor_shape shape = value->shape;
+        for (uint32_t k = 0; k < shape.rank; k++)
+            if (shape.dims[k] < 0) shape.dims[k] = unknown;
+        xnor_tensor *t = tensors_add(inputs, value->dtype, shape);
+        size_t count = xnor_tensor_count(t);
+        for (size_t k = 0; k < count; k++)
+            xnor_tensor_set(t, k, (double)((k * 7 + k / 17 + 3) % 17) / 4 - 2);
+    }
+}
+
 double tensors_distance(const xnor_tensor *a, const xnor_tensor *b) {
     char ta[XNOR_SHAPE_TEXT], tb[XNOR_SHAPE_TEXT];
     cr_assert(xnor_shape_equal(&a->shape, &b->shape), "shapes %s and %s differ",
@@ -281,4 +313,14 @@ const xnor_node *graph_find(const xnor_graph *graph, xnor_op op) {
         }
     cr_assert_not_null(found, "no %s", xnor_op_name(op));
     return found;
+}
+
+double graph_constant(const xnor_graph *graph, const xnor_node *node, uint32_t input,
+                      size_t index) {
+    cr_assert_lt(input, node->input_count);
+    const xnor_value *value = &graph->values[node->inputs[input]];
+    const xnor_tensor t = {value->dtype, value->shape, value->data};
+    cr_assert_not_null(t.data, "input %u of %s is not constant", input, node->name);
+    cr_assert_lt(index, xnor_tensor_count(&t));
+    return xnor_tensor_get(&t, index);
 }

@@ -1,5 +1,5 @@
-// Convolutions, normalisations, reductions and the operators of binary layers. Expected values are worked
-// out by hand.
+// Convolutions, normalisations, reductions and the operators of binary layers. Expected values are
+// worked out by hand.
 #include <criterion/criterion.h>
 #include <math.h>
 
@@ -18,7 +18,8 @@ static void end(void) {
 
 TestSuite(ops_layer, .init = begin, .fini = end);
 
-// ---- convolutions --------------------------------------------------------------------------------
+// ---- convolutions
+// --------------------------------------------------------------------------------
 
 Test(ops_layer, conv1d_with_padding_stride_and_bias) {
     xnor_value_id x = builder_floats(&b, SHAPE(1, 1, 5), D(1, 2, 3, 4, 5));
@@ -89,7 +90,8 @@ Test(ops_layer, conv_refuses_a_kernel_larger_than_the_input) {
                          "the kernel is larger than the input");
 }
 
-// ---- normalisations ------------------------------------------------------------------------------
+// ---- normalisations
+// ------------------------------------------------------------------------------
 
 Test(ops_layer, batch_normalization_per_channel) {
     xnor_value_id x = builder_floats(&b, SHAPE(1, 2, 2), D(1, 2, 3, 5));
@@ -108,15 +110,16 @@ Test(ops_layer, batch_normalization_per_channel) {
 Test(ops_layer, softmax_along_the_last_axis_and_others) {
     xnor_value_id x = builder_floats(&b, SHAPE(2, 2), D(0, 0.6931471805599453, 1000, 1000));
     builder_expect(&b, NODE(&b, XNOR_OP_SOFTMAX, x), SHAPE(2, 2), D(1.0 / 3, 2.0 / 3, 0.5, 0.5));
-    builder_expect(&b, NODE(&b, XNOR_OP_LOG_SOFTMAX, x), SHAPE(2, 2),
-                   D(-1.0986122886681098, -0.4054651081081644, -0.6931471805599453,
-                     -0.6931471805599453));
+    builder_expect(
+        &b, NODE(&b, XNOR_OP_LOG_SOFTMAX, x), SHAPE(2, 2),
+        D(-1.0986122886681098, -0.4054651081081644, -0.6931471805599453, -0.6931471805599453));
     xnor_value_id down = NODE(&b, XNOR_OP_SOFTMAX, x);
     builder_attr(&b, XNOR_ATTR_AXIS, I(0));
     builder_expect(&b, down, SHAPE(2, 2), D(0, 0, 1, 1));
 }
 
-// ---- reductions ----------------------------------------------------------------------------------
+// ---- reductions
+// ----------------------------------------------------------------------------------
 
 #define REDUCE(test, op, ...)                                                                      \
     Test(ops_layer, test) {                                                                        \
@@ -159,13 +162,15 @@ Test(ops_layer, reductions_refuse_axes_outside_and_empty_axes) {
     xnor_value_id x = builder_floats(&b, SHAPE(2), D(1, 2));
     xnor_value_id y = NODE(&b, XNOR_OP_REDUCE_MAX, x);
     builder_attr(&b, XNOR_ATTR_AXES, I(1));
-    builder_expect_error(&b, y, XNOR_E_SHAPE, "'/ReduceMax_0' (ReduceMax): axis 1 is outside rank 1");
+    builder_expect_error(&b, y, XNOR_E_SHAPE,
+                         "'/ReduceMax_0' (ReduceMax): axis 1 is outside rank 1");
     b.graph.node_count = 0;
     xnor_value_id empty = builder_floats(&b, SHAPE(0), NULL, 0);
     builder_expect_error(&b, NODE(&b, XNOR_OP_REDUCE_MAX, empty), XNOR_E_SHAPE, "has no elements");
 }
 
-// ---- the compiler's own operators ----------------------------------------------------------------
+// ---- the compiler's own operators
+// ----------------------------------------------------------------
 
 Test(ops_layer, affine_scales_and_shifts_channels) {
     xnor_value_id x = builder_floats(&b, SHAPE(2, 2), D(1, 2, 3, 4));
@@ -222,7 +227,8 @@ Test(ops_layer, integer_linear_of_bits_and_of_ternary) {
     double sums[4] = {0};
     for (int row = 0; row < 2; row++)
         for (int c = 0; c < 2; c++)
-            for (int l = 0; l < 70; l++) sums[row * 2 + c] += values[row * 70 + l] * weights[c * 70 + l];
+            for (int l = 0; l < 70; l++)
+                sums[row * 2 + c] += values[row * 70 + l] * weights[c * 70 + l];
     cr_assert_eq(sums[0], 23 - 24);
     expect_sums(NODE(&b, XNOR_OP_XNOR_LINEAR, binarize(x, 0), w), XNOR_ACC, sums, 4);
     cr_assert_eq(b.graph.values[b.graph.outputs[0]].dtype, XNOR_ACC);
@@ -230,7 +236,8 @@ Test(ops_layer, integer_linear_of_bits_and_of_ternary) {
     for (int row = 0; row < 2; row++)
         for (int c = 0; c < 2; c++) {
             sums[row * 2 + c] = 0;
-            for (int l = 0; l < 70; l++) sums[row * 2 + c] += values[row * 70 + l] * weights[c * 70 + l];
+            for (int l = 0; l < 70; l++)
+                sums[row * 2 + c] += values[row * 70 + l] * weights[c * 70 + l];
         }
     cr_assert_eq(sums[0], 23 + 23 - 24);
     expect_sums(NODE(&b, XNOR_OP_XNOR_LINEAR, binarize(x, 1), w), XNOR_ACC, sums, 4);
@@ -249,7 +256,8 @@ Test(ops_layer, thresholds_and_tables_turn_sums_into_signs) {
 Test(ops_layer, a_sum_outside_its_table_is_an_error) {
     xnor_value_id acc = builder_tensor(&b, XNOR_ACC, SHAPE(1), D(2));
     xnor_value_id table = builder_tensor(&b, XNOR_U8, SHAPE(1, 3), D(0, 1, 2));
-    builder_expect_error(&b, NODE(&b, XNOR_OP_TABLE, acc, table), XNOR_E_INTERNAL, "sum 2 exceeds 1");
+    builder_expect_error(&b, NODE(&b, XNOR_OP_TABLE, acc, table), XNOR_E_INTERNAL,
+                         "sum 2 exceeds 1");
 }
 
 Test(ops_layer, packed_rows_stay_whole) {

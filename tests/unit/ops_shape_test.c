@@ -1,5 +1,5 @@
-// Operators that move, choose or reshape elements. Expected values are worked out by hand from the ONNX
-// specification.
+// Operators that move, choose or reshape elements. Expected values are worked out by hand from the
+// ONNX specification.
 #include <criterion/criterion.h>
 
 #include "graph_builder.h"
@@ -20,7 +20,8 @@ static xnor_value_id matrix(void) {
     return builder_floats(&b, SHAPE(2, 3), D(1, 2, 3, 4, 5, 6));
 }
 
-// ---- views ---------------------------------------------------------------------------------------
+// ---- views
+// ---------------------------------------------------------------------------------------
 
 Test(ops_shape, reshape_copies_zeros_and_infers_minus_one) {
     xnor_value_id x = builder_floats(&b, SHAPE(2, 3, 2), D(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12));
@@ -98,7 +99,8 @@ Test(ops_shape, shape_and_size_are_numbers) {
     builder_expect(&b, NODE(&b, XNOR_OP_SIZE, x), SCALAR, D(6));
 }
 
-// ---- moves ---------------------------------------------------------------------------------------
+// ---- moves
+// ---------------------------------------------------------------------------------------
 
 Test(ops_shape, transpose_reverses_axes_unless_told) {
     builder_expect(&b, NODE(&b, XNOR_OP_TRANSPOSE, matrix()), SHAPE(3, 2), D(1, 4, 2, 5, 3, 6));
@@ -125,8 +127,7 @@ Test(ops_shape, concat_and_split_are_inverse) {
     xnor_value_id wide = NODE(&b, XNOR_OP_CONCAT, x, column);
     builder_attr(&b, XNOR_ATTR_AXIS, I(-1));
     builder_expect(&b, wide, SHAPE(2, 4), D(1, 2, 3, 7, 4, 5, 6, 8));
-    xnor_value_id parts =
-        NODE_OUTPUTS(&b, XNOR_OP_SPLIT, 2, wide, builder_ints(&b, I(1, 3)));
+    xnor_value_id parts = NODE_OUTPUTS(&b, XNOR_OP_SPLIT, 2, wide, builder_ints(&b, I(1, 3)));
     builder_attr(&b, XNOR_ATTR_AXIS, I(1));
     builder_expect(&b, parts, SHAPE(2, 1), D(1, 4));
     builder_expect(&b, parts + 1, SHAPE(2, 3), D(2, 3, 7, 5, 6, 8));
@@ -151,7 +152,8 @@ Test(ops_shape, split_refuses_sizes_that_do_not_add_up) {
     builder_expect_error(&b, y, XNOR_E_SHAPE, "sizes add to 4, the axis has 3");
 }
 
-static xnor_value_id slice(xnor_value_id x, int64_t start, int64_t stop, int64_t axis, int64_t step) {
+static xnor_value_id slice(xnor_value_id x, int64_t start, int64_t stop, int64_t axis,
+                           int64_t step) {
     return NODE(&b, XNOR_OP_SLICE, x, builder_ints(&b, I(start)), builder_ints(&b, I(stop)),
                 builder_ints(&b, I(axis)), builder_ints(&b, I(step)));
 }
@@ -176,13 +178,14 @@ Test(ops_shape, slice_of_several_axes_in_any_order) {
     xnor_value_id y = NODE(&b, XNOR_OP_SLICE, matrix(), builder_ints(&b, I(1, 0)),
                            builder_ints(&b, I(3, 1)), builder_ints(&b, I(1, 0)));
     builder_expect(&b, y, SHAPE(1, 2), D(2, 3));
-    xnor_value_id z = NODE(&b, XNOR_OP_SLICE, matrix(), builder_ints(&b, I(1)),
-                           builder_ints(&b, I(2)));
+    xnor_value_id z =
+        NODE(&b, XNOR_OP_SLICE, matrix(), builder_ints(&b, I(1)), builder_ints(&b, I(2)));
     builder_expect(&b, z, SHAPE(1, 3), D(4, 5, 6));
 }
 
 Test(ops_shape, slice_refuses_step_zero) {
-    builder_expect_error(&b, slice(matrix(), 0, 1, 0, 0), XNOR_E_SHAPE, "'/Slice_0' (Slice): step 0");
+    builder_expect_error(&b, slice(matrix(), 0, 1, 0, 0), XNOR_E_SHAPE,
+                         "'/Slice_0' (Slice): step 0");
 }
 
 Test(ops_shape, expand_broadcasts_either_way) {
@@ -200,7 +203,8 @@ Test(ops_shape, tile_repeats_along_axes) {
                          "(Tile): 1 repeats for rank 2");
 }
 
-// ---- choices -------------------------------------------------------------------------------------
+// ---- choices
+// -------------------------------------------------------------------------------------
 
 Test(ops_shape, gather_along_axes_with_negative_indices) {
     xnor_value_id x = matrix();

@@ -45,7 +45,8 @@ UNARY(erf, ERF, -0.9661051464753108, -0.5204998778130465, 0, 0.5204998778130465,
 UNARY(exp, EXP, 0.22313016014842982, 0.6065306597126334, 1, 1.6487212707001282, 12.182493960703473)
 UNARY(floor, FLOOR, -2, -1, 0, 0, 2)
 UNARY(hard_sigmoid, HARD_SIGMOID, 0.2, 0.4, 0.5, 0.6, 1)
-UNARY(hard_swish, HARD_SWISH, -0.375, -0.20833333333333334, 0, 0.2916666666666667, 2.2916666666666665)
+UNARY(hard_swish, HARD_SWISH, -0.375, -0.20833333333333334, 0, 0.2916666666666667,
+      2.2916666666666665)
 UNARY(identity, IDENTITY, -1.5, -0.5, 0, 0.5, 2.5)
 UNARY(leaky_relu, LEAKY_RELU, -0.015, -0.005, 0, 0.5, 2.5)
 UNARY(neg, NEG, 1.5, 0.5, 0, -0.5, -2.5)
@@ -192,7 +193,8 @@ Test(ops, a_missing_operand_is_refused) {
 
 Test(ops, too_few_inputs_are_refused) {
     xnor_value_id x = builder_floats(&b, SHAPE(2), D(1, 2));
-    builder_expect_error(&b, NODE(&b, XNOR_OP_ADD, x), XNOR_E_FORMAT, "expected 2 to 2 inputs, found 1");
+    builder_expect_error(&b, NODE(&b, XNOR_OP_ADD, x), XNOR_E_FORMAT,
+                         "expected 2 to 2 inputs, found 1");
 }
 
 Test(ops, matmul_of_matrices_vectors_and_batches) {

@@ -1,0 +1,230 @@
+#include <criterion/criterion.h>
+
+#include "core/tensor.h"
+#include "graph_builder.h"
+#include "passes/passes.h"
+
+static builder b;
+static tensors inputs;
+
+static void begin(void) {
+    builder_init(&b, 1);
+}
+
+static void end(void) {
+    tensors_free(&inputs);
+    builder_free(&b);
+}
+
+TestSuite(binarize, .init = begin, .fini = end);
+
+static void binarize(xnor_value_id y) {
+    builder_output(&b, y, "y");
+    builder_inputs(&b, 3, &inputs);
+    builder_pass(&b, xnor_pass_canonicalise, &inputs);
+    builder_pass(&b, xnor_pass_binarize, &inputs);
+}
+
+static xnor_value_id input(void) {
+    return builder_input(&b, "x", XNOR_F32, SHAPE(-1, 4));
+}
+
+static xnor_value_id weights(void) {
+    return builder_floats(&b, SHAPE(4, 2), D(1, -1, 1, 1, -1, 1, 1, -1));
+}
+
+static xnor_value_id times_weights(xnor_value_id sign) {
+    return NODE(&b, XNOR_OP_MATMUL, sign, weights());
+}
+
+static xnor_value_id where(xnor_op compare, xnor_value_id x, double then, double otherwise) {
+    xnor_value_id truth = NODE(&b, compare, x, builder_floats(&b, SCALAR, D(0)));
+    xnor_value_id yes = builder_floats(&b, SCALAR, &then, 1);
+    return NODE(&b, XNOR_OP_WHERE, truth, yes, builder_floats(&b, SCALAR, &otherwise, 1));
+}
+
+// Value that the one xnor_binarize of the graph gives to 0.
+static double zero(void) {
+    return xnor_node_float(graph_find(&b.graph, XNOR_OP_BINARIZE), XNOR_ATTR_ALPHA, 9);
+}
+
+// ---- weights
+// -------------------------------------------------------------------------------------
+
+Test(binarize, weights_of_equal_magnitude_become_bits_and_a_scale) {
+    xnor_value_id w = builder_floats(&b, SHAPE(4, 2), D(0.5, -2, 0.5, 2, -0.5, 2, 0.5, -2));
+    binarize(NODE(&b, XNOR_OP_MATMUL, NODE(&b, XNOR_OP_SIGN, input()), w));
+    const xnor_node *layer = graph_find(&b.graph, XNOR_OP_XNOR_LINEAR);
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_LINEAR), 0);
+    static const double bits[] = {1, 1, -1, 1, -1, 1, 1, -1};
+    for (size_t i = 0; i < 8; i++) cr_assert_eq(graph_constant(&b.graph, layer, 1, i), bits[i]);
+    const xnor_node *affine = graph_find(&b.graph, XNOR_OP_AFFINE);
+    cr_assert_eq(graph_constant(&b.graph, affine, 1, 0), 0.5);
+    cr_assert_eq(graph_constant(&b.graph, affine, 1, 1), 2);
+    cr_assert_eq(graph_constant(&b.graph, affine, 2, 0), 0);
+}
+
+Test(binarize, padding_bits_of_weights_are_zero) {
+    double ones[70];
+    for (int i = 0; i < 70; i++) ones[i] = 1;
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(-1, 70));
+    xnor_value_id w = builder_floats(&b, SHAPE(70, 1), ones, 70);
+    binarize(NODE(&b, XNOR_OP_MATMUL, NODE(&b, XNOR_OP_SIGN, x), w));
+    const xnor_node *layer = graph_find(&b.graph, XNOR_OP_XNOR_LINEAR);
+    const uint64_t *words = b.graph.values[layer->inputs[1]].data;
+    cr_assert_eq(words[0], UINT64_MAX);
+    cr_assert_eq(words[1], 0x3f);
+}
+
+Test(binarize, a_bias_becomes_the_shift) {
+    xnor_value_id w = builder_floats(&b, SHAPE(2, 4), D(1, 1, 1, 1, -1, -1, 1, 1));
+    xnor_value_id y = NODE(&b, XNOR_OP_GEMM, NODE(&b, XNOR_OP_SIGN, input()), w,
+                           builder_floats(&b, SHAPE(2), D(0.5, 7)));
+    builder_attr(&b, XNOR_ATTR_TRANS_B, I(1));
+    binarize(y);
+    cr_assert_eq(graph_constant(&b.graph, graph_find(&b.graph, XNOR_OP_AFFINE), 2, 1), 7);
+}
+
+Test(binarize, weights_of_several_magnitudes_stay_float) {
+    xnor_value_id w = builder_floats(&b, SHAPE(4, 1), D(1, -1, 1, 1.5));
+    binarize(NODE(&b, XNOR_OP_MATMUL, NODE(&b, XNOR_OP_SIGN, input()), w));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_LINEAR), 1);
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_XNOR_LINEAR), 0);
+}
+
+Test(binarize, a_row_of_zeros_stays_float) {
+    xnor_value_id w = builder_floats(&b, SHAPE(4, 2), D(0, 1, 0, 1, 0, 1, 0, 1));
+    binarize(NODE(&b, XNOR_OP_MATMUL, NODE(&b, XNOR_OP_SIGN, input()), w));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_LINEAR), 1);
+}
+
+Test(binarize, real_activations_stay_float) {
+    binarize(times_weights(NODE(&b, XNOR_OP_TANH, input())));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_LINEAR), 1);
+}
+
+Test(binarize, a_scale_on_the_signs_moves_into_the_weights) {
+    xnor_value_id sign = NODE(&b, XNOR_OP_SIGN, input());
+    binarize(times_weights(NODE(&b, XNOR_OP_MUL, sign, builder_floats(&b, SCALAR, D(-0.25)))));
+    const xnor_node *layer = graph_find(&b.graph, XNOR_OP_XNOR_LINEAR);
+    cr_assert_eq(graph_constant(&b.graph, layer, 1, 0), -1, "the sign of the scale, too");
+    cr_assert_eq(graph_constant(&b.graph, graph_find(&b.graph, XNOR_OP_AFFINE), 1, 0), 0.25);
+}
+
+// ---- forms of the sign
+// ---------------------------------------------------------------------------
+
+Test(binarize, where_not_negative_gives_zero_plus_one) {
+    binarize(times_weights(where(XNOR_OP_GREATER_OR_EQUAL, input(), 1, -1)));
+    cr_assert_eq(zero(), 1);
+}
+
+Test(binarize, where_positive_gives_zero_minus_one) {
+    binarize(times_weights(where(XNOR_OP_GREATER, input(), 1, -1)));
+    cr_assert_eq(zero(), -1);
+}
+
+Test(binarize, where_negative_with_branches_swapped) {
+    binarize(times_weights(where(XNOR_OP_LESS, input(), -1, 1)));
+    cr_assert_eq(zero(), 1);
+}
+
+Test(binarize, where_not_positive_with_branches_swapped) {
+    binarize(times_weights(where(XNOR_OP_LESS_OR_EQUAL, input(), -1, 1)));
+    cr_assert_eq(zero(), -1);
+}
+
+Test(binarize, where_with_other_branches_is_no_sign) {
+    binarize(times_weights(where(XNOR_OP_GREATER, input(), 1, 0)));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_XNOR_LINEAR), 0);
+}
+
+Test(binarize, a_falling_sign_is_not_taken_for_a_rising_one) {
+    binarize(times_weights(where(XNOR_OP_GREATER, input(), -1, 1)));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_BINARIZE), 0);
+}
+
+Test(binarize, functions_that_keep_the_sign_are_skipped) {
+    xnor_value_id x = input();
+    xnor_value_id y = NODE(&b, XNOR_OP_CLIP, x, builder_floats(&b, SCALAR, D(-1)),
+                           builder_floats(&b, SCALAR, D(1)));
+    y = NODE(&b, XNOR_OP_TANH, NODE(&b, XNOR_OP_LEAKY_RELU, y));
+    binarize(times_weights(NODE(&b, XNOR_OP_SIGN, y)));
+    cr_assert_eq(graph_find(&b.graph, XNOR_OP_BINARIZE)->inputs[0], x);
+    cr_assert_eq(b.graph.node_count, 3);
+}
+
+Test(binarize, a_clip_that_cuts_off_a_sign_is_not_skipped) {
+    xnor_value_id y = NODE(&b, XNOR_OP_CLIP, input(), builder_floats(&b, SCALAR, D(0)));
+    binarize(times_weights(NODE(&b, XNOR_OP_SIGN, y)));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_CLIP), 1);
+    cr_assert_eq(zero(), 0);
+}
+
+Test(binarize, views_between_sign_and_layer_keep_packed_rows) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 3, 4));
+    xnor_value_id sign = NODE(&b, XNOR_OP_SIGN, x);
+    binarize(times_weights(NODE(&b, XNOR_OP_RESHAPE, sign, builder_ints(&b, I(-1, 4)))));
+    const xnor_node *reshape = graph_find(&b.graph, XNOR_OP_RESHAPE);
+    cr_assert_eq(b.graph.values[reshape->outputs[0]].dtype, XNOR_TERNARY);
+}
+
+// ---- where zeros can be
+// --------------------------------------------------------------------------
+
+static xnor_value_id offset(xnor_value_id x, double first) {
+    return NODE(&b, XNOR_OP_ADD, x, builder_floats(&b, SHAPE(4), D(first, 0.3, -0.7, 0.1)));
+}
+
+Test(binarize, raw_inputs_can_be_zero) {
+    binarize(times_weights(NODE(&b, XNOR_OP_SIGN, input())));
+    cr_assert_eq(zero(), 0);
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_XNOR_LINEAR), 1);
+}
+
+Test(binarize, real_sums_with_an_offset_are_not_zero) {
+    binarize(times_weights(NODE(&b, XNOR_OP_SIGN, offset(input(), 0.2))));
+    cr_assert_eq(zero(), 1);
+}
+
+Test(binarize, one_channel_without_offset_can_be_zero) {
+    binarize(times_weights(NODE(&b, XNOR_OP_SIGN, offset(input(), 0))));
+    cr_assert_eq(zero(), 0);
+}
+
+Test(binarize, rectified_values_are_zero_often) {
+    xnor_value_id y = NODE(&b, XNOR_OP_RELU, offset(input(), 0.2));
+    binarize(times_weights(NODE(&b, XNOR_OP_SIGN, y)));
+    cr_assert_eq(zero(), 0);
+}
+
+// acc + acc + offset takes few values, 0 may be one of them.
+Test(binarize, sums_of_integer_layers_can_be_zero_with_an_offset) {
+    xnor_value_id square =
+        builder_floats(&b, SHAPE(4, 4), D(1, 1, -1, 1, 1, -1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1));
+    xnor_value_id sign = where(XNOR_OP_GREATER_OR_EQUAL, input(), 1, -1);
+    xnor_value_id first = NODE(&b, XNOR_OP_MATMUL, sign, square);
+    xnor_value_id residual = NODE(&b, XNOR_OP_ADD, first, NODE(&b, XNOR_OP_ABS, first));
+    binarize(times_weights(NODE(&b, XNOR_OP_SIGN, offset(residual, -2))));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_XNOR_LINEAR), 2);
+    uint32_t ternary = 0;
+    for (uint32_t i = 0; i < b.graph.node_count; i++)
+        ternary += b.graph.nodes[i].op == XNOR_OP_BINARIZE &&
+                   xnor_node_float(&b.graph.nodes[i], XNOR_ATTR_ALPHA, 9) == 0;
+    cr_assert_eq(ternary, 1);
+}
+
+// A scaled sign upstream is only recognised after its scale is absorbed: the layer behind must
+// still see that its input comes from integers.
+Test(binarize, layers_behind_a_scaled_sign_know_that_zeros_occur) {
+    xnor_value_id square =
+        builder_floats(&b, SHAPE(4, 4), D(1, 1, -1, 1, 1, -1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1));
+    xnor_value_id sign = where(XNOR_OP_GREATER_OR_EQUAL, input(), 1, -1);
+    xnor_value_id scaled = NODE(&b, XNOR_OP_MUL, sign, builder_floats(&b, SCALAR, D(0.5)));
+    xnor_value_id first = offset(NODE(&b, XNOR_OP_MATMUL, scaled, square), 1);
+    binarize(times_weights(NODE(&b, XNOR_OP_SIGN, first)));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_XNOR_LINEAR), 2);
+    for (uint32_t i = 1; i < b.graph.node_count; i++)
+        if (b.graph.nodes[i].op == XNOR_OP_BINARIZE)
+            cr_assert_eq(xnor_node_float(&b.graph.nodes[i], XNOR_ATTR_ALPHA, 9), 0);
+}

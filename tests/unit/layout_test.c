@@ -1,0 +1,148 @@
+// Transposes move towards the outputs until they cancel; what is left moves towards the inputs.
+#include <criterion/criterion.h>
+
+#include "graph_builder.h"
+#include "passes/passes.h"
+
+static builder b;
+
+static void begin(void) {
+    builder_init(&b, 1);
+}
+
+static void end(void) {
+    builder_free(&b);
+}
+
+TestSuite(layout, .init = begin, .fini = end);
+
+static void canonicalise(xnor_value_id y) {
+    builder_output(&b, y, "y");
+    tensors inputs;
+    builder_inputs(&b, 3, &inputs);
+    builder_pass(&b, xnor_pass_canonicalise, &inputs);
+    tensors_free(&inputs);
+}
+
+static xnor_value_id swap(xnor_value_id x) {
+    xnor_value_id y = NODE(&b, XNOR_OP_TRANSPOSE, x);
+    builder_attr(&b, XNOR_ATTR_PERM, I(0, 2, 1));
+    return y;
+}
+
+static uint32_t transposes(void) {
+    return graph_count(&b.graph, XNOR_OP_TRANSPOSE);
+}
+
+Test(layout, a_transpose_of_its_inverse_cancels) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 3, 4));
+    xnor_value_id there = NODE(&b, XNOR_OP_TRANSPOSE, x);
+    builder_attr(&b, XNOR_ATTR_PERM, I(1, 2, 0));
+    xnor_value_id back = NODE(&b, XNOR_OP_TRANSPOSE, there);
+    builder_attr(&b, XNOR_ATTR_PERM, I(2, 0, 1));
+    canonicalise(NODE(&b, XNOR_OP_RELU, back));
+    cr_assert_eq(transposes(), 0);
+}
+
+Test(layout, two_transposes_become_one) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 3, 4));
+    xnor_value_id y = NODE(&b, XNOR_OP_TRANSPOSE, swap(x));
+    canonicalise(y);
+    cr_assert_eq(transposes(), 1);
+}
+
+Test(layout, transposes_pass_functions_and_their_constants) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 3, 4));
+    xnor_value_id slope = builder_floats(&b, SHAPE(4, 1), D(0.5, -1, 2, 0.25));
+    xnor_value_id limits =
+        builder_floats(&b, SHAPE(4, 3), D(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12));
+    xnor_value_id y = NODE(&b, XNOR_OP_PRELU, swap(x), slope);
+    y = NODE(&b, XNOR_OP_MIN, y, limits);
+    canonicalise(swap(y));
+    cr_assert_eq(transposes(), 0);
+}
+
+Test(layout, transposes_pass_operators_with_equal_transposes_on_all_inputs) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 3, 4));
+    xnor_value_id z = builder_input(&b, "z", XNOR_F32, SHAPE(2, 3, 4));
+    canonicalise(swap(NODE(&b, XNOR_OP_ADD, swap(x), swap(z))));
+    cr_assert_eq(transposes(), 0);
+}
+
+Test(layout, different_transposes_do_not_pass) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 3, 3));
+    xnor_value_id z = builder_input(&b, "z", XNOR_F32, SHAPE(2, 3, 3));
+    canonicalise(NODE(&b, XNOR_OP_ADD, swap(x), z));
+    cr_assert_eq(transposes(), 1);
+}
+
+Test(layout, reductions_are_renamed) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 3, 4));
+    xnor_value_id max = NODE(&b, XNOR_OP_REDUCE_MAX, swap(x));
+    builder_attr(&b, XNOR_ATTR_AXES, I(-1));
+    builder_attr(&b, XNOR_ATTR_KEEPDIMS, I(0));
+    canonicalise(max);
+    cr_assert_eq(transposes(), 0);
+    cr_assert_eq(xnor_node_int(graph_find(&b.graph, XNOR_OP_REDUCE_MAX), XNOR_ATTR_AXES, 9), 1);
+}
+
+Test(layout, a_reduction_that_drops_axes_permutes_the_rest) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 3, 4));
+    xnor_value_id turned = NODE(&b, XNOR_OP_TRANSPOSE, x); // [4, 3, 2]
+    xnor_value_id sum = NODE(&b, XNOR_OP_REDUCE_SUM, turned);
+    builder_attr(&b, XNOR_ATTR_AXES, I(1));
+    builder_attr(&b, XNOR_ATTR_KEEPDIMS, I(0));
+    canonicalise(sum);
+    cr_assert_eq(transposes(), 1, "[2, 4] -> [4, 2]");
+}
+
+Test(layout, concat_and_softmax_are_renamed) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 3, 4));
+    xnor_value_id z = builder_input(&b, "z", XNOR_F32, SHAPE(2, 1, 4));
+    xnor_value_id both = NODE(&b, XNOR_OP_CONCAT, swap(x), swap(z));
+    builder_attr(&b, XNOR_ATTR_AXIS, I(2));
+    xnor_value_id y = NODE(&b, XNOR_OP_SOFTMAX, both);
+    canonicalise(swap(y));
+    cr_assert_eq(transposes(), 0);
+    cr_assert_eq(xnor_node_int(graph_find(&b.graph, XNOR_OP_CONCAT), XNOR_ATTR_AXIS, 9), 1);
+    cr_assert_eq(xnor_node_int(graph_find(&b.graph, XNOR_OP_SOFTMAX), XNOR_ATTR_AXIS, 9), 1);
+}
+
+Test(layout, what_cannot_sink_rises_to_its_producer) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 3, 4));
+    xnor_value_id y = swap(NODE(&b, XNOR_OP_RELU, x));
+    canonicalise(NODE(&b, XNOR_OP_RESHAPE, y, builder_ints(&b, I(2, 12))));
+    cr_assert_eq(b.graph.nodes[0].op, XNOR_OP_TRANSPOSE);
+    cr_assert_eq(b.graph.nodes[1].op, XNOR_OP_RELU);
+}
+
+Test(layout, a_shared_producer_is_not_computed_twice) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 3, 4));
+    xnor_value_id f = NODE(&b, XNOR_OP_TANH, x);
+    builder_output(&b, f, "f");
+    canonicalise(NODE(&b, XNOR_OP_RESHAPE, swap(f), builder_ints(&b, I(24))));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_TANH), 1);
+}
+
+Test(layout, moving_axes_of_one_element_is_a_reshape) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(-1, 1, 4));
+    canonicalise(swap(x));
+    cr_assert_eq(transposes(), 0);
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_RESHAPE), 1);
+}
+
+Test(layout, views_of_views_are_one_reshape) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(-1, 1, 4));
+    xnor_value_id y = NODE(&b, XNOR_OP_FLATTEN, swap(x));
+    canonicalise(NODE(&b, XNOR_OP_UNSQUEEZE, y, builder_ints(&b, I(0))));
+    cr_assert_eq(b.graph.node_count, 1);
+    graph_find(&b.graph, XNOR_OP_RESHAPE);
+}
+
+Test(layout, views_that_cancel_leave_nothing) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 3));
+    xnor_value_id y = NODE(&b, XNOR_OP_UNSQUEEZE, x, builder_ints(&b, I(1)));
+    canonicalise(NODE(&b, XNOR_OP_RELU, NODE(&b, XNOR_OP_SQUEEZE, y, builder_ints(&b, I(1)))));
+    cr_assert_eq(b.graph.node_count, 1);
+    graph_find(&b.graph, XNOR_OP_RELU);
+}

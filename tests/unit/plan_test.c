@@ -1,0 +1,318 @@
+// Plans: shapes, refusals, where values live, and graphs that only a hostile file holds.
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/tensor.h"
+#include "exec/plan.h"
+#include "network_builder.h"
+#include "ops/ops.h"
+
+static const uint32_t pointnet_widths[5] = {64, 128, 1024, 512, 256};
+static const uint32_t small_widths[5] = {64, 70, 128, 64, 33};
+
+static xnor_model *small_network(builder *b, int64_t batch, int64_t points) {
+    builder_init(b, 7);
+    network_pointnet(b, batch, points, small_widths, 5);
+    return builder_compile(b, NULL, NULL);
+}
+
+Test(plan, one_model_serves_any_number_of_points) {
+    builder b;
+    xnor_model *model = small_network(&b, -1, -1);
+    static const int64_t shapes[][2] = {{1, 1}, {1, 7}, {3, 64}, {2, 300}};
+    for (size_t i = 0; i < 4; i++) {
+        tensors inputs, want, found;
+        network_points(&b, CHANNELS_LAST, shapes[i][0], shapes[i][1], &inputs);
+        builder_reference(&b.graph, &inputs, &want);
+        builder_run(model, NULL, &inputs, &found);
+        cr_assert_eq(found.items[0].shape.dims[0], shapes[i][0]);
+        cr_assert_leq(tensors_distance(&want.items[0], &found.items[0]), 1e-4, "%g",
+                      tensors_distance(&want.items[0], &found.items[0]));
+        tensors_free(&inputs);
+        tensors_free(&want);
+        tensors_free(&found);
+    }
+    xnor_model_unref(&model);
+    builder_free(&b);
+}
+
+Test(plan, wrong_shapes_are_refused_with_both_shapes) {
+    builder b;
+    xnor_model *model = small_network(&b, -1, 16);
+    static const xnor_shape wrong[] = {
+        {3, {1, 17, 3}}, {2, {16, 3}}, {3, {1, 16, 4}}, {3, {0, 16, 3}}};
+    static const char *const texts[] = {
+        "input 'points': expected shape [?, 16, 3], found [1, 17, 3]",
+        "input 'points': expected shape [?, 16, 3], found [16, 3]",
+        "input 'points': expected shape [?, 16, 3], found [1, 16, 4]",
+        "input 'points': expected shape [?, 16, 3], found [0, 16, 3]"};
+    for (int i = 0; i < 4; i++) {
+        xnor_plan *plan = NULL;
+        cr_assert_eq(xnor_plan_create(model, &wrong[i], &plan), XNOR_E_SHAPE);
+        cr_assert_str_eq(xnor_last_error(), texts[i]);
+        cr_assert_null(plan);
+    }
+    xnor_model_unref(&model);
+    builder_free(&b);
+}
+
+Test(plan, pointnet_needs_little_memory_and_no_real_features_after_its_first_layer) {
+    builder b;
+    builder_init(&b, 1);
+    network_pointnet(&b, 1, 1024, pointnet_widths, 40);
+    xnor_model *model = builder_compile(&b, NULL, NULL);
+    tensors inputs;
+    network_points(&b, CHANNELS_LAST, 1, 1024, &inputs);
+    xnor_plan *plan = builder_plan(model, &inputs);
+    cr_assert_leq(xnor_plan_arena_bytes(plan), 3 << 20, "%llu bytes",
+                  (unsigned long long)xnor_plan_arena_bytes(plan));
+    // Signs from the first layer, signs from sums, the maximum of sums: no sum of a point is
+    // written.
+    uint32_t last = xnor_plan_step_count(plan) - 1, max = 0;
+    cr_assert_str_eq(xnor_plan_step_kind(plan, 0), "linear_bits");
+    while (max < last && strcmp(xnor_plan_step_kind(plan, max), "gemm_max") != 0) max++;
+    for (uint32_t i = 1; i < max; i++) {
+        const char *kind = xnor_plan_step_kind(plan, i);
+        cr_assert(strcmp(kind, "gemm_thr") == 0 || strcmp(kind, "distinct") == 0, "%s", kind);
+    }
+    for (uint32_t i = 0; i < last; i++)
+        cr_assert_str_neq(xnor_plan_step_kind(plan, i), "reference");
+    cr_assert_lt(max, last);
+    cr_assert_eq(strncmp(xnor_plan_step_name(plan, last), "/LogSoftmax_", 12), 0);
+    cr_assert_null(xnor_plan_output_shape(plan, 1));
+    xnor_plan_unref(&plan);
+    xnor_model_unref(&model);
+    tensors_free(&inputs);
+    builder_free(&b);
+}
+
+// ---- the memory plan
+// -----------------------------------------------------------------------------
+
+static bool is_view(const xnor_node *node) {
+    return (xnor_op_lookup(node->op)->flags & XNOR_VIEW) != 0;
+}
+
+// Step in which node `index` is computed: its own, or the one that it was fused into.
+static uint32_t step_of(const xnor_plan *plan, uint32_t index) {
+    const xnor_node *node = &plan->graph.nodes[index];
+    for (uint32_t s = 0; s < plan->step_count; s++)
+        if (plan->steps[s].node == node || plan->steps[s].y == node->outputs[0]) return s;
+    return UINT32_MAX;
+}
+
+typedef struct life {
+    size_t begin, end;
+    uint32_t first, last;
+} life;
+
+// From the graph, not from what the memory plan took for lifetimes.
+static bool life_of(const xnor_plan *plan, xnor_value_id value, life *out) {
+    size_t bytes = 0;
+    const xnor_graph *graph = &plan->graph;
+    if (plan->root[value] != value || plan->offset[value] == SIZE_MAX) return false;
+    cr_assert_eq(xnor_tensor_bytes(graph->values[value].dtype, &graph->values[value].shape, &bytes),
+                 XNOR_OK);
+    *out = (life){plan->offset[value], plan->offset[value] + bytes, UINT32_MAX, 0};
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        uint32_t step = step_of(plan, i);
+        for (uint32_t k = 0; k < graph->nodes[i].output_count; k++)
+            if (graph->nodes[i].outputs[k] == value && step != UINT32_MAX) out->first = step;
+        for (uint32_t k = 0; k < graph->nodes[i].input_count; k++) {
+            xnor_value_id id = graph->nodes[i].inputs[k];
+            if (id == XNOR_NO_VALUE || plan->root[id] != value || is_view(&graph->nodes[i]))
+                continue;
+            cr_assert_neq(step, UINT32_MAX, "node %s is never computed", graph->nodes[i].name);
+            if (step > out->last) out->last = step;
+        }
+    }
+    for (uint32_t i = 0; i < graph->output_count; i++)
+        if (plan->root[graph->outputs[i]] == value) out->last = UINT32_MAX;
+    return true;
+}
+
+static void check_memory(const xnor_plan *plan, uint32_t seed) {
+    uint32_t count = plan->graph.value_count, used = 0;
+    life *lives = calloc(count + 1, sizeof *lives);
+    cr_assert_not_null(lives);
+    for (uint32_t i = 0; i < count; i++) used += life_of(plan, i, &lives[used]);
+    cr_assert_gt(used, 0);
+    for (uint32_t i = 0; i < used; i++) {
+        cr_assert_eq(lives[i].begin % 64, 0);
+        cr_assert_leq(lives[i].end, plan->arena_bytes);
+        for (uint32_t k = 0; k < i; k++) {
+            bool together = lives[i].first <= lives[k].last && lives[k].first <= lives[i].last;
+            bool overlap = lives[i].begin < lives[k].end && lives[k].begin < lives[i].end;
+            cr_assert(!(together && overlap), "seed %u: values of steps %u..%u and %u..%u overlap",
+                      seed, lives[i].first, lives[i].last, lives[k].first, lives[k].last);
+        }
+    }
+    free(lives);
+}
+
+Test(plan, living_values_do_not_share_memory) {
+    for (uint32_t seed = 1; seed <= 40; seed++) {
+        builder b;
+        builder_init(&b, seed);
+        random_network net = network_random(&b);
+        xnor_model *model = builder_compile(&b, "c", NULL);
+        tensors inputs;
+        network_points(&b, net.layout, 2, 4, &inputs);
+        xnor_plan *plan = builder_plan(model, &inputs);
+        check_memory(plan, seed);
+        xnor_plan_unref(&plan);
+        xnor_model_unref(&model);
+        tensors_free(&inputs);
+        builder_free(&b);
+    }
+}
+
+Test(plan, living_values_of_merged_codes_do_not_share_memory) {
+    builder b;
+    xnor_model *model = small_network(&b, -1, -1);
+    tensors inputs;
+    network_points(&b, CHANNELS_LAST, 2, 300, &inputs);
+    xnor_plan *plan = builder_plan(model, &inputs);
+    check_memory(plan, 7);
+    xnor_plan_unref(&plan);
+    xnor_model_unref(&model);
+    tensors_free(&inputs);
+    builder_free(&b);
+}
+
+// ---- graphs that the compiler does not write
+// -----------------------------------------------------
+
+static builder odd;
+
+// Runs the graph as it is, without passes, and compares with the reference.
+static void expect_reference(xnor_value_id y) {
+    builder_output(&odd, y, "y");
+    cr_assert_eq(xnor_graph_verify(&odd.graph), XNOR_OK, "%s", xnor_last_error());
+    tensors inputs, want, found;
+    builder_inputs(&odd, 3, &inputs);
+    builder_reference(&odd.graph, &inputs, &want);
+    xnor_model *model = builder_model(&odd.graph, NULL);
+    builder_run(model, NULL, &inputs, &found);
+    cr_assert_leq(tensors_distance(&want.items[0], &found.items[0]), 1e-5);
+    xnor_model_unref(&model);
+    tensors_free(&inputs);
+    tensors_free(&want);
+    tensors_free(&found);
+    builder_free(&odd);
+}
+
+static xnor_value_id odd_input(void) {
+    builder_init(&odd, 1);
+    return builder_input(&odd, "x", XNOR_F32, SHAPE(-1, 4));
+}
+
+// [3, 4] when the input has three rows, known only to the plan.
+static xnor_value_id computed(xnor_value_id x) {
+    xnor_value_id shape = NODE(&odd, XNOR_OP_SHAPE, x);
+    xnor_value_id ones =
+        NODE(&odd, XNOR_OP_CONSTANT_OF_SHAPE, shape, builder_floats(&odd, SHAPE(1), D(0.5)));
+    return NODE(&odd, XNOR_OP_SUB, ones, builder_floats(&odd, SHAPE(4), D(0, 1, 2, 0)));
+}
+
+Test(plan, weights_that_only_the_plan_knows) {
+    xnor_value_id x = odd_input();
+    expect_reference(NODE(&odd, XNOR_OP_LINEAR, x, computed(x)));
+}
+
+Test(plan, binary_weights_that_are_computed) {
+    xnor_value_id x = odd_input();
+    xnor_value_id w = NODE(&odd, XNOR_OP_BINARIZE, computed(x));
+    xnor_value_id acc = NODE(&odd, XNOR_OP_XNOR_LINEAR, NODE(&odd, XNOR_OP_BINARIZE, x), w);
+    expect_reference(NODE(&odd, XNOR_OP_NEG, acc));
+}
+
+Test(plan, binary_weights_that_are_inputs) {
+    xnor_value_id x = odd_input();
+    xnor_value_id w = NODE(&odd, XNOR_OP_BINARIZE, builder_input(&odd, "w", XNOR_F32, SHAPE(2, 4)));
+    xnor_value_id acc = NODE(&odd, XNOR_OP_XNOR_LINEAR, NODE(&odd, XNOR_OP_BINARIZE, x), w);
+    expect_reference(NODE(&odd, XNOR_OP_NEG, acc));
+}
+
+Test(plan, thresholds_that_are_computed) {
+    xnor_value_id x = odd_input();
+    xnor_value_id w = builder_tensor(&odd, XNOR_BITS, SHAPE(2, 4), D(1, 1, -1, 1, -1, 1, 1, 1));
+    xnor_value_id limits = NODE(&odd, XNOR_OP_CAST, builder_input(&odd, "t", XNOR_F32, SHAPE(2)));
+    builder_attr(&odd, XNOR_ATTR_TO, I(XNOR_I32));
+    xnor_value_id acc = NODE(&odd, XNOR_OP_XNOR_LINEAR, NODE(&odd, XNOR_OP_BINARIZE, x), w);
+    expect_reference(NODE(&odd, XNOR_OP_NEG, NODE(&odd, XNOR_OP_THRESHOLD, acc, limits)));
+}
+
+Test(plan, float_layers_with_weights_of_other_types) {
+    xnor_value_id x = odd_input();
+    xnor_value_id w = builder_tensor(&odd, XNOR_U8, SHAPE(2, 4), D(1, 2, 3, 4, 5, 6, 7, 8));
+    xnor_value_id bias = builder_tensor(&odd, XNOR_U8, SHAPE(2), D(1, 2));
+    expect_reference(NODE(&odd, XNOR_OP_LINEAR, x, w, bias));
+}
+
+Test(plan, sums_over_ternary_and_views_of_them) {
+    xnor_value_id ternary = NODE(&odd, XNOR_OP_BINARIZE, odd_input());
+    builder_attr_float(&odd, XNOR_ATTR_ALPHA, 0);
+    xnor_value_id w = builder_tensor(&odd, XNOR_BITS, SHAPE(2, 4), D(1, 1, -1, 1, -1, 1, 1, 1));
+    xnor_value_id rows = NODE(&odd, XNOR_OP_UNSQUEEZE, ternary, builder_ints(&odd, I(0)));
+    xnor_value_id max = NODE(&odd, XNOR_OP_REDUCE_MAX, NODE(&odd, XNOR_OP_XNOR_LINEAR, rows, w));
+    builder_attr(&odd, XNOR_ATTR_AXES, I(1));
+    expect_reference(NODE(&odd, XNOR_OP_NEG, max));
+}
+
+static xnor_value_id empty_rows(xnor_value_id x) {
+    return NODE(&odd, XNOR_OP_SLICE, x, builder_ints(&odd, I(0)), builder_ints(&odd, I(0)));
+}
+
+Test(plan, products_of_no_rows) {
+    xnor_value_id x = odd_input();
+    expect_reference(
+        NODE(&odd, XNOR_OP_MATMUL, empty_rows(x), builder_input(&odd, "w", XNOR_F32, SHAPE(4, 2))));
+}
+
+Test(plan, sums_of_no_rows) {
+    xnor_value_id none = empty_rows(odd_input());
+    expect_reference(NODE(&odd, XNOR_OP_ADD, none, none));
+}
+
+Test(plan, integer_layers_of_no_rows) {
+    xnor_value_id signs = NODE(&odd, XNOR_OP_BINARIZE, empty_rows(odd_input()));
+    xnor_value_id w = builder_tensor(&odd, XNOR_BITS, SHAPE(2, 4), D(1, 1, -1, 1, -1, 1, 1, 1));
+    expect_reference(NODE(&odd, XNOR_OP_NEG, NODE(&odd, XNOR_OP_XNOR_LINEAR, signs, w)));
+}
+
+static void expect_refusal(xnor_value_id y, xnor_status status, const char *text) {
+    builder_output(&odd, y, "y");
+    cr_assert_eq(xnor_graph_verify(&odd.graph), XNOR_OK, "%s", xnor_last_error());
+    xnor_model *model = builder_model(&odd.graph, NULL);
+    xnor_plan *plan = NULL;
+    const xnor_shape shape = SHAPE(3, 4);
+    cr_assert_eq(xnor_plan_create(model, &shape, &plan), status, "%s", xnor_last_error());
+    cr_assert_not_null(strstr(xnor_last_error(), text), "%s", xnor_last_error());
+    xnor_model_unref(&model);
+    builder_free(&odd);
+}
+
+Test(plan, shapes_that_depend_on_data_are_refused) {
+    xnor_value_id counts = NODE(&odd, XNOR_OP_CAST, odd_input());
+    builder_attr(&odd, XNOR_ATTR_TO, I(XNOR_I64));
+    xnor_value_id one = NODE(&odd, XNOR_OP_REDUCE_MAX, counts);
+    builder_attr(&odd, XNOR_ATTR_KEEPDIMS, I(0));
+    xnor_value_id size = NODE(&odd, XNOR_OP_UNSQUEEZE, one, builder_ints(&odd, I(0)));
+    expect_refusal(NODE(&odd, XNOR_OP_CONSTANT_OF_SHAPE, size), XNOR_E_UNSUPPORTED,
+                   "its shape depends on data");
+}
+
+Test(plan, a_plan_of_many_gigabytes_is_refused) {
+    xnor_value_id wide = NODE(&odd, XNOR_OP_UNSQUEEZE, odd_input(), builder_ints(&odd, I(0)));
+    wide = NODE(&odd, XNOR_OP_EXPAND, wide, builder_ints(&odd, I(1 << 30, 1, 1)));
+    expect_refusal(NODE(&odd, XNOR_OP_RELU, wide), XNOR_E_LIMIT, "bytes");
+}
+
+Test(plan, sizes_that_overflow_are_refused) {
+    xnor_value_id wide = NODE(&odd, XNOR_OP_UNSQUEEZE, odd_input(), builder_ints(&odd, I(0, 1)));
+    wide = NODE(&odd, XNOR_OP_EXPAND, wide,
+                builder_ints(&odd, I(INT64_C(1) << 40, INT64_C(1) << 40, 1, 1)));
+    expect_refusal(NODE(&odd, XNOR_OP_RELU, wide), XNOR_E_LIMIT, "overflows");
+}
