@@ -294,7 +294,7 @@ format_src := $(filter-out %.pb-c.h,$(wildcard lib/*/*.[ch] proto/*.[ch] daemon/
 ## make lint         clang-format, clang-tidy, cppcheck, shellcheck        make format   clang-format -i
 .PHONY: lint format clean
 lint:
-	clang-format --dry-run -Werror $(format_src)
+	$(Q)clang-format --dry-run -Werror $(format_src)
 	shellcheck $(wildcard tests/*.sh tests/*/*.sh bench/*.sh samples/*.sh) .ci/run
 	# readdir is safe on a stream of one's own; the others misread out-parameters and unrolled tails.
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
@@ -302,7 +302,7 @@ lint:
 	    --suppress=uninitvar:lib/kernels/* --suppress=nullPointer:lib/kernels/* --library=posix -Ilib -Ilib/include -I. -Iproto \
 	    -Iclients/libxnord/include lib proto daemon clients
 format:
-	clang-format -i $(format_src)
+	$(Q)clang-format -i $(format_src)
 
 ## make clean        removes the build directories
 clean:

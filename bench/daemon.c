@@ -1,5 +1,5 @@
-// What the daemon adds to a run: one client sends a cloud of 1,024 points (12 KB) and waits, against the
-// same work (prepare, run, label) in this process, alternating in one run.
+// What the daemon adds to a run: one client sends a cloud of 1,024 points (12 KB) and waits,
+// against the same work (prepare, run, label) in this process, alternating in one run.
 //   daemon URL MODEL.xnor MODEL_NAME
 #include <stdio.h>
 #include <string.h>
@@ -79,8 +79,10 @@ static int compare(local *l, xnord_client *client, const char *model) {
         fprintf(stderr, "the daemon answers class %u, this process %u\n", label_there, label_here);
         return 1;
     }
-    double a = bench_quantile(here, ROUNDS * RUNS, 0.5), b = bench_quantile(there, ROUNDS * RUNS, 0.5);
-    printf("bench daemon_added_12kb inprocess_us=%.1f daemon_us=%.1f added_us=%.1f daemon_p99_us=%.1f\n",
+    double a = bench_quantile(here, ROUNDS * RUNS, 0.5),
+           b = bench_quantile(there, ROUNDS * RUNS, 0.5);
+    printf("bench daemon_added_12kb inprocess_us=%.1f daemon_us=%.1f added_us=%.1f "
+           "daemon_p99_us=%.1f\n",
            a, b, b - a, bench_quantile(there, ROUNDS * RUNS, 0.99));
     return 0;
 }

@@ -1,7 +1,9 @@
-// Compiled models against onnxruntime in float32, one thread each, in alternating rounds of one run.
+// Compiled models against onnxruntime in float32, one thread each, in alternating rounds of one
+// run.
 //   models NODE_MODULES CLOUD {NAME MODEL.xnor DIMS MODEL.onnx DIMS}...
-// Our input is a real cloud, because the work depends on how many codes are distinct; the peer's does not.
-// Prints: bench NAME xnor_ms=... ort_ms=... ratio=... and the quartiles of the rounds' ratios.
+// Our input is a real cloud, because the work depends on how many codes are distinct; the peer's
+// does not. Prints: bench NAME xnor_ms=... ort_ms=... ratio=... and the quartiles of the rounds'
+// ratios.
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -133,19 +135,21 @@ static int compare(const char *name, engine *e, peer *p) {
     double theirs_ms = bench_quantile(theirs, ROUNDS * PEER_RUNS, 0.5);
     uint64_t distinct = 0, rows = 0;
     xnor_session_distinct(e->session, &distinct, &rows);
-    printf("bench %s xnor_ms=%.4f ort_ms=%.4f ratio=%.1f ratio_quartiles=%.1f..%.1f arena_bytes=%llu "
-           "file_bytes=%llu distinct=%llu/%llu isa=%s\n",
-           name, ours_ms, theirs_ms, theirs_ms / ours_ms, bench_quantile(ratios, ROUNDS, 0.25),
-           bench_quantile(ratios, ROUNDS, 0.75), (unsigned long long)xnor_plan_arena_bytes(e->plan),
-           (unsigned long long)xnor_model_file_bytes(e->model), (unsigned long long)distinct,
-           (unsigned long long)rows, xnor_model_isa(e->model));
+    printf(
+        "bench %s xnor_ms=%.4f ort_ms=%.4f ratio=%.1f ratio_quartiles=%.1f..%.1f arena_bytes=%llu "
+        "file_bytes=%llu distinct=%llu/%llu isa=%s\n",
+        name, ours_ms, theirs_ms, theirs_ms / ours_ms, bench_quantile(ratios, ROUNDS, 0.25),
+        bench_quantile(ratios, ROUNDS, 0.75), (unsigned long long)xnor_plan_arena_bytes(e->plan),
+        (unsigned long long)xnor_model_file_bytes(e->model), (unsigned long long)distinct,
+        (unsigned long long)rows, xnor_model_isa(e->model));
     fflush(stdout);
     return 0;
 }
 
 int main(int argc, char **argv) {
     if (argc < 8 || (argc - 3) % 5 != 0) {
-        fprintf(stderr, "usage: models NODE_MODULES CLOUD {NAME MODEL.xnor DIMS MODEL.onnx DIMS}...\n");
+        fprintf(stderr,
+                "usage: models NODE_MODULES CLOUD {NAME MODEL.xnor DIMS MODEL.onnx DIMS}...\n");
         return 2;
     }
     for (int i = 3; i < argc; i += 5) {
@@ -155,7 +159,8 @@ int main(int argc, char **argv) {
             fprintf(stderr, "%s\n", xnor_last_error());
             return 1;
         }
-        if (start_peer(argv[1], argv[i + 3], argv[i + 4], &p) != 0 || compare(argv[i], &e, &p) != 0) {
+        if (start_peer(argv[1], argv[i + 3], argv[i + 4], &p) != 0 ||
+            compare(argv[i], &e, &p) != 0) {
             fprintf(stderr, "%s: the run failed: %s\n", argv[i], xnor_last_error());
             return 1;
         }

@@ -1,5 +1,5 @@
-// Runs the golden pairs of model files with the kernels that XNOR_ISA names (or the best): a plain main(),
-// so that it also runs on boards and under qemu.
+// Runs the golden pairs of model files with the kernels that XNOR_ISA names (or the best): a plain
+// main(), so that it also runs on boards and under qemu.
 //   models MODEL.xnor...    prints "N passed, N failed"
 //   models --isas           lists the kernel sets that this CPU offers
 #include <stdio.h>

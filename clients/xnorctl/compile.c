@@ -1,4 +1,5 @@
-// xnorctl compile: ONNX in, .xnor out, with the layer table and an optional check against the reference.
+// xnorctl compile: ONNX in, .xnor out, with the layer table and an optional check against the
+// reference.
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -89,17 +90,18 @@ static int verify(const char *path, const xnor_graph *imported, const compile_op
     xnor_status status = trial_compare(model, imported, o->verify, &result);
     xnor_model_unref(&model);
     if (status != XNOR_OK) return fail("verify");
-    fprintf(stderr, "verify: %llu runs, largest difference to the reference %.3g, %llu of %llu labels equal\n",
-            (unsigned long long)o->verify, result.largest, (unsigned long long)result.labels_equal,
-            (unsigned long long)result.labels);
+    fprintf(
+        stderr,
+        "verify: %llu runs, largest difference to the reference %.3g, %llu of %llu labels equal\n",
+        (unsigned long long)o->verify, result.largest, (unsigned long long)result.labels_equal,
+        (unsigned long long)result.labels);
     return result.largest <= 1e-4 && result.labels_equal == result.labels ? XNORCTL_OK
                                                                           : XNORCTL_FAILED;
 }
 
 static int compile(const char *input, const compile_options *o, xnor_contents *contents,
                    xnor_graph *imported, xnor_arena *strings) {
-    if (o->describe &&
-        describe_read_file(o->describe, strings, &contents->description) != XNOR_OK)
+    if (o->describe && describe_read_file(o->describe, strings, &contents->description) != XNOR_OK)
         return fail(NULL);
     if (xnor_onnx_read_file(input, &contents->graph) != XNOR_OK) return fail(input);
     if (o->verify && xnor_graph_clone(&contents->graph, imported) != XNOR_OK) return fail(input);
@@ -114,18 +116,40 @@ static int compile(const char *input, const compile_options *o, xnor_contents *c
 int xnorctl_compile(int argc, char **argv) {
     compile_options o = {.points = 1024};
     const option_spec specs[] = {
-        {.name = "output", .letter = 'o', .kind = OPTION_TEXT, .target = &o.output,
-         .argument = "MODEL.xnor", .help = "file to write"},
-        {.name = "describe", .kind = OPTION_TEXT, .target = &o.describe, .argument = "NAME.yaml",
+        {.name = "output",
+         .letter = 'o',
+         .kind = OPTION_TEXT,
+         .target = &o.output,
+         .argument = "MODEL.xnor",
+         .help = "file to write"},
+        {.name = "describe",
+         .kind = OPTION_TEXT,
+         .target = &o.describe,
+         .argument = "NAME.yaml",
          .help = "what the model is for: input, output, classes"},
-        {.name = "verify", .kind = OPTION_NUMBER, .target = &o.verify, .argument = "N",
-         .help = "compare N random runs with the slow reference; fail above 1e-4", .max = 1000},
-        {.name = "dump-after", .kind = OPTION_TEXT, .target = &o.dump_after, .argument = "PASS",
-         .help = "print the graph after a pass: import, fold, canonicalise, binarize, split, aggregate, "
+        {.name = "verify",
+         .kind = OPTION_NUMBER,
+         .target = &o.verify,
+         .argument = "N",
+         .help = "compare N random runs with the slow reference; fail above 1e-4",
+         .max = 1000},
+        {.name = "dump-after",
+         .kind = OPTION_TEXT,
+         .target = &o.dump_after,
+         .argument = "PASS",
+         .help = "print the graph after a pass: import, fold, canonicalise, binarize, split, "
+                 "aggregate, "
                  "threshold, merge"},
-        {.name = "points", .kind = OPTION_NUMBER, .target = &o.points, .argument = "N",
-         .help = "size of open axes in the layer table (1024)", .min = 1, .max = 1 << 24},
-        {.name = "json", .kind = OPTION_FLAG, .target = &o.json,
+        {.name = "points",
+         .kind = OPTION_NUMBER,
+         .target = &o.points,
+         .argument = "N",
+         .help = "size of open axes in the layer table (1024)",
+         .min = 1,
+         .max = 1 << 24},
+        {.name = "json",
+         .kind = OPTION_FLAG,
+         .target = &o.json,
          .help = "print the layer table as one JSON object"},
     };
     int operands;

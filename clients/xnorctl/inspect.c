@@ -24,8 +24,9 @@ static void print_text(xnor_model *model, const xnor_plan *plan, uint32_t golden
     if (d->task == XNOR_TASK_NONE) {
         printf("no description: raw tensors only\n");
     } else {
-        printf("%s version %s: classification of clouds, %" PRId64 " points%s, %u classes:", d->name,
-               d->version, d->points, d->unit_sphere ? ", unit sphere" : "", d->class_count);
+        printf(
+            "%s version %s: classification of clouds, %" PRId64 " points%s, %u classes:", d->name,
+            d->version, d->points, d->unit_sphere ? ", unit sphere" : "", d->class_count);
         for (uint32_t i = 0; i < d->class_count; i++) printf(" %s", d->classes[i]);
         printf("\n");
     }
@@ -43,7 +44,8 @@ static void json_port(json *j, const xnor_port *port) {
     json_end_object(j);
 }
 
-static void print_json(const char *path, xnor_model *model, const xnor_plan *plan, uint32_t golden) {
+static void print_json(const char *path, xnor_model *model, const xnor_plan *plan,
+                       uint32_t golden) {
     const xnor_description *d = xnor_model_description(model);
     json j = json_start(stdout);
     json_begin_object(&j, NULL);
@@ -78,8 +80,13 @@ int xnorctl_inspect(int argc, char **argv) {
     uint64_t points = 1024;
     const option_spec specs[] = {
         {.name = "graph", .kind = OPTION_FLAG, .target = &graph, .help = "print the graph"},
-        {.name = "points", .kind = OPTION_NUMBER, .target = &points, .argument = "N",
-         .help = "size of open axes (1024)", .min = 1, .max = 1 << 24},
+        {.name = "points",
+         .kind = OPTION_NUMBER,
+         .target = &points,
+         .argument = "N",
+         .help = "size of open axes (1024)",
+         .min = 1,
+         .max = 1 << 24},
         {.name = "json", .kind = OPTION_FLAG, .target = &as_json, .help = "print one JSON object"},
     };
     int operands;

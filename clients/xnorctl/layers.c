@@ -23,11 +23,14 @@ static uint64_t inner(const xnor_graph *graph, const xnor_node *node) {
     const xnor_shape *w = &graph->values[node->inputs[1]].shape;
     switch (node->op) {
     case XNOR_OP_LINEAR:
-    case XNOR_OP_XNOR_LINEAR: return (uint64_t)w->dims[1];
+    case XNOR_OP_XNOR_LINEAR:
+        return (uint64_t)w->dims[1];
     case XNOR_OP_MATMUL:
         return (uint64_t)xnor_shape_last(&graph->values[node->inputs[0]].shape);
-    case XNOR_OP_CONV: return elements(graph, node->inputs[1]) / (uint64_t)w->dims[0];
-    default: return 0;
+    case XNOR_OP_CONV:
+        return elements(graph, node->inputs[1]) / (uint64_t)w->dims[0];
+    default:
+        return 0;
     }
 }
 
@@ -62,9 +65,9 @@ layer_totals layers_count(const xnor_graph *graph) {
         t.constant_bytes += l.weight_bytes;
         if (node->op == XNOR_OP_XNOR_LINEAR) t.binary_weights += l.weights;
         // A bit table stands for one threshold per channel.
-        t.float32_bytes += 4 * (node->op == XNOR_OP_TABLE
-                                    ? (uint64_t)graph->values[node->inputs[1]].shape.dims[0]
-                                    : l.weights);
+        t.float32_bytes +=
+            4 * (node->op == XNOR_OP_TABLE ? (uint64_t)graph->values[node->inputs[1]].shape.dims[0]
+                                           : l.weights);
     }
     return t;
 }
@@ -74,7 +77,7 @@ static bool is_view(const xnor_node *node) {
 }
 
 void layers_print(const xnor_graph *graph, uint64_t file_bytes, FILE *stream) {
-    static const char *const titles[] = {"layer",         "operator",     "output", "kind",
+    static const char *const titles[] = {"layer",         "operator",     "output",     "kind",
                                          ">weight bytes", ">binary MMAC", ">float MMAC"};
     table t = table_start(titles, sizeof titles / sizeof *titles);
     for (uint32_t i = 0; i < graph->node_count; i++) {
@@ -84,8 +87,8 @@ void layers_print(const xnor_graph *graph, uint64_t file_bytes, FILE *stream) {
         char shape[XNOR_SHAPE_TEXT];
         table_cell(&t, "%s", node->name);
         table_cell(&t, "%s", xnor_op_name(node->op));
-        table_cell(&t, "%s", xnor_shape_text(&graph->values[node->outputs[0]].shape, shape,
-                                             sizeof shape));
+        table_cell(&t, "%s",
+                   xnor_shape_text(&graph->values[node->outputs[0]].shape, shape, sizeof shape));
         table_cell(&t, "%s", l.kind);
         table_cell(&t, "%" PRIu64, l.weight_bytes);
         table_cell(&t, "%.3f", (double)l.binary_macs / 1e6);
@@ -141,6 +144,7 @@ void layers_default_shapes(const xnor_model *model, int64_t points, xnor_shape *
         int64_t free_axis = cloud && d->points > 0 ? d->points : points;
         shapes[i] = port->shape;
         for (uint32_t k = 0; k < port->shape.rank; k++)
-            if (shapes[i].dims[k] < 0) shapes[i].dims[k] = k == 0 && port->shape.rank > 1 ? 1 : free_axis;
+            if (shapes[i].dims[k] < 0)
+                shapes[i].dims[k] = k == 0 && port->shape.rank > 1 ? 1 : free_axis;
     }
 }

@@ -58,8 +58,7 @@ static xnor_status parse_type(const char *name, scan_span descr, npy_header *hea
         header->big_endian = *descr.text == '>';
         return XNOR_OK;
     }
-    return xnor_fail(XNOR_E_UNSUPPORTED,
-                     "%s: expected an array of plain numbers, found descr '%s'",
+    return xnor_fail(XNOR_E_UNSUPPORTED, "%s: expected an array of plain numbers, found descr '%s'",
                      name, scan_show(descr).text);
 }
 
@@ -89,8 +88,7 @@ static xnor_status parse_dict(const char *name, const uint8_t *data, tokens in,
             good = good && next_token(&in, &descr);
             if (good && scan_equal(descr, "["))
                 return xnor_fail(XNOR_E_UNSUPPORTED,
-                                 "%s: expected a plain array, found one with named fields",
-                                 name);
+                                 "%s: expected a plain array, found one with named fields", name);
             has_descr = true;
         } else if (scan_equal(key, "fortran_order")) {
             good = good && next_token(&in, &value);
@@ -162,8 +160,9 @@ static xnor_status convert(const char *path, const npy_header *header, const uin
     result.data = malloc(wide + 1);
     if (!result.data) return xnor_fail(XNOR_E_MEMORY, "%s: out of memory", path);
     for (size_t i = 0; i < count; i++)
-        xnor_tensor_set(&result, i, scalar_load(header->type, data + header->data_offset + i * element,
-                                                header->big_endian));
+        xnor_tensor_set(&result, i,
+                        scalar_load(header->type, data + header->data_offset + i * element,
+                                    header->big_endian));
     *out = result;
     return XNOR_OK;
 }
@@ -181,7 +180,7 @@ xnor_status npy_read(const char *path, xnor_dtype dtype, xnor_tensor *out) {
 
 static const char *descr_of(xnor_dtype dtype) {
     static const char *const descrs[XNOR_DTYPE_COUNT] = {
-        [XNOR_F32] = "<f4", [XNOR_F64] = "<f8", [XNOR_I32] = "<i4",  [XNOR_I64] = "<i8",
+        [XNOR_F32] = "<f4", [XNOR_F64] = "<f8",  [XNOR_I32] = "<i4", [XNOR_I64] = "<i8",
         [XNOR_U8] = "|u1",  [XNOR_BOOL] = "|b1", [XNOR_ACC] = "<i4",
     };
     return descrs[dtype];
@@ -196,13 +195,13 @@ xnor_status npy_write(const char *path, const xnor_tensor *tensor) {
     if (!descr_of(tensor->dtype))
         return xnor_fail(XNOR_E_DTYPE, "%s: %s cannot be written as an array", path,
                          xnor_dtype_name(tensor->dtype));
-    int length = snprintf(dict, sizeof dict,
-                          "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
-                          descr_of(tensor->dtype), shape);
+    int length =
+        snprintf(dict, sizeof dict, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
+                 descr_of(tensor->dtype), shape);
     // Magic, version and length take 10 bytes; the header ends with a newline at a multiple of 64.
     size_t header = xnor_align_up((size_t)length + 11, 64) - 10;
-    const uint8_t head[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (uint8_t)(header & 255),
-                              (uint8_t)(header >> 8)};
+    const uint8_t head[10] = {
+        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (uint8_t)(header & 255), (uint8_t)(header >> 8)};
     XNOR_TRY(xnor_tensor_bytes(tensor->dtype, &tensor->shape, &bytes));
     FILE *file = fopen(path, "wb");
     if (!file) return xnor_fail(XNOR_E_IO, "%s: %s", path, strerror(errno));

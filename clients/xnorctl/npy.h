@@ -16,8 +16,8 @@ typedef struct npy_header {
 // Parses the header of the file's `data`. `name` is used in messages.
 XNOR_NODISCARD xnor_status npy_read_header(const char *name, const uint8_t *data, size_t size,
                                            npy_header *out);
-// Reads a whole array into a new buffer (free it) of `dtype`: F32 takes any real or integer array, the
-// integer types only integer arrays.
+// Reads a whole array into a new buffer (free it) of `dtype`: F32 takes any real or integer array,
+// the integer types only integer arrays.
 XNOR_NODISCARD xnor_status npy_read(const char *path, xnor_dtype dtype, xnor_tensor *out);
 // Writes a dense f32, f64, i32, i64, u8 or bool tensor.
 XNOR_NODISCARD xnor_status npy_write(const char *path, const xnor_tensor *tensor);

@@ -37,9 +37,9 @@ static xnor_status read_inputs(const run_options *o, run_state *s) {
                              o->inputs.items[i]);
         size_t length = (size_t)(equals - o->inputs.items[i]);
         uint32_t k = 0, count = xnor_model_input_count(s->model);
-        while (k < count && (strlen(xnor_model_input(s->model, k)->name) != length ||
-                             memcmp(xnor_model_input(s->model, k)->name, o->inputs.items[i],
-                                    length) != 0))
+        while (k < count &&
+               (strlen(xnor_model_input(s->model, k)->name) != length ||
+                memcmp(xnor_model_input(s->model, k)->name, o->inputs.items[i], length) != 0))
             k++;
         if (k == count)
             return xnor_fail(XNOR_E_ARGUMENT, "--input: the model has no input '%.*s'", (int)length,
@@ -52,7 +52,8 @@ static xnor_status read_inputs(const run_options *o, run_state *s) {
     for (uint32_t k = 0; k < xnor_model_input_count(s->model); k++)
         if (!s->inputs[k].data)
             return xnor_fail(XNOR_E_ARGUMENT, "input '%s' is missing: give --input %s=FILE.npy",
-                             xnor_model_input(s->model, k)->name, xnor_model_input(s->model, k)->name);
+                             xnor_model_input(s->model, k)->name,
+                             xnor_model_input(s->model, k)->name);
     return XNOR_OK;
 }
 
@@ -139,10 +140,12 @@ static xnor_status run(const run_options *o, run_state *s) {
     if (status == XNOR_OK && o->stats && rows)
         fprintf(stderr, "%" PRIu64 " distinct codes of %" PRIu64 " points\n", distinct, rows);
     if (status == XNOR_OK && o->stats)
-        fprintf(stderr, "isa %s, %" PRIu64 " threads, arena %" PRIu64 " bytes, %u steps, ms median %.4f "
-                        "min %.4f max %.4f of %" PRIu64 " runs\n",
+        fprintf(stderr,
+                "isa %s, %" PRIu64 " threads, arena %" PRIu64 " bytes, %u steps, ms median %.4f "
+                "min %.4f max %.4f of %" PRIu64 " runs\n",
                 xnor_model_isa(s->model), o->threads, xnor_plan_arena_bytes(s->plan),
-                xnor_plan_step_count(s->plan), ms[o->repeat / 2], ms[0], ms[o->repeat - 1], o->repeat);
+                xnor_plan_step_count(s->plan), ms[o->repeat / 2], ms[0], ms[o->repeat - 1],
+                o->repeat);
     if (status == XNOR_OK && o->profile) print_profile(o, s, step_ns);
     free(ms);
     free(step_ns);
@@ -152,21 +155,48 @@ static xnor_status run(const run_options *o, run_state *s) {
 int xnorctl_run(int argc, char **argv) {
     run_options o = {.threads = 1, .repeat = 1};
     const option_spec specs[] = {
-        {.name = "input", .letter = 'i', .kind = OPTION_LIST, .target = &o.inputs,
-         .argument = "NAME=FILE.npy", .help = "array for a graph input; once for each"},
-        {.name = "output-dir", .letter = 'o', .kind = OPTION_TEXT, .target = &o.output_dir,
-         .argument = "DIR", .help = "folder for OUTPUT.npy of every graph output"},
-        {.name = "threads", .kind = OPTION_NUMBER, .target = &o.threads, .argument = "N",
-         .help = "threads of the run (1)", .min = 1, .max = 1024},
-        {.name = "isa", .kind = OPTION_TEXT, .target = &o.isa, .argument = "NAME",
+        {.name = "input",
+         .letter = 'i',
+         .kind = OPTION_LIST,
+         .target = &o.inputs,
+         .argument = "NAME=FILE.npy",
+         .help = "array for a graph input; once for each"},
+        {.name = "output-dir",
+         .letter = 'o',
+         .kind = OPTION_TEXT,
+         .target = &o.output_dir,
+         .argument = "DIR",
+         .help = "folder for OUTPUT.npy of every graph output"},
+        {.name = "threads",
+         .kind = OPTION_NUMBER,
+         .target = &o.threads,
+         .argument = "N",
+         .help = "threads of the run (1)",
+         .min = 1,
+         .max = 1024},
+        {.name = "isa",
+         .kind = OPTION_TEXT,
+         .target = &o.isa,
+         .argument = "NAME",
          .help = "kernels: c, avx2, avx512, neon, neon_dotprod (the best)"},
-        {.name = "repeat", .kind = OPTION_NUMBER, .target = &o.repeat, .argument = "N",
-         .help = "run N times (1)", .min = 1, .max = 1000000},
-        {.name = "stats", .kind = OPTION_FLAG, .target = &o.stats,
+        {.name = "repeat",
+         .kind = OPTION_NUMBER,
+         .target = &o.repeat,
+         .argument = "N",
+         .help = "run N times (1)",
+         .min = 1,
+         .max = 1000000},
+        {.name = "stats",
+         .kind = OPTION_FLAG,
+         .target = &o.stats,
          .help = "print time, memory and kernels to stderr"},
-        {.name = "no-distinct", .kind = OPTION_FLAG, .target = &o.no_distinct,
+        {.name = "no-distinct",
+         .kind = OPTION_FLAG,
+         .target = &o.no_distinct,
          .help = "evaluate every point, also where codes are equal"},
-        {.name = "profile", .kind = OPTION_FLAG, .target = &o.profile,
+        {.name = "profile",
+         .kind = OPTION_FLAG,
+         .target = &o.profile,
          .help = "print the time of every step to stderr"},
     };
     int operands;

@@ -10,15 +10,15 @@ typedef struct trial {
     xnor_tensor inputs[XNOR_MAX_PORTS], outputs[XNOR_MAX_PORTS]; // data owned
 } trial;
 
-// Makes inputs: real ones uniform in [-1, 1), integer ones 0 or 1, from `seed`; open axes get `points`
-// elements (1 for the first). Outputs are allocated for a plan of these shapes.
+// Makes inputs: real ones uniform in [-1, 1), integer ones 0 or 1, from `seed`; open axes get
+// `points` elements (1 for the first). Outputs are allocated for a plan of these shapes.
 XNOR_NODISCARD xnor_status trial_prepare(xnor_model *model, int64_t points, uint64_t seed,
                                          trial *out);
 XNOR_NODISCARD xnor_status trial_run(xnor_model *model, xnor_pool *pool, trial *t);
 void trial_free(trial *t);
 
 typedef struct trial_comparison {
-    double largest; // difference of any real output element
+    double largest;                // difference of any real output element
     uint64_t labels, labels_equal; // rows of [.., classes] outputs by their largest element
 } trial_comparison;
 

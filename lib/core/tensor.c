@@ -60,10 +60,9 @@ char *xnor_shape_text(const xnor_shape *shape, char *buffer, size_t size) {
     size_t used = (size_t)snprintf(buffer, size, "[");
     for (uint32_t i = 0; i < shape->rank && used < size; i++) {
         const char *comma = i ? ", " : "";
-        int written = shape->dims[i] < 0
-                          ? snprintf(buffer + used, size - used, "%s?", comma)
-                          : snprintf(buffer + used, size - used, "%s%lld", comma,
-                                     (long long)shape->dims[i]);
+        int written = shape->dims[i] < 0 ? snprintf(buffer + used, size - used, "%s?", comma)
+                                         : snprintf(buffer + used, size - used, "%s%lld", comma,
+                                                    (long long)shape->dims[i]);
         used += (size_t)written;
     }
     if (used < size) snprintf(buffer + used, size - used, "]");
@@ -106,13 +105,18 @@ static void set_bit(uint64_t *words, size_t word, uint64_t bit, bool on) {
 double xnor_tensor_get(const xnor_tensor *t, size_t index) {
     uint64_t bit;
     switch (t->dtype) {
-    case XNOR_F32: return ((const float *)t->data)[index];
-    case XNOR_F64: return ((const double *)t->data)[index];
+    case XNOR_F32:
+        return ((const float *)t->data)[index];
+    case XNOR_F64:
+        return ((const double *)t->data)[index];
     case XNOR_I32:
-    case XNOR_ACC: return ((const int32_t *)t->data)[index];
-    case XNOR_I64: return (double)((const int64_t *)t->data)[index];
+    case XNOR_ACC:
+        return ((const int32_t *)t->data)[index];
+    case XNOR_I64:
+        return (double)((const int64_t *)t->data)[index];
     case XNOR_U8:
-    case XNOR_BOOL: return ((const uint8_t *)t->data)[index];
+    case XNOR_BOOL:
+        return ((const uint8_t *)t->data)[index];
     case XNOR_BITS: {
         size_t word = bit_position(t, index, &bit);
         return ((const uint64_t *)t->data)[word] & bit ? 1 : -1;
@@ -123,7 +127,8 @@ double xnor_tensor_get(const xnor_tensor *t, size_t index) {
         if (!(words[plane_words(t) + word] & bit)) return 0;
         return words[word] & bit ? 1 : -1;
     }
-    case XNOR_DTYPE_COUNT: break;
+    case XNOR_DTYPE_COUNT:
+        break;
     }
     return 0;
 }
@@ -131,15 +136,26 @@ double xnor_tensor_get(const xnor_tensor *t, size_t index) {
 void xnor_tensor_set(xnor_tensor *t, size_t index, double value) {
     uint64_t bit;
     switch (t->dtype) {
-    case XNOR_F32: ((float *)t->data)[index] = (float)value; break;
-    case XNOR_F64: ((double *)t->data)[index] = value; break;
-    case XNOR_I32:
-    case XNOR_ACC: ((int32_t *)t->data)[index] = (int32_t)value; break;
-    case XNOR_I64:
-        ((int64_t *)t->data)[index] = value > -9.2e18 && value < 9.2e18 ? (int64_t)value : INT64_MAX;
+    case XNOR_F32:
+        ((float *)t->data)[index] = (float)value;
         break;
-    case XNOR_U8: ((uint8_t *)t->data)[index] = (uint8_t)value; break;
-    case XNOR_BOOL: ((uint8_t *)t->data)[index] = value != 0; break;
+    case XNOR_F64:
+        ((double *)t->data)[index] = value;
+        break;
+    case XNOR_I32:
+    case XNOR_ACC:
+        ((int32_t *)t->data)[index] = (int32_t)value;
+        break;
+    case XNOR_I64:
+        ((int64_t *)t->data)[index] =
+            value > -9.2e18 && value < 9.2e18 ? (int64_t)value : INT64_MAX;
+        break;
+    case XNOR_U8:
+        ((uint8_t *)t->data)[index] = (uint8_t)value;
+        break;
+    case XNOR_BOOL:
+        ((uint8_t *)t->data)[index] = value != 0;
+        break;
     case XNOR_BITS: {
         size_t word = bit_position(t, index, &bit);
         set_bit(t->data, word, bit, value >= 0);
@@ -151,7 +167,8 @@ void xnor_tensor_set(xnor_tensor *t, size_t index, double value) {
         set_bit((uint64_t *)t->data + plane_words(t), word, bit, value != 0);
         break;
     }
-    case XNOR_DTYPE_COUNT: break;
+    case XNOR_DTYPE_COUNT:
+        break;
     }
 }
 
@@ -165,7 +182,8 @@ int64_t xnor_tensor_get_int(const xnor_tensor *t, size_t index) {
 void xnor_tensor_move(xnor_tensor *to, size_t at, const xnor_tensor *from, size_t index) {
     size_t bytes = dtypes[to->dtype].bytes;
     if (to->dtype == from->dtype && bytes)
-        memcpy((uint8_t *)to->data + at * bytes, (const uint8_t *)from->data + index * bytes, bytes);
+        memcpy((uint8_t *)to->data + at * bytes, (const uint8_t *)from->data + index * bytes,
+               bytes);
     else
         xnor_tensor_set(to, at, xnor_tensor_get(from, index));
 }

@@ -38,8 +38,8 @@ static uint32_t only_user(const lowering *l, xnor_value_id id) {
     return user;
 }
 
-// A constant of the model itself, of which the model keeps a packed form. A file may hold graphs that the
-// compiler never writes, where such a parameter is computed: those run by reference.
+// A constant of the model itself, of which the model keeps a packed form. A file may hold graphs
+// that the compiler never writes, where such a parameter is computed: those run by reference.
 static bool is_model_constant(const lowering *l, xnor_value_id id) {
     return l->plan->model->contents.graph.values[id].data != NULL;
 }
@@ -63,8 +63,8 @@ static xnor_step *add_step(lowering *l, xnor_step_run run, const xnor_node *node
     return step;
 }
 
-// Sets the rows of a step that works on rows by themselves: [groups, rows, ..] when only the distinct
-// ones are computed, else all rows in one group.
+// Sets the rows of a step that works on rows by themselves: [groups, rows, ..] when only the
+// distinct ones are computed, else all rows in one group.
 static void set_rows(lowering *l, xnor_step *step) {
     step->rows = rows_of(l, step->x);
     step->active = l->active[step->x];
@@ -232,8 +232,8 @@ static xnor_status lower_linear(lowering *l, uint32_t index) {
 static xnor_status lower_matmul(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     const xnor_value *a = value_of(l, node->inputs[0]), *b = value_of(l, node->inputs[1]);
-    bool dense = a->dtype == XNOR_F32 && b->dtype == XNOR_F32 && a->shape.rank >= 2 &&
-                 b->shape.rank >= 2;
+    bool dense =
+        a->dtype == XNOR_F32 && b->dtype == XNOR_F32 && a->shape.rank >= 2 && b->shape.rank >= 2;
     size_t groups = 1;
     if (dense) {
         // Equal leading axes, or one matrix for all.
@@ -333,8 +333,8 @@ static xnor_status lower_expand_rows(lowering *l, uint32_t index) {
 static xnor_status lower_affine(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     xnor_dtype dtype = value_of(l, node->inputs[0])->dtype;
-    bool direct = (dtype == XNOR_F32 || dtype == XNOR_ACC) && is_float_constant(l, node->inputs[1]) &&
-                  is_float_constant(l, node->inputs[2]);
+    bool direct = (dtype == XNOR_F32 || dtype == XNOR_ACC) &&
+                  is_float_constant(l, node->inputs[1]) && is_float_constant(l, node->inputs[2]);
     xnor_step *step = add_step(l, direct ? xnor_step_affine : xnor_step_reference, node);
     set_rows(l, step);
     step->n = last_of(l, step->x);
@@ -408,8 +408,8 @@ static xnor_status lower_transpose(lowering *l, uint32_t index) {
     while (fixed < rank && perm->ints[fixed] == (int64_t)fixed) fixed++;
     uint32_t split = fixed < rank ? (uint32_t)perm->ints[fixed] : rank;
     for (uint32_t i = fixed; i < rank; i++) {
-        uint32_t expect = i - fixed < rank - split ? split + (i - fixed)
-                                                   : fixed + (i - fixed) - (rank - split);
+        uint32_t expect =
+            i - fixed < rank - split ? split + (i - fixed) : fixed + (i - fixed) - (rank - split);
         if (perm->ints[i] != (int64_t)expect) return XNOR_OK;
     }
     step->run = xnor_step_transpose;
@@ -425,23 +425,32 @@ static const struct {
     xnor_op op;
     xnor_status (*lower)(lowering *, uint32_t);
 } rules[] = {
-    {XNOR_OP_XNOR_LINEAR, lower_xnor_linear}, {XNOR_OP_LINEAR, lower_linear},
-    {XNOR_OP_MATMUL, lower_matmul},           {XNOR_OP_BINARIZE, lower_binarize},
-    {XNOR_OP_THRESHOLD, lower_threshold},     {XNOR_OP_REDUCE_MAX, lower_reduce_max},
-    {XNOR_OP_AFFINE, lower_affine},           {XNOR_OP_CLIP, lower_clip},
-    {XNOR_OP_RELU, lower_clip},               {XNOR_OP_ADD, lower_add},
-    {XNOR_OP_TRANSPOSE, lower_transpose},     {XNOR_OP_DISTINCT, lower_distinct},
-    {XNOR_OP_EXPAND_ROWS, lower_expand_rows}, {XNOR_OP_XNOR_ADD, lower_xnor_add},
-    {XNOR_OP_SOFTMAX, lower_softmax},         {XNOR_OP_LOG_SOFTMAX, lower_softmax},
+    {XNOR_OP_XNOR_LINEAR, lower_xnor_linear},
+    {XNOR_OP_LINEAR, lower_linear},
+    {XNOR_OP_MATMUL, lower_matmul},
+    {XNOR_OP_BINARIZE, lower_binarize},
+    {XNOR_OP_THRESHOLD, lower_threshold},
+    {XNOR_OP_REDUCE_MAX, lower_reduce_max},
+    {XNOR_OP_AFFINE, lower_affine},
+    {XNOR_OP_CLIP, lower_clip},
+    {XNOR_OP_RELU, lower_clip},
+    {XNOR_OP_ADD, lower_add},
+    {XNOR_OP_TRANSPOSE, lower_transpose},
+    {XNOR_OP_DISTINCT, lower_distinct},
+    {XNOR_OP_EXPAND_ROWS, lower_expand_rows},
+    {XNOR_OP_XNOR_ADD, lower_xnor_add},
+    {XNOR_OP_SOFTMAX, lower_softmax},
+    {XNOR_OP_LOG_SOFTMAX, lower_softmax},
 };
 
-// Which values hold only the distinct rows: the pass has put xnor_expand_rows before everything that
-// does not work on rows by themselves.
+// Which values hold only the distinct rows: the pass has put xnor_expand_rows before everything
+// that does not work on rows by themselves.
 static void find_active(lowering *l) {
     for (uint32_t i = 0; i < l->graph->value_count; i++) l->active[i] = XNOR_NO_VALUE;
     for (uint32_t i = 0; i < l->graph->node_count; i++) {
         const xnor_node *node = &l->graph->nodes[i];
-        if (node->op == XNOR_OP_DISTINCT) l->active[node->outputs[0]] = node->outputs[1];
+        if (node->op == XNOR_OP_DISTINCT)
+            l->active[node->outputs[0]] = node->outputs[1];
         else if (node->input_count && node->inputs[0] != XNOR_NO_VALUE &&
                  node->op != XNOR_OP_EXPAND_ROWS && node->op != XNOR_OP_REDUCE_MAX)
             l->active[node->outputs[0]] = l->active[node->inputs[0]];
@@ -463,7 +472,8 @@ xnor_status xnor_lower(xnor_plan *plan) {
                   malloc((plan->graph.value_count + 1) * sizeof *l.active)};
     plan->steps = calloc(plan->graph.node_count + 1, sizeof *plan->steps);
     xnor_status status = XNOR_OK;
-    if (!l.done || !l.fused || !l.active || !plan->steps) status = xnor_fail(XNOR_E_MEMORY, "plan: out of memory");
+    if (!l.done || !l.fused || !l.active || !plan->steps)
+        status = xnor_fail(XNOR_E_MEMORY, "plan: out of memory");
     if (status == XNOR_OK) {
         for (uint32_t i = 0; i < plan->graph.node_count; i++) l.fused[i] = UINT32_MAX;
         find_active(&l);

@@ -1,5 +1,6 @@
-// The memory plan: every value that a step writes gets a place in one arena for as long as a later step
-// reads it. Places are chosen in the order of first use, each the lowest that no living value overlaps.
+// The memory plan: every value that a step writes gets a place in one arena for as long as a later
+// step reads it. Places are chosen in the order of first use, each the lowest that no living value
+// overlaps.
 #include <stdlib.h>
 #include <string.h>
 

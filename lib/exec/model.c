@@ -12,7 +12,8 @@
 #include "core/size.h"
 #include "core/tensor.h"
 
-// ---- life -----------------------------------------------------------------------------------------
+// ---- life
+// -----------------------------------------------------------------------------------------
 
 static void set_ports(xnor_model *model) {
     const xnor_graph *graph = &model->contents.graph;
@@ -39,7 +40,8 @@ static xnor_status check_ports(const xnor_model *model) {
     for (uint32_t i = 0; i < graph->output_count; i++)
         output = output || strcmp(model->outputs[i].name, d->output_name) == 0;
     if (!input)
-        return xnor_fail(XNOR_E_FORMAT, "the description names input '%s', the graph has no such input",
+        return xnor_fail(XNOR_E_FORMAT,
+                         "the description names input '%s', the graph has no such input",
                          d->input_name);
     if (!output)
         return xnor_fail(XNOR_E_FORMAT,
@@ -87,7 +89,8 @@ xnor_status xnor_model_open(const char *path, const char *isa, xnor_model **out)
     if (fstat(fd, &info) != 0) {
         status = xnor_fail(XNOR_E_IO, "%s: %s", path, strerror(errno));
     } else if (!S_ISREG(info.st_mode) || info.st_size == 0) {
-        status = xnor_fail(XNOR_E_FORMAT, "%s: not a model file (empty or not a regular file)", path);
+        status =
+            xnor_fail(XNOR_E_FORMAT, "%s: not a model file (empty or not a regular file)", path);
     } else {
         mapping = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (mapping == MAP_FAILED) status = xnor_fail(XNOR_E_IO, "%s: %s", path, strerror(errno));
@@ -116,7 +119,8 @@ xnor_model *xnor_model_ref(xnor_model *model) {
 void xnor_model_unref(xnor_model **reference) {
     xnor_model *model = *reference;
     *reference = NULL;
-    if (!model || atomic_fetch_sub_explicit(&model->references, 1, memory_order_acq_rel) != 1) return;
+    if (!model || atomic_fetch_sub_explicit(&model->references, 1, memory_order_acq_rel) != 1)
+        return;
     while (model->packs) {
         xnor_pack *next = model->packs->next;
         free(model->packs->data);
@@ -129,7 +133,8 @@ void xnor_model_unref(xnor_model **reference) {
     free(model);
 }
 
-// ---- accessors ------------------------------------------------------------------------------------
+// ---- accessors
+// ------------------------------------------------------------------------------------
 
 uint32_t xnor_model_input_count(const xnor_model *model) {
     return model->contents.graph.input_count;
@@ -159,7 +164,8 @@ uint64_t xnor_model_file_bytes(const xnor_model *model) {
     return model->size;
 }
 
-// ---- packed weights -------------------------------------------------------------------------------
+// ---- packed weights
+// -------------------------------------------------------------------------------
 
 // Returns the pack for the key, made by `fill` when it is new.
 static xnor_status find_or_make(xnor_model *model, xnor_value_id weight, xnor_value_id thresholds,
@@ -223,8 +229,8 @@ static xnor_status fill_linear(const xnor_model *model, const xnor_value *w,
 xnor_status xnor_model_pack_gemm(xnor_model *model, xnor_value_id weight, xnor_value_id thresholds,
                                  const void **out) {
     const xnor_value *w = &model->contents.graph.values[weight];
-    size_t bytes = model->kernels.gemm_packed_bytes((size_t)w->shape.dims[1],
-                                                    (size_t)w->shape.dims[0]);
+    size_t bytes =
+        model->kernels.gemm_packed_bytes((size_t)w->shape.dims[1], (size_t)w->shape.dims[0]);
     return find_or_make(model, weight, thresholds, bytes, fill_gemm, out);
 }
 

@@ -27,7 +27,7 @@ struct xnor_step {
     size_t groups;         // independent products or reductions
     size_t rows;           // rows in each group
     size_t k, n;
-    const void *packed;    // prepared weights
+    const void *packed; // prepared weights
     const void *parameters[2];
     float low, high;
 };

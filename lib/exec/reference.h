@@ -5,8 +5,8 @@
 
 #include "graph/graph.h"
 
-// inputs: one dense tensor per graph input. outputs[i].data: caller's buffers; shapes and dtypes are
-// set and must fit what the caller allocated (capacity in bytes).
+// inputs: one dense tensor per graph input. outputs[i].data: caller's buffers; shapes and dtypes
+// are set and must fit what the caller allocated (capacity in bytes).
 XNOR_NODISCARD xnor_status xnor_reference_run(const xnor_graph *graph, const xnor_tensor *inputs,
                                               xnor_tensor *outputs, const size_t *capacity);
 

@@ -1,4 +1,5 @@
-// Golden pairs: the compiler stored what the portable kernels answered; every board must answer it too.
+// Golden pairs: the compiler stored what the portable kernels answered; every board must answer it
+// too.
 #include <math.h>
 #include <stdlib.h>
 

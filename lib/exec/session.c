@@ -10,7 +10,7 @@ struct xnor_session {
     xnor_plan *plan;
     xnor_pool *pool;
     uint8_t *arena;
-    void **values; // by value id; inputs are set for each run
+    void **values;     // by value id; inputs are set for each run
     uint64_t *step_ns; // where to add each step's time; NULL: nowhere
 };
 
@@ -63,8 +63,7 @@ static xnor_status check_tensor(const xnor_value *value, const xnor_tensor *tens
         return xnor_fail(XNOR_E_SHAPE, "%s '%s': expected shape %s, found %s", kind, value->name,
                          xnor_shape_text(&value->shape, want, sizeof want),
                          xnor_shape_text(&tensor->shape, found, sizeof found));
-    if (!tensor->data)
-        return xnor_fail(XNOR_E_ARGUMENT, "%s '%s': no data", kind, value->name);
+    if (!tensor->data) return xnor_fail(XNOR_E_ARGUMENT, "%s '%s': no data", kind, value->name);
     return XNOR_OK;
 }
 

@@ -1,5 +1,5 @@
-// What steps do: tiles over kernels. Rows are tiled so that a cancel is seen soon and threads share the
-// work; results do not depend on the tiling.
+// What steps do: tiles over kernels. Rows are tiled so that a cancel is seen soon and threads share
+// the work; results do not depend on the tiling.
 #include <limits.h>
 #include <math.h>
 #include <string.h>
@@ -54,7 +54,8 @@ static void tile_in_group(void *context, size_t begin, size_t end) {
     c->tile(&c->inner, c->first + begin, c->first + end);
 }
 
-// ---- integer layers -------------------------------------------------------------------------------
+// ---- integer layers
+// -------------------------------------------------------------------------------
 
 static xnor_gemm_args gemm_args(const xnor_step *s, const xnor_run *run, size_t begin, size_t end) {
     size_t words = xnor_words(s->k);
@@ -82,7 +83,8 @@ static void tile_gemm_acc_ternary(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
     const xnor_step *s = c->step;
     xnor_gemm_args args = gemm_args(s, c->run, begin, end);
-    args.mask = (const uint64_t *)c->run->values[s->x] + (s->groups * s->rows + begin) * args.a_stride;
+    args.mask =
+        (const uint64_t *)c->run->values[s->x] + (s->groups * s->rows + begin) * args.a_stride;
     c->run->kernels->gemm_acc_ternary(&args, (int32_t *)c->run->values[s->y] + begin * s->n, s->n);
 }
 
@@ -102,8 +104,8 @@ xnor_status xnor_step_gemm_thr(const xnor_step *s, const xnor_run *run) {
     return over_rows(s, run, tile_gemm_thr);
 }
 
-// Thresholds that differ from cloud to cloud: acc + offset >= T  <=>  acc >= T - offset. The packed form is
-// copied for each group and gets the group's own limits.
+// Thresholds that differ from cloud to cloud: acc + offset >= T  <=>  acc >= T - offset. The packed
+// form is copied for each group and gets the group's own limits.
 xnor_status xnor_step_gemm_thr_offset(const xnor_step *s, const xnor_run *run) {
     size_t bytes = run->kernels->gemm_packed_bytes(s->k, s->n);
     int32_t *limits = (int32_t *)run->values[s->scratch];
@@ -171,10 +173,9 @@ static void tile_acc_thr(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
     const xnor_step *s = c->step;
     size_t words = xnor_words(s->n);
-    c->run->kernels->acc_thr(end - begin, s->n,
-                             (const int32_t *)c->run->values[s->x] + begin * s->n, s->n,
-                             s->parameters[0], (uint64_t *)c->run->values[s->y] + begin * words,
-                             words);
+    c->run->kernels->acc_thr(
+        end - begin, s->n, (const int32_t *)c->run->values[s->x] + begin * s->n, s->n,
+        s->parameters[0], (uint64_t *)c->run->values[s->y] + begin * words, words);
 }
 
 xnor_status xnor_step_acc_thr(const xnor_step *s, const xnor_run *run) {
@@ -203,15 +204,15 @@ xnor_status xnor_step_rows_max(const xnor_step *s, const xnor_run *run) {
     return XNOR_OK;
 }
 
-// ---- float layers ---------------------------------------------------------------------------------
+// ---- float layers
+// ---------------------------------------------------------------------------------
 
 static void tile_linear(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
     const xnor_step *s = c->step;
-    c->run->kernels->gemm_f32(end - begin, s->k, s->n,
-                              (const float *)c->run->values[s->x] + begin * s->k, s->k, s->packed,
-                              s->n, s->parameters[0],
-                              (float *)c->run->values[s->y] + begin * s->n, s->n);
+    c->run->kernels->gemm_f32(
+        end - begin, s->k, s->n, (const float *)c->run->values[s->x] + begin * s->k, s->k,
+        s->packed, s->n, s->parameters[0], (float *)c->run->values[s->y] + begin * s->n, s->n);
 }
 
 xnor_status xnor_step_linear(const xnor_step *s, const xnor_run *run) {
@@ -222,18 +223,17 @@ static void tile_linear_bits(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
     const xnor_step *s = c->step;
     size_t words = xnor_words(s->n);
-    c->run->kernels->gemm_f32_bits(end - begin, s->k, s->n,
-                                   (const float *)c->run->values[s->x] + begin * s->k, s->k,
-                                   s->packed, s->n, s->parameters[0],
-                                   (uint64_t *)c->run->values[s->y] + begin * words, words);
+    c->run->kernels->gemm_f32_bits(
+        end - begin, s->k, s->n, (const float *)c->run->values[s->x] + begin * s->k, s->k,
+        s->packed, s->n, s->parameters[0], (uint64_t *)c->run->values[s->y] + begin * words, words);
 }
 
 xnor_status xnor_step_linear_bits(const xnor_step *s, const xnor_run *run) {
     return over_rows(s, run, tile_linear_bits);
 }
 
-// Products of real features with a real matrix per group (T-Net transforms): rows are tiled over all
-// groups, a tile stays inside one group.
+// Products of real features with a real matrix per group (T-Net transforms): rows are tiled over
+// all groups, a tile stays inside one group.
 static void tile_matmul(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
     const xnor_step *s = c->step;
@@ -263,7 +263,8 @@ xnor_status xnor_step_matmul_bits(const xnor_step *s, const xnor_run *run) {
     return over_rows(s, run, tile_matmul);
 }
 
-// ---- signs of reals -------------------------------------------------------------------------------
+// ---- signs of reals
+// -------------------------------------------------------------------------------
 
 static void tile_pack(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
@@ -291,7 +292,8 @@ xnor_status xnor_step_pack_ternary(const xnor_step *s, const xnor_run *run) {
     return over_rows(s, run, tile_pack_ternary);
 }
 
-// ---- element-wise on reals ------------------------------------------------------------------------
+// ---- element-wise on reals
+// ------------------------------------------------------------------------
 
 static void tile_affine(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
@@ -376,12 +378,13 @@ xnor_status xnor_step_transpose(const xnor_step *s, const xnor_run *run) {
     return XNOR_OK;
 }
 
-// ---- distinct codes -------------------------------------------------------------------------------
+// ---- distinct codes
+// -------------------------------------------------------------------------------
 
-// Open addressing over codes of one word. Beyond half a table the remaining codes are appended as they
-// come: a code may then occur twice, which costs time but changes nothing.
-static int32_t find_code(uint32_t *table, size_t mask, uint64_t *rows, int32_t *count, uint64_t code,
-                         size_t limit) {
+// Open addressing over codes of one word. Beyond half a table the remaining codes are appended as
+// they come: a code may then occur twice, which costs time but changes nothing.
+static int32_t find_code(uint32_t *table, size_t mask, uint64_t *rows, int32_t *count,
+                         uint64_t code, size_t limit) {
     // Fibonacci hashing (Knuth, TAOCP vol. 3, 6.4)
     size_t at = (size_t)((code * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & mask;
     for (;;) {
@@ -435,18 +438,21 @@ xnor_status xnor_step_expand_rows(const xnor_step *s, const xnor_run *run) {
     return over(s, run, s->groups * s->rows, TILE_ROWS, tile_expand_rows);
 }
 
-// ---- last resort ----------------------------------------------------------------------------------
+// ---- last resort
+// ----------------------------------------------------------------------------------
 
 xnor_status xnor_step_reference(const xnor_step *s, const xnor_run *run) {
     xnor_tensor in[XNOR_MAX_INPUTS] = {{0}}, out[XNOR_MAX_OUTPUTS] = {{0}};
     for (uint32_t i = 0; i < s->node->input_count; i++) {
         xnor_value_id id = s->node->inputs[i];
         if (id == XNOR_NO_VALUE) continue;
-        in[i] = (xnor_tensor){s->graph->values[id].dtype, s->graph->values[id].shape, run->values[id]};
+        in[i] =
+            (xnor_tensor){s->graph->values[id].dtype, s->graph->values[id].shape, run->values[id]};
     }
     for (uint32_t i = 0; i < s->node->output_count; i++) {
         xnor_value_id id = s->node->outputs[i];
-        out[i] = (xnor_tensor){s->graph->values[id].dtype, s->graph->values[id].shape, run->values[id]};
+        out[i] =
+            (xnor_tensor){s->graph->values[id].dtype, s->graph->values[id].shape, run->values[id]};
     }
     return xnor_op_lookup(s->node->op)->eval(s->node, in, out);
 }

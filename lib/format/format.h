@@ -1,5 +1,5 @@
-// The .xnor model file: header, section table (kind, offset, length, CRC-32C), sections aligned to 64
-// bytes. FORMAT.md beside this file is the normative description.
+// The .xnor model file: header, section table (kind, offset, length, CRC-32C), sections aligned to
+// 64 bytes. FORMAT.md beside this file is the normative description.
 #ifndef XNOR_FORMAT_H
 #define XNOR_FORMAT_H
 
@@ -25,8 +25,9 @@ typedef struct xnor_contents {
 
 // Writes PATH through a temporary file beside it and rename. Not thread-safe for one path.
 XNOR_NODISCARD xnor_status xnor_format_write(const char *path, const xnor_contents *contents);
-// Checks everything before use; on success the constants of out->graph point into `data` (which must
-// outlive it and be 64-byte aligned), all else into out->graph.arena. Release with xnor_graph_free.
+// Checks everything before use; on success the constants of out->graph point into `data` (which
+// must outlive it and be 64-byte aligned), all else into out->graph.arena. Release with
+// xnor_graph_free.
 XNOR_NODISCARD xnor_status xnor_format_read(const void *data, size_t size, xnor_contents *out);
 
 #endif

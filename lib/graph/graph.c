@@ -40,17 +40,18 @@ xnor_status xnor_graph_clone(const xnor_graph *from, xnor_graph *out) {
     out->values = malloc((from->value_count + 1) * sizeof *out->values);
     out->nodes = malloc((from->node_count + 1) * sizeof *out->nodes);
     if (!out->values || !out->nodes) goto error;
-    if (from->value_count) memcpy(out->values, from->values, from->value_count * sizeof *out->values);
+    if (from->value_count)
+        memcpy(out->values, from->values, from->value_count * sizeof *out->values);
     for (uint32_t i = 0; i < from->node_count; i++) {
         const xnor_node *node = &from->nodes[i];
         xnor_node *copy = &out->nodes[i];
         *copy = *node;
-        copy->inputs = xnor_arena_copy(&out->arena, node->inputs,
-                                       node->input_count * sizeof *node->inputs);
-        copy->outputs = xnor_arena_copy(&out->arena, node->outputs,
-                                        node->output_count * sizeof *node->outputs);
-        copy->attrs = xnor_arena_copy(&out->arena, node->attrs,
-                                      node->attr_count * sizeof *node->attrs);
+        copy->inputs =
+            xnor_arena_copy(&out->arena, node->inputs, node->input_count * sizeof *node->inputs);
+        copy->outputs =
+            xnor_arena_copy(&out->arena, node->outputs, node->output_count * sizeof *node->outputs);
+        copy->attrs =
+            xnor_arena_copy(&out->arena, node->attrs, node->attr_count * sizeof *node->attrs);
         if (!copy->inputs || !copy->outputs || !copy->attrs) goto error;
     }
     return XNOR_OK;
@@ -237,8 +238,8 @@ xnor_status xnor_graph_infer_node(xnor_graph *graph, uint32_t index) {
     xnor_node *node = &graph->nodes[index];
     const xnor_op_info *info = xnor_op_lookup(node->op);
     if (!info)
-        return xnor_fail(XNOR_E_UNSUPPORTED, "node '%s': operator '%s' is not supported", node->name,
-                         xnor_op_name(node->op));
+        return xnor_fail(XNOR_E_UNSUPPORTED, "node '%s': operator '%s' is not supported",
+                         node->name, xnor_op_name(node->op));
     if (node->input_count < info->min_inputs || node->input_count > info->max_inputs)
         return xnor_fail(XNOR_E_FORMAT, "node '%s' (%s): expected %u to %u inputs, found %u",
                          node->name, xnor_op_name(node->op), info->min_inputs, info->max_inputs,
@@ -271,7 +272,8 @@ xnor_status xnor_graph_verify(xnor_graph *graph) {
         for (uint32_t j = 0; j < node->output_count && status == XNOR_OK; j++) {
             xnor_value_id id = node->outputs[j];
             if (id >= graph->value_count || ready[id])
-                status = xnor_fail(XNOR_E_FORMAT, "node '%s': output %u is made twice", node->name, j);
+                status =
+                    xnor_fail(XNOR_E_FORMAT, "node '%s': output %u is made twice", node->name, j);
             else
                 ready[id] = 1;
         }

@@ -1,6 +1,6 @@
 // The intermediate representation: nodes over values, in topological order.
-// A graph owns everything it points to (one arena), except constant data that a model file maps; one
-// thread at a time may change it.
+// A graph owns everything it points to (one arena), except constant data that a model file maps;
+// one thread at a time may change it.
 #ifndef XNOR_GRAPH_H
 #define XNOR_GRAPH_H
 
@@ -19,8 +19,8 @@ typedef struct xnor_value {
     xnor_dtype dtype;
     xnor_shape shape;
     void *data; // constants only; NULL otherwise
-    // Small i64 vectors whose elements are partly known (a Shape with an unknown axis): elements may be
-    // XNOR_UNKNOWN. Helps shape rules; NULL if nothing is known.
+    // Small i64 vectors whose elements are partly known (a Shape with an unknown axis): elements
+    // may be XNOR_UNKNOWN. Helps shape rules; NULL if nothing is known.
     int64_t *partial;
 } xnor_value;
 
@@ -99,8 +99,9 @@ void xnor_graph_free(xnor_graph *graph);
 XNOR_NODISCARD xnor_status xnor_graph_clone(const xnor_graph *from, xnor_graph *out);
 
 // name is copied; shape NULL means unknown rank 0 until a shape rule sets it.
-XNOR_NODISCARD xnor_status xnor_graph_add_value(xnor_graph *graph, const char *name, xnor_dtype dtype,
-                                                const xnor_shape *shape, xnor_value_id *out);
+XNOR_NODISCARD xnor_status xnor_graph_add_value(xnor_graph *graph, const char *name,
+                                                xnor_dtype dtype, const xnor_shape *shape,
+                                                xnor_value_id *out);
 // A constant; *data is zeroed arena memory of the tensor's size for the caller to fill.
 XNOR_NODISCARD xnor_status xnor_graph_add_constant(xnor_graph *graph, const char *name,
                                                    xnor_dtype dtype, const xnor_shape *shape,
@@ -139,7 +140,8 @@ void xnor_graph_compact(xnor_graph *graph);
 
 // Runs the shape rule of one node (dtype and shape of its outputs).
 XNOR_NODISCARD xnor_status xnor_graph_infer_node(xnor_graph *graph, uint32_t node);
-// Checks the whole graph: topological order, ids, arity, dtypes and shapes by every op's shape rule.
+// Checks the whole graph: topological order, ids, arity, dtypes and shapes by every op's shape
+// rule.
 XNOR_NODISCARD xnor_status xnor_graph_verify(xnor_graph *graph);
 
 #endif

@@ -1,5 +1,5 @@
-// Operators: one table of ids and names. Standard operators carry their ONNX name; the compiler's own
-// start with "xnor_". What each means is its reference evaluation in lib/ops.
+// Operators: one table of ids and names. Standard operators carry their ONNX name; the compiler's
+// own start with "xnor_". What each means is its reference evaluation in lib/ops.
 #ifndef XNOR_GRAPH_OP_H
 #define XNOR_GRAPH_OP_H
 
@@ -86,11 +86,11 @@
     X(UNSQUEEZE, "Unsqueeze", "")                                                                  \
     X(WHERE, "Where", "")                                                                          \
     X(XOR, "Xor", "")                                                                              \
-    /* y[.., c] = scale[c]·x[.., c] + shift[c] */                                                  \
+    /* y[.., c] = scale[c]·x[.., c] + shift[c] */                                                 \
     X(AFFINE, "xnor_affine", "xnor")                                                               \
-    /* y[.., n] = sum over k of x[.., k]·w[n][k] (+ bias[n]), all float */                         \
+    /* y[.., n] = sum over k of x[.., k]·w[n][k] (+ bias[n]), all float */                        \
     X(LINEAR, "xnor_linear_f32", "xnor")                                                           \
-    /* acc[.., n] = sum over k of x[.., k]·w[n][k], x bits or ternary, w bits [n, k] */            \
+    /* acc[.., n] = sum over k of x[.., k]·w[n][k], x bits or ternary, w bits [n, k] */           \
     X(XNOR_LINEAR, "xnor_linear", "xnor")                                                          \
     /* f32 -> bits (x >= 0) or, when zero can occur, ternary sign */                               \
     X(BINARIZE, "xnor_binarize", "xnor")                                                           \
@@ -100,7 +100,8 @@
     X(TABLE, "xnor_table", "xnor")                                                                 \
     /* acc + acc, the second broadcast over axes where it has one element */                       \
     X(XNOR_ADD, "xnor_add", "xnor")                                                                \
-    /* bits [.., N, C] -> the distinct rows first, their number, and each row's place among them */ \
+    /* bits [.., N, C] -> the distinct rows first, their number, and each row's place among them   \
+     */                                                                                            \
     X(DISTINCT, "xnor_distinct", "xnor")                                                           \
     /* x [.., N, C], index [.., N] -> rows x[index] */                                             \
     X(EXPAND_ROWS, "xnor_expand_rows", "xnor")

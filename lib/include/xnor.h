@@ -4,8 +4,8 @@
 //           xnor_plan   a model bound to concrete input shapes; immutable, shared by all threads
 //           xnor_session  one plan and one arena; one thread at a time
 //           xnor_pool   worker threads for the parallel-for inside a run
-// Every fallible function returns an xnor_status; xnor_last_error() says what was expected, what was
-// found and where. Out-parameters are written only on success.
+// Every fallible function returns an xnor_status; xnor_last_error() says what was expected, what
+// was found and where. Out-parameters are written only on success.
 #ifndef XNOR_H
 #define XNOR_H
 
@@ -53,10 +53,12 @@ typedef enum xnor_status {
 
 // Static text of a status code, e.g. "shape mismatch".
 const char *xnor_status_text(xnor_status status);
-// Message of the calling thread's last failed call; "" if none failed. Valid until its next failure.
+// Message of the calling thread's last failed call; "" if none failed. Valid until its next
+// failure.
 const char *xnor_last_error(void);
 
-// Element types. Bits values hold sign bits only; ternary values hold a sign plane and a non-zero plane.
+// Element types. Bits values hold sign bits only; ternary values hold a sign plane and a non-zero
+// plane.
 //   bits     packed ±1 along the last axis: bit 1 is +1, LSB first, rows padded with 0 to 64 bits
 //   ternary  two bits-like planes one after the other: [positive][nonzero]; zero is (0, 0)
 //   acc      int32 sums of ±1 products
@@ -94,7 +96,8 @@ typedef struct xnor_tensor {
 
 // Bytes that a dense tensor takes, or XNOR_E_LIMIT when the size overflows, XNOR_E_SHAPE when a
 // dimension is unknown.
-XNOR_NODISCARD xnor_status xnor_tensor_bytes(xnor_dtype dtype, const xnor_shape *shape, size_t *out);
+XNOR_NODISCARD xnor_status xnor_tensor_bytes(xnor_dtype dtype, const xnor_shape *shape,
+                                             size_t *out);
 
 // ---- models -------------------------------------------------------------------------------------
 
@@ -137,9 +140,9 @@ typedef struct xnor_description {
     const char *const *classes;
 } xnor_description;
 
-// Maps the file, checks every section (CRC-32C, bounds, enums) and repacks the weights for this CPU.
-// isa: kernel set to use ("c", "avx2", "avx512", "neon", "neon_dotprod"), or NULL for the best one
-// (the environment variable XNOR_ISA overrides NULL). XNOR_E_FORMAT names the damaged section.
+// Maps the file, checks every section (CRC-32C, bounds, enums) and repacks the weights for this
+// CPU. isa: kernel set to use ("c", "avx2", "avx512", "neon", "neon_dotprod"), or NULL for the best
+// one (the environment variable XNOR_ISA overrides NULL). XNOR_E_FORMAT names the damaged section.
 XNOR_NODISCARD xnor_status xnor_model_open(const char *path, const char *isa, xnor_model **out);
 // The same from memory, which must stay valid and unchanged until the model is released.
 XNOR_NODISCARD xnor_status xnor_model_open_memory(const void *data, size_t size, const char *isa,
@@ -154,8 +157,8 @@ const xnor_port *xnor_model_output(const xnor_model *model, uint32_t index);
 const xnor_description *xnor_model_description(const xnor_model *model);
 const char *xnor_model_isa(const xnor_model *model);
 uint64_t xnor_model_file_bytes(const xnor_model *model);
-// Runs the golden input/output pairs stored in the file; XNOR_E_INTERNAL names the first difference.
-// XNOR_OK and *pairs = 0 when the file holds none.
+// Runs the golden input/output pairs stored in the file; XNOR_E_INTERNAL names the first
+// difference. XNOR_OK and *pairs = 0 when the file holds none.
 XNOR_NODISCARD xnor_status xnor_model_self_test(xnor_model *model, uint32_t *pairs);
 
 // ---- plans and sessions -------------------------------------------------------------------------
@@ -165,7 +168,8 @@ XNOR_NODISCARD xnor_status xnor_model_self_test(xnor_model *model, uint32_t *pai
 XNOR_NODISCARD xnor_status xnor_plan_create(xnor_model *model, const xnor_shape *shapes,
                                             xnor_plan **out);
 typedef struct xnor_plan_options {
-    bool no_distinct; // evaluate every point, also where equal codes occur; the results are the same
+    bool
+        no_distinct; // evaluate every point, also where equal codes occur; the results are the same
 } xnor_plan_options;
 
 // The same with options; NULL means the defaults.
@@ -184,7 +188,8 @@ void xnor_pool_free(xnor_pool **pool);
 
 // A session owns its arena; nothing is allocated while it runs. `pool` may be NULL (one thread) and
 // must outlive the session.
-XNOR_NODISCARD xnor_status xnor_session_create(xnor_plan *plan, xnor_pool *pool, xnor_session **out);
+XNOR_NODISCARD xnor_status xnor_session_create(xnor_plan *plan, xnor_pool *pool,
+                                               xnor_session **out);
 void xnor_session_free(xnor_session **session);
 // inputs[i].data and outputs[i].data are the caller's dense buffers, one per port, in graph order;
 // dtypes and shapes must equal the plan's. cancel may be NULL; it is polled between tiles and ends
@@ -192,11 +197,12 @@ void xnor_session_free(xnor_session **session);
 XNOR_NODISCARD xnor_status xnor_session_run(xnor_session *session, const xnor_tensor *inputs,
                                             xnor_tensor *outputs, const atomic_bool *cancel);
 
-// Rows that went through the point-wise layers in the last run, after equal codes were merged, and how
-// many there were before; both 0 when the plan merges nothing.
+// Rows that went through the point-wise layers in the last run, after equal codes were merged, and
+// how many there were before; both 0 when the plan merges nothing.
 void xnor_session_distinct(const xnor_session *session, uint64_t *distinct, uint64_t *rows);
 
-// From now on, adds the time of every step to step_ns[step] ([xnor_plan_step_count]); NULL stops it.
+// From now on, adds the time of every step to step_ns[step] ([xnor_plan_step_count]); NULL stops
+// it.
 void xnor_session_profile(xnor_session *session, uint64_t *step_ns);
 // Which kernel step `step` calls ("gemm_max") and for which node of the network ("/conv3/MatMul").
 const char *xnor_plan_step_kind(const xnor_plan *plan, uint32_t step);

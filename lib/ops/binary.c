@@ -62,8 +62,8 @@ static xnor_status infer_table(xnor_graph *graph, const xnor_node *node) {
     XNOR_TRY(check_channels(graph, node));
     const xnor_value *table = xnor_in(graph, node, 1);
     if (table->dtype != XNOR_U8 || table->shape.rank != 2 || table->shape.dims[1] % 2 == 0)
-        return xnor_fail(XNOR_E_SHAPE, "node '%s' (xnor_table): expected u8 [channels, 2·bound + 1]",
-                         node->name);
+        return xnor_fail(XNOR_E_SHAPE,
+                         "node '%s' (xnor_table): expected u8 [channels, 2·bound + 1]", node->name);
     bool ternary = xnor_node_float(node, XNOR_ATTR_ALPHA, 1) == 0;
     return xnor_set_output(graph, node, 0, ternary ? XNOR_TERNARY : XNOR_BITS,
                            &xnor_in(graph, node, 0)->shape);
@@ -91,8 +91,9 @@ static xnor_status infer_xnor_add(xnor_graph *graph, const xnor_node *node) {
     const xnor_value *a = xnor_in(graph, node, 0), *b = xnor_in(graph, node, 1);
     xnor_shape shape;
     if (a->dtype != XNOR_ACC || b->dtype != XNOR_ACC)
-        return xnor_fail(XNOR_E_DTYPE, "node '%s' (xnor_add): expected acc and acc, found %s and %s",
-                         node->name, xnor_dtype_name(a->dtype), xnor_dtype_name(b->dtype));
+        return xnor_fail(XNOR_E_DTYPE,
+                         "node '%s' (xnor_add): expected acc and acc, found %s and %s", node->name,
+                         xnor_dtype_name(a->dtype), xnor_dtype_name(b->dtype));
     XNOR_TRY(xnor_broadcast(node, &a->shape, &b->shape, &shape));
     return xnor_set_output(graph, node, 0, XNOR_ACC, &shape);
 }

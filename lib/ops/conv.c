@@ -22,10 +22,10 @@ static xnor_status read_conv(const xnor_node *node, const xnor_shape *x, const x
     char tx[XNOR_SHAPE_TEXT], tw[XNOR_SHAPE_TEXT];
     *c = (conv_shape){.group = xnor_node_int(node, XNOR_ATTR_GROUP, 1)};
     if (x->rank < 3 || x->rank > 4 || w->rank != x->rank)
-        return xnor_fail(XNOR_E_UNSUPPORTED,
-                         "node '%s' (Conv): input %s, weight %s; one or two spatial axes are supported",
-                         node->name, xnor_shape_text(x, tx, sizeof tx),
-                         xnor_shape_text(w, tw, sizeof tw));
+        return xnor_fail(
+            XNOR_E_UNSUPPORTED,
+            "node '%s' (Conv): input %s, weight %s; one or two spatial axes are supported",
+            node->name, xnor_shape_text(x, tx, sizeof tx), xnor_shape_text(w, tw, sizeof tw));
     c->spatial = x->rank - 2;
     attr_pair(node, XNOR_ATTR_STRIDES, c->spatial, 0, 1, c->stride);
     attr_pair(node, XNOR_ATTR_DILATIONS, c->spatial, 0, 1, c->dilation);

@@ -13,7 +13,8 @@ static xnor_status shape_error(const xnor_node *node, const xnor_value *x) {
 }
 
 // x: bits [.., N, C]. Outputs:
-//   rows   bits [.., N, C]: every row of x occurs among the first `count` of its group; the others are
+//   rows   bits [.., N, C]: every row of x occurs among the first `count` of its group; the others
+//   are
 //          copies of the first, so a maximum over all rows is one over the first `count`
 //   count  i32 [.., 1]
 //   index  i32 [.., N]: x[n] = rows[index[n]]

@@ -5,7 +5,8 @@
 
 #include "core/tensor.h"
 
-// ---- unary: one table of scalar functions ---------------------------------------------------------
+// ---- unary: one table of scalar functions
+// ---------------------------------------------------------
 
 typedef double (*unary_function)(double x, const xnor_node *node);
 
@@ -33,8 +34,8 @@ UNARY(unary_not, x == 0)
 UNARY(unary_reciprocal, 1 / x)
 UNARY(unary_relu, x > 0 || isnan(x) ? x : 0)
 UNARY(unary_round, nearbyint(x)) // half to even
-UNARY(unary_selu, GAMMA(1.05070102214813232421875) *
-                      (x > 0 ? x : ALPHA(1.67326319217681884765625) * expm1(x)))
+UNARY(unary_selu,
+      GAMMA(1.05070102214813232421875) * (x > 0 ? x : ALPHA(1.67326319217681884765625) * expm1(x)))
 UNARY(unary_sigmoid, x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x)))
 UNARY(unary_sign, (double)((x > 0) - (x < 0)))
 UNARY(unary_softplus, fmax(x, 0) + log1p(exp(-fabs(x))))
@@ -92,7 +93,8 @@ static xnor_status infer_cast(xnor_graph *graph, const xnor_node *node) {
                          node->name, (long long)to);
     const xnor_value *x = xnor_in(graph, node, 0);
     // A constant that folding holds in double stays there: the target only says "real".
-    xnor_dtype dtype = to == XNOR_F32 && x->dtype == XNOR_F64 && x->data ? XNOR_F64 : (xnor_dtype)to;
+    xnor_dtype dtype =
+        to == XNOR_F32 && x->dtype == XNOR_F64 && x->data ? XNOR_F64 : (xnor_dtype)to;
     return xnor_set_output(graph, node, 0, dtype, &x->shape);
 }
 
@@ -109,7 +111,8 @@ static xnor_status eval_unary(const xnor_node *node, const xnor_tensor *in, xnor
     return XNOR_OK;
 }
 
-// ---- binary: one table of scalar functions --------------------------------------------------------
+// ---- binary: one table of scalar functions
+// --------------------------------------------------------
 
 typedef double (*binary_function)(double a, double b);
 
@@ -220,7 +223,8 @@ static xnor_status eval_binary(const xnor_node *node, const xnor_tensor *in, xno
     return XNOR_OK;
 }
 
-// ---- Clip, Where ----------------------------------------------------------------------------------
+// ---- Clip, Where
+// ----------------------------------------------------------------------------------
 
 static xnor_status eval_clip(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
     double low = xnor_node_float(node, XNOR_ATTR_MIN, -INFINITY);
@@ -257,10 +261,24 @@ static xnor_status eval_where(const xnor_node *node, const xnor_tensor *in, xnor
     return XNOR_OK;
 }
 
-#define UNARY_ROW(id) {XNOR_OP_##id, {1, 1, 1, XNOR_ELEMENTWISE, infer_unary, eval_unary}}
-#define BINARY_ROW(id) {XNOR_OP_##id, {2, 2, 1, XNOR_ELEMENTWISE, infer_binary, eval_binary}}
+#define UNARY_ROW(id)                                                                              \
+    {                                                                                              \
+        XNOR_OP_##id, {                                                                            \
+            1, 1, 1, XNOR_ELEMENTWISE, infer_unary, eval_unary                                     \
+        }                                                                                          \
+    }
+#define BINARY_ROW(id)                                                                             \
+    {                                                                                              \
+        XNOR_OP_##id, {                                                                            \
+            2, 2, 1, XNOR_ELEMENTWISE, infer_binary, eval_binary                                   \
+        }                                                                                          \
+    }
 #define VARIADIC_ROW(id)                                                                           \
-    {XNOR_OP_##id, {1, XNOR_MAX_INPUTS, 1, XNOR_ELEMENTWISE, infer_binary, eval_binary}}
+    {                                                                                              \
+        XNOR_OP_##id, {                                                                            \
+            1, XNOR_MAX_INPUTS, 1, XNOR_ELEMENTWISE, infer_binary, eval_binary                     \
+        }                                                                                          \
+    }
 
 const xnor_op_row xnor_ops_elementwise[] = {
     UNARY_ROW(ABS),

@@ -3,7 +3,8 @@
 
 #include "core/tensor.h"
 
-// ---- MatMul (numpy semantics) ---------------------------------------------------------------------
+// ---- MatMul (numpy semantics)
+// ---------------------------------------------------------------------
 
 // A vector becomes a matrix with one row (left) or one column (right).
 static xnor_shape as_matrix(const xnor_shape *shape, bool left) {
@@ -77,7 +78,8 @@ static xnor_status eval_matmul(const xnor_node *node, const xnor_tensor *in, xno
     return XNOR_OK;
 }
 
-// ---- Gemm -----------------------------------------------------------------------------------------
+// ---- Gemm
+// -----------------------------------------------------------------------------------------
 
 static xnor_status infer_gemm(xnor_graph *graph, const xnor_node *node) {
     const xnor_value *a = xnor_in(graph, node, 0), *b = xnor_in(graph, node, 1);
@@ -125,7 +127,8 @@ static xnor_status eval_gemm(const xnor_node *node, const xnor_tensor *in, xnor_
     return XNOR_OK;
 }
 
-// ---- the compiler's linear layers: x [.., k], w [n, k], optional bias [n] -> [.., n] ---------------
+// ---- the compiler's linear layers: x [.., k], w [n, k], optional bias [n] -> [.., n]
+// ---------------
 
 static xnor_status linear_shape(xnor_graph *graph, const xnor_node *node, xnor_dtype dtype) {
     const xnor_value *x = xnor_in(graph, node, 0), *w = xnor_in(graph, node, 1);
@@ -153,9 +156,10 @@ static xnor_status infer_linear(xnor_graph *graph, const xnor_node *node) {
 static xnor_status infer_xnor_linear(xnor_graph *graph, const xnor_node *node) {
     const xnor_value *x = xnor_in(graph, node, 0), *w = xnor_in(graph, node, 1);
     if ((x->dtype != XNOR_BITS && x->dtype != XNOR_TERNARY) || w->dtype != XNOR_BITS)
-        return xnor_fail(XNOR_E_DTYPE,
-                         "node '%s' (xnor_linear): expected bits or ternary by bits, found %s by %s",
-                         node->name, xnor_dtype_name(x->dtype), xnor_dtype_name(w->dtype));
+        return xnor_fail(
+            XNOR_E_DTYPE,
+            "node '%s' (xnor_linear): expected bits or ternary by bits, found %s by %s", node->name,
+            xnor_dtype_name(x->dtype), xnor_dtype_name(w->dtype));
     return linear_shape(graph, node, XNOR_ACC);
 }
 

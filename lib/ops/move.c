@@ -5,7 +5,8 @@
 
 #include "core/tensor.h"
 
-// ---- Transpose ------------------------------------------------------------------------------------
+// ---- Transpose
+// ------------------------------------------------------------------------------------
 
 static xnor_status permutation(const xnor_node *node, uint32_t rank, uint32_t *perm) {
     const xnor_attr *attr = xnor_node_attr(node, XNOR_ATTR_PERM);
@@ -13,8 +14,9 @@ static xnor_status permutation(const xnor_node *node, uint32_t rank, uint32_t *p
     for (uint32_t i = 0; i < rank; i++) {
         int64_t axis = attr && i < attr->count ? attr->ints[i] : (int64_t)(rank - 1 - i);
         if (axis < 0 || axis >= rank || seen >> axis & 1 || (attr && attr->count != rank))
-            return xnor_fail(XNOR_E_SHAPE, "node '%s' (Transpose): perm is no permutation of %u axes",
-                             node->name, rank);
+            return xnor_fail(XNOR_E_SHAPE,
+                             "node '%s' (Transpose): perm is no permutation of %u axes", node->name,
+                             rank);
         perm[i] = (uint32_t)axis;
         seen |= 1U << axis;
     }
@@ -45,7 +47,8 @@ static xnor_status eval_transpose(const xnor_node *node, const xnor_tensor *in, 
     return XNOR_OK;
 }
 
-// ---- Concat, Split --------------------------------------------------------------------------------
+// ---- Concat, Split
+// --------------------------------------------------------------------------------
 
 static xnor_status infer_concat(xnor_graph *graph, const xnor_node *node) {
     xnor_shape shape = xnor_in(graph, node, 0)->shape;
@@ -87,8 +90,8 @@ static void copy_along(xnor_tensor *to, int64_t to_start, const xnor_tensor *fro
         size_t source = (size_t)((o * from->shape.dims[axis] + from_start) * inner);
         size_t count = (size_t)(length * inner);
         if (bytes && count)
-            memcpy((uint8_t *)to->data + target * bytes, (const uint8_t *)from->data + source * bytes,
-                   count * bytes);
+            memcpy((uint8_t *)to->data + target * bytes,
+                   (const uint8_t *)from->data + source * bytes, count * bytes);
         for (size_t i = 0; !bytes && i < count; i++)
             xnor_tensor_move(to, target + i, from, source + i);
     }
@@ -154,7 +157,8 @@ static xnor_status eval_split(const xnor_node *node, const xnor_tensor *in, xnor
     return XNOR_OK;
 }
 
-// ---- Slice ----------------------------------------------------------------------------------------
+// ---- Slice
+// ----------------------------------------------------------------------------------------
 
 typedef struct slice {
     int64_t start[XNOR_MAX_RANK], step[XNOR_MAX_RANK];
@@ -189,10 +193,9 @@ static xnor_status slice_shape(const xnor_node *node, const xnor_shape *x, const
             return xnor_fail(XNOR_E_SHAPE, "node '%s' (Slice): step %lld", node->name,
                              (long long)step);
         out->step[axis] = step;
-        shape->dims[axis] =
-            x->dims[axis] < 0 ? -1
-                              : slice_axis(x->dims[axis], starts[i], ends[i], step,
-                                           &out->start[axis]);
+        shape->dims[axis] = x->dims[axis] < 0 ? -1
+                                              : slice_axis(x->dims[axis], starts[i], ends[i], step,
+                                                           &out->start[axis]);
     }
     return XNOR_OK;
 }
@@ -210,8 +213,9 @@ static xnor_status infer_slice(xnor_graph *graph, const xnor_node *node) {
             return xnor_set_output(graph, node, 0, x->dtype, &shape);
         }
         if (counts[k] != counts[0])
-            return xnor_fail(XNOR_E_SHAPE, "node '%s' (Slice): starts and input %u differ in length",
-                             node->name, k + 1);
+            return xnor_fail(XNOR_E_SHAPE,
+                             "node '%s' (Slice): starts and input %u differ in length", node->name,
+                             k + 1);
     }
     slice s;
     XNOR_TRY(slice_shape(node, &x->shape, values[0], values[1],
@@ -226,7 +230,8 @@ static xnor_status eval_slice(const xnor_node *node, const xnor_tensor *in, xnor
     for (uint32_t k = 0; k + 1 < node->input_count && k < 4; k++) {
         if (!in[k + 1].data) continue;
         size_t n = xnor_tensor_count(&in[k + 1]);
-        if (n > XNOR_MAX_RANK) return xnor_fail(XNOR_E_LIMIT, "node '%s': too many axes", node->name);
+        if (n > XNOR_MAX_RANK)
+            return xnor_fail(XNOR_E_LIMIT, "node '%s': too many axes", node->name);
         if (k == 0) count = (uint32_t)n;
         for (uint32_t i = 0; i < n; i++) values[k][i] = xnor_tensor_get_int(&in[k + 1], i);
     }
@@ -251,7 +256,8 @@ static xnor_status eval_slice(const xnor_node *node, const xnor_tensor *in, xnor
     return XNOR_OK;
 }
 
-// ---- Expand, Tile ---------------------------------------------------------------------------------
+// ---- Expand, Tile
+// ---------------------------------------------------------------------------------
 
 static xnor_status infer_expand(xnor_graph *graph, const xnor_node *node) {
     const xnor_value *x = xnor_in(graph, node, 0), *request = xnor_in(graph, node, 1);
@@ -289,8 +295,8 @@ static xnor_status infer_tile(xnor_graph *graph, const xnor_node *node) {
     xnor_shape shape = x->shape;
     bool known = xnor_known_ints(xnor_in(graph, node, 1), repeats, XNOR_MAX_RANK, &count);
     if (known && count != shape.rank)
-        return xnor_fail(XNOR_E_SHAPE, "node '%s' (Tile): %u repeats for rank %u", node->name, count,
-                         shape.rank);
+        return xnor_fail(XNOR_E_SHAPE, "node '%s' (Tile): %u repeats for rank %u", node->name,
+                         count, shape.rank);
     for (uint32_t i = 0; i < shape.rank; i++) {
         bool axis_known = known && repeats[i] >= 0 && shape.dims[i] >= 0;
         if (axis_known && __builtin_mul_overflow(shape.dims[i], repeats[i], &shape.dims[i]))

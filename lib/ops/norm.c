@@ -19,10 +19,11 @@ static xnor_status infer_batch_norm(xnor_graph *graph, const xnor_node *node) {
         const xnor_value *p = xnor_in(graph, node, i);
         if (p->shape.rank != 1 || (x->shape.dims[1] >= 0 && p->shape.dims[0] >= 0 &&
                                    p->shape.dims[0] != x->shape.dims[1]))
-            return xnor_fail(XNOR_E_SHAPE,
-                             "node '%s' (BatchNormalization): input %u must have one element for each "
-                             "of the %lld channels",
-                             node->name, i, (long long)x->shape.dims[1]);
+            return xnor_fail(
+                XNOR_E_SHAPE,
+                "node '%s' (BatchNormalization): input %u must have one element for each "
+                "of the %lld channels",
+                node->name, i, (long long)x->shape.dims[1]);
     }
     return xnor_set_output(graph, node, 0, real(x->dtype), &x->shape);
 }
@@ -48,9 +49,9 @@ static xnor_status infer_affine(xnor_graph *graph, const xnor_node *node) {
     for (uint32_t i = 1; i < 3; i++) {
         const xnor_value *p = xnor_in(graph, node, i);
         if (p->shape.rank != 1 || (channels >= 0 && p->shape.dims[0] != channels))
-            return xnor_fail(XNOR_E_SHAPE,
-                             "node '%s' (xnor_affine): %lld parameters for %lld channels", node->name,
-                             (long long)(p->shape.rank ? p->shape.dims[0] : 1), (long long)channels);
+            return xnor_fail(
+                XNOR_E_SHAPE, "node '%s' (xnor_affine): %lld parameters for %lld channels",
+                node->name, (long long)(p->shape.rank ? p->shape.dims[0] : 1), (long long)channels);
     }
     return xnor_set_output(graph, node, 0, real(x->dtype), &x->shape);
 }

@@ -101,8 +101,8 @@ xnor_status xnor_broadcast(const xnor_node *node, const xnor_shape *a, const xno
         else {
             char ta[XNOR_SHAPE_TEXT], tb[XNOR_SHAPE_TEXT];
             return xnor_fail(XNOR_E_SHAPE, "node '%s' (%s): shapes %s and %s do not broadcast",
-                             node->name, xnor_op_name(node->op),
-                             xnor_shape_text(a, ta, sizeof ta), xnor_shape_text(b, tb, sizeof tb));
+                             node->name, xnor_op_name(node->op), xnor_shape_text(a, ta, sizeof ta),
+                             xnor_shape_text(b, tb, sizeof tb));
         }
     }
     *out = result;

@@ -1,6 +1,6 @@
-// One table row per operator: its shape rule and its one reference evaluation, obvious and slow. The
-// reference defines the operator; it serves constant folding, `compile --verify`, the tests, and as the
-// step of last resort in a plan. Standard operators follow the ONNX specification.
+// One table row per operator: its shape rule and its one reference evaluation, obvious and slow.
+// The reference defines the operator; it serves constant folding, `compile --verify`, the tests,
+// and as the step of last resort in a plan. Standard operators follow the ONNX specification.
 #ifndef XNOR_OPS_H
 #define XNOR_OPS_H
 
@@ -50,11 +50,14 @@ typedef struct xnor_op_row {
 #define XNOR_OP_FAMILY(name) extern const xnor_op_row xnor_ops_##name[];
 XNOR_OP_FAMILIES(XNOR_OP_FAMILY)
 #undef XNOR_OP_FAMILY
-#define XNOR_OPS_END {.op = XNOR_OP_COUNT}
+#define XNOR_OPS_END                                                                               \
+    { .op = XNOR_OP_COUNT }
 
-// ---- helpers for shape rules and evaluations ------------------------------------------------------
+// ---- helpers for shape rules and evaluations
+// ------------------------------------------------------
 
-static inline const xnor_value *xnor_in(const xnor_graph *graph, const xnor_node *node, uint32_t i) {
+static inline const xnor_value *xnor_in(const xnor_graph *graph, const xnor_node *node,
+                                        uint32_t i) {
     return i < node->input_count && node->inputs[i] != XNOR_NO_VALUE
                ? &graph->values[node->inputs[i]]
                : NULL;

@@ -1,4 +1,5 @@
-// Reductions over axes, and global pooling, which is a reduction over the spatial axes of [B, C, ...].
+// Reductions over axes, and global pooling, which is a reduction over the spatial axes of [B, C,
+// ...].
 #include "ops/ops.h"
 
 #include <math.h>
@@ -94,10 +95,10 @@ static xnor_status infer_reduce(xnor_graph *graph, const xnor_node *node) {
     }
     // The maximum of accumulators is one of them; a mean or a product is real.
     bool picks = node->op == XNOR_OP_REDUCE_MAX || node->op == XNOR_OP_REDUCE_MIN;
-    xnor_dtype dtype = x->dtype == XNOR_BITS || x->dtype == XNOR_TERNARY ||
-                               (x->dtype == XNOR_ACC && !picks)
-                           ? XNOR_F32
-                           : x->dtype;
+    xnor_dtype dtype =
+        x->dtype == XNOR_BITS || x->dtype == XNOR_TERNARY || (x->dtype == XNOR_ACC && !picks)
+            ? XNOR_F32
+            : x->dtype;
     return xnor_set_output(graph, node, 0, dtype, &shape);
 }
 
@@ -123,24 +124,21 @@ static xnor_status eval_reduce(const xnor_node *node, const xnor_tensor *in, xno
     for (size_t i = 0; i < outputs; i++, xnor_walk_next(&kept)) {
         double accumulator = r->start;
         for (size_t j = 0; j < reduced_count; j++, xnor_walk_next(&reduced))
-            accumulator = r->step(accumulator, xnor_tensor_get(&in[0], (size_t)(kept.offset[0] +
-                                                                                reduced.offset[0])));
+            accumulator = r->step(
+                accumulator, xnor_tensor_get(&in[0], (size_t)(kept.offset[0] + reduced.offset[0])));
         xnor_tensor_set(&out[0], i, r->finish(accumulator, (double)reduced_count));
     }
     return XNOR_OK;
 }
 
-#define ROW(id) {XNOR_OP_##id, {1, 2, 1, 0, infer_reduce, eval_reduce}}
+#define ROW(id)                                                                                    \
+    {                                                                                              \
+        XNOR_OP_##id, {                                                                            \
+            1, 2, 1, 0, infer_reduce, eval_reduce                                                  \
+        }                                                                                          \
+    }
 const xnor_op_row xnor_ops_reduce[] = {
-    ROW(REDUCE_L1),
-    ROW(REDUCE_L2),
-    ROW(REDUCE_MAX),
-    ROW(REDUCE_MEAN),
-    ROW(REDUCE_MIN),
-    ROW(REDUCE_PROD),
-    ROW(REDUCE_SUM),
-    ROW(REDUCE_SUM_SQUARE),
-    ROW(GLOBAL_AVERAGE_POOL),
-    ROW(GLOBAL_MAX_POOL),
-    XNOR_OPS_END,
+    ROW(REDUCE_L1),           ROW(REDUCE_L2),       ROW(REDUCE_MAX), ROW(REDUCE_MEAN),
+    ROW(REDUCE_MIN),          ROW(REDUCE_PROD),     ROW(REDUCE_SUM), ROW(REDUCE_SUM_SQUARE),
+    ROW(GLOBAL_AVERAGE_POOL), ROW(GLOBAL_MAX_POOL), XNOR_OPS_END,
 };

@@ -1,5 +1,5 @@
-// Operators that choose or index elements: Gather, GatherElements, GatherND, ArgMax, TopK; and those
-// that make tensors from numbers: Range, ConstantOfShape.
+// Operators that choose or index elements: Gather, GatherElements, GatherND, ArgMax, TopK; and
+// those that make tensors from numbers: Range, ConstantOfShape.
 #include "ops/ops.h"
 
 #include <math.h>
@@ -66,7 +66,8 @@ static xnor_status eval_gather_elements(const xnor_node *node, const xnor_tensor
     xnor_strides(&in[0].shape, strides);
     for (uint32_t i = 0; i < in[0].shape.rank; i++)
         if (i != axis && in[1].shape.dims[i] > in[0].shape.dims[i])
-            return xnor_fail(XNOR_E_SHAPE, "node '%s' (GatherElements): indices are larger than data",
+            return xnor_fail(XNOR_E_SHAPE,
+                             "node '%s' (GatherElements): indices are larger than data",
                              node->name);
     xnor_walk walk;
     xnor_walk_init(&walk, &out[0].shape);
@@ -165,8 +166,8 @@ static xnor_status infer_top_k(xnor_graph *graph, const xnor_node *node) {
     xnor_shape shape = x->shape;
     if (xnor_known_ints(xnor_in(graph, node, 1), &k, 1, &count) && k != XNOR_UNKNOWN) {
         if (count != 1 || k < 0 || (shape.dims[axis] >= 0 && k > shape.dims[axis]))
-            return xnor_fail(XNOR_E_SHAPE, "node '%s' (TopK): k = %lld of %lld elements", node->name,
-                             (long long)k, (long long)shape.dims[axis]);
+            return xnor_fail(XNOR_E_SHAPE, "node '%s' (TopK): k = %lld of %lld elements",
+                             node->name, (long long)k, (long long)shape.dims[axis]);
         shape.dims[axis] = k;
     } else {
         shape.dims[axis] = -1;

@@ -18,17 +18,20 @@ static xnor_status eval_copy(const xnor_node *node, const xnor_tensor *in, xnor_
     return XNOR_OK;
 }
 
+// Elements of the axes [from, to); -1 when an axis is unknown or the number overflows (a plan
+// refuses it).
 static int64_t product(const xnor_shape *shape, uint32_t from, uint32_t to) {
     int64_t result = 1;
-    for (uint32_t i = from; i < to; i++) {
-        if (shape->dims[i] < 0) return -1;
-        result *= shape->dims[i];
-    }
+    for (uint32_t i = from; i < to; i++)
+        if (shape->dims[i] < 0 || __builtin_mul_overflow(result, shape->dims[i], &result))
+            return -1;
     return result;
 }
 
-// Packed data may only be reshaped when rows stay whole; a length not yet known is checked once it is.
-static xnor_status check_packed(const xnor_node *node, const xnor_value *x, const xnor_shape *shape) {
+// Packed data may only be reshaped when rows stay whole; a length not yet known is checked once it
+// is.
+static xnor_status check_packed(const xnor_node *node, const xnor_value *x,
+                                const xnor_shape *shape) {
     int64_t before = xnor_shape_last(&x->shape), after = xnor_shape_last(shape);
     if ((x->dtype == XNOR_BITS || x->dtype == XNOR_TERNARY) && before >= 0 && after >= 0 &&
         before != after)
@@ -51,9 +54,10 @@ static xnor_status infer_reshape(xnor_graph *graph, const xnor_node *node) {
     if (!xnor_known_ints(request, want, XNOR_MAX_RANK, &shape.rank)) {
         int64_t rank = request->shape.rank == 1 ? request->shape.dims[0] : -1;
         if (rank < 0 || rank > XNOR_MAX_RANK)
-            return xnor_fail(XNOR_E_UNSUPPORTED,
-                             "node '%s' (Reshape): the rank of the result must be known (at most %d)",
-                             node->name, XNOR_MAX_RANK);
+            return xnor_fail(
+                XNOR_E_UNSUPPORTED,
+                "node '%s' (Reshape): the rank of the result must be known (at most %d)",
+                node->name, XNOR_MAX_RANK);
         shape.rank = (uint32_t)rank;
         for (uint32_t i = 0; i < shape.rank; i++) shape.dims[i] = -1;
         return set_view(graph, node, &shape);
@@ -65,19 +69,21 @@ static xnor_status infer_reshape(xnor_graph *graph, const xnor_node *node) {
         shape.dims[i] = want[i];
         if (want[i] == 0 && !allow_zero) {
             if (i >= x->shape.rank)
-                return xnor_fail(XNOR_E_SHAPE, "node '%s' (Reshape): 0 at axis %u of a rank %u input",
-                                 node->name, i, x->shape.rank);
+                return xnor_fail(XNOR_E_SHAPE,
+                                 "node '%s' (Reshape): 0 at axis %u of a rank %u input", node->name,
+                                 i, x->shape.rank);
             shape.dims[i] = x->shape.dims[i];
         }
         if (want[i] == -1) {
             if (minus_one < XNOR_MAX_RANK)
-                return xnor_fail(XNOR_E_SHAPE, "node '%s' (Reshape): -1 is given twice", node->name);
+                return xnor_fail(XNOR_E_SHAPE, "node '%s' (Reshape): -1 is given twice",
+                                 node->name);
             minus_one = i;
         } else if (want[i] == XNOR_UNKNOWN || shape.dims[i] < 0) {
             shape.dims[i] = -1;
             unknown++;
-        } else {
-            known *= shape.dims[i];
+        } else if (__builtin_mul_overflow(known, shape.dims[i], &known)) {
+            return xnor_fail(XNOR_E_LIMIT, "node '%s' (Reshape): size overflows", node->name);
         }
     }
     int64_t total = product(&x->shape, 0, x->shape.rank);
@@ -103,9 +109,9 @@ static xnor_status infer_flatten(xnor_graph *graph, const xnor_node *node) {
     if (axis < 0 || axis > x->shape.rank)
         return xnor_fail(XNOR_E_SHAPE, "node '%s' (Flatten): axis %lld is outside rank %u",
                          node->name, (long long)axis, x->shape.rank);
-    xnor_shape shape = {2,
-                        {product(&x->shape, 0, (uint32_t)axis),
-                         product(&x->shape, (uint32_t)axis, x->shape.rank)}};
+    xnor_shape shape = {
+        2,
+        {product(&x->shape, 0, (uint32_t)axis), product(&x->shape, (uint32_t)axis, x->shape.rank)}};
     return set_view(graph, node, &shape);
 }
 

@@ -1,7 +1,8 @@
 // aggregate: a maximum over points commutes with a monotone chain, so it is taken on the integers.
 //
 //   before   xnor_linear -> affine -> Clip -> ReduceMax(points)
-//   after    xnor_linear -> ReduceMax(points) on acc -> affine -> Clip      nothing of size N x C is real
+//   after    xnor_linear -> ReduceMax(points) on acc -> affine -> Clip      nothing of size N x C
+//   is real
 //
 // Channels on which the chain falls get negated weights and a factor -1 after the maximum.
 // EMA-max (BiPointNet) is a maximum with an offset, which is one more affine in the chain.

@@ -1,5 +1,5 @@
-// binarize: linear layers whose input is a sign and whose weights are ±scale per output channel become
-// integer layers on bits.
+// binarize: linear layers whose input is a sign and whose weights are ±scale per output channel
+// become integer layers on bits.
 //
 //   before   x -> Clip -> Sign -> xnor_linear_f32(w = ±s)
 //   after    x -> xnor_binarize -> xnor_linear(w bits) -> xnor_affine(s, bias)
@@ -15,7 +15,8 @@
 #include "core/tensor.h"
 #include "passes/chain.h"
 
-// ---- what is a sign -------------------------------------------------------------------------------
+// ---- what is a sign
+// -------------------------------------------------------------------------------
 
 typedef struct sign {
     xnor_value_id x; // the signed value
@@ -69,9 +70,12 @@ static bool preserves_sign(const xnor_graph *graph, const xnor_node *node) {
     switch (node->op) {
     case XNOR_OP_TANH:
     case XNOR_OP_ERF:
-    case XNOR_OP_IDENTITY: return true;
-    case XNOR_OP_LEAKY_RELU: return xnor_node_float(node, XNOR_ATTR_ALPHA, 0.01) > 0;
-    case XNOR_OP_ELU: return xnor_node_float(node, XNOR_ATTR_ALPHA, 1) > 0;
+    case XNOR_OP_IDENTITY:
+        return true;
+    case XNOR_OP_LEAKY_RELU:
+        return xnor_node_float(node, XNOR_ATTR_ALPHA, 0.01) > 0;
+    case XNOR_OP_ELU:
+        return xnor_node_float(node, XNOR_ATTR_ALPHA, 1) > 0;
     case XNOR_OP_CLIP: {
         double low = xnor_node_float(node, XNOR_ATTR_MIN, -INFINITY);
         double high = xnor_node_float(node, XNOR_ATTR_MAX, INFINITY);
@@ -79,8 +83,10 @@ static bool preserves_sign(const xnor_graph *graph, const xnor_node *node) {
             if (node->inputs[k] == XNOR_NO_VALUE) continue;
             if (!xnor_is_constant(graph, node->inputs[k])) return false;
             double bound = xnor_constant_get(graph, node->inputs[k], 0);
-            if (k == 1) low = bound;
-            else high = bound;
+            if (k == 1)
+                low = bound;
+            else
+                high = bound;
         }
         return low < 0 && high > 0;
     }
@@ -90,7 +96,8 @@ static bool preserves_sign(const xnor_graph *graph, const xnor_node *node) {
                 xnor_constant_get(graph, node->inputs[2], i) != 0)
                 return false;
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -100,8 +107,8 @@ static bool all_nonzero(const xnor_graph *graph, xnor_value_id id) {
     return true;
 }
 
-// True when x is put together from integer sums without a product between: it takes few values, and a
-// residual with scales that are powers of two does meet 0.
+// True when x is put together from integer sums without a product between: it takes few values, and
+// a residual with scales that are powers of two does meet 0.
 static bool is_discrete(const xnor_graph *graph, xnor_value_id x) {
     bool *discrete = calloc(graph->value_count, sizeof *discrete);
     if (!discrete) return true; // costs time, not exactness
@@ -169,7 +176,8 @@ double xnor_sign_of_zero(const xnor_graph *graph, xnor_value_id x, double zero) 
     return !comes_from_acc(graph, x) && !can_be_zero(graph, x) ? 1 : zero;
 }
 
-// ---- what is a binary weight ----------------------------------------------------------------------
+// ---- what is a binary weight
+// ----------------------------------------------------------------------
 
 // Magnitude of row `row` of w [n, k] if all its elements have the same non-zero one; 0 otherwise.
 static double row_scale(const float *w, size_t row, size_t k) {
@@ -193,7 +201,8 @@ static xnor_status pack_weight(xnor_graph *graph, xnor_value_id weight, xnor_val
     return XNOR_OK;
 }
 
-// ---- the rewrite ----------------------------------------------------------------------------------
+// ---- the rewrite
+// ----------------------------------------------------------------------------------
 
 enum { MAX_VIEWS = 8 };
 

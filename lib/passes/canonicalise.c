@@ -6,8 +6,8 @@
 //   (s - f) + f                                     ->  s           straight-through leftovers
 //   equal nodes                                     ->  one
 //
-// Channels become the last axis: operators on axis 1 are wrapped in transposes, and layout.c moves the
-// transposes until they cancel.
+// Channels become the last axis: operators on axis 1 are wrapped in transposes, and layout.c moves
+// the transposes until they cancel.
 #include "passes/passes.h"
 
 #include <math.h>
@@ -30,10 +30,12 @@ static xnor_status cancel_straight_through(xnor_graph *graph, uint32_t index, bo
         const xnor_node *inner = &graph->nodes[producer];
         if (inner->op != opposite) continue;
         xnor_value_id a = XNOR_NO_VALUE;
-        if (inner->inputs[1] == b) a = inner->inputs[0];
-        else if (inner->op == XNOR_OP_ADD && inner->inputs[0] == b) a = inner->inputs[1];
-        if (a == XNOR_NO_VALUE || !xnor_shape_equal(&graph->values[a].shape,
-                                                    &graph->values[node->outputs[0]].shape))
+        if (inner->inputs[1] == b)
+            a = inner->inputs[0];
+        else if (inner->op == XNOR_OP_ADD && inner->inputs[0] == b)
+            a = inner->inputs[1];
+        if (a == XNOR_NO_VALUE ||
+            !xnor_shape_equal(&graph->values[a].shape, &graph->values[node->outputs[0]].shape))
             continue;
         *changed = true;
         return xnor_bypass(graph, index, a);
@@ -41,7 +43,8 @@ static xnor_status cancel_straight_through(xnor_graph *graph, uint32_t index, bo
     return XNOR_OK;
 }
 
-// ---- linear layers --------------------------------------------------------------------------------
+// ---- linear layers
+// --------------------------------------------------------------------------------
 
 // Adds the constant weight [n, k] with w[j][l] = factor·source[j·stride_n + l·stride_k].
 static xnor_status add_weight(xnor_graph *graph, const char *name, xnor_value_id source, size_t n,
@@ -61,7 +64,8 @@ static xnor_status matmul_to_linear(xnor_graph *graph, uint32_t index, bool *cha
     const xnor_node node = graph->nodes[index];
     if (node.op != XNOR_OP_MATMUL || !xnor_is_constant(graph, node.inputs[1])) return XNOR_OK;
     const xnor_value *w = &graph->values[node.inputs[1]];
-    if (w->shape.rank != 2 || w->dtype != XNOR_F32 || graph->values[node.inputs[0]].shape.rank < 2 ||
+    if (w->shape.rank != 2 || w->dtype != XNOR_F32 ||
+        graph->values[node.inputs[0]].shape.rank < 2 ||
         graph->values[node.inputs[0]].dtype != XNOR_F32)
         return XNOR_OK;
     size_t k = (size_t)w->shape.dims[0], n = (size_t)w->shape.dims[1];
@@ -97,8 +101,9 @@ static xnor_status gemm_to_linear(xnor_graph *graph, uint32_t index, bool *chang
         count = 3;
     }
     w = &graph->values[node.inputs[1]];
-    XNOR_TRY(add_weight(graph, w->name, node.inputs[1], n, k, transposed ? k : 1, transposed ? 1 : n,
-                        xnor_node_float(&node, XNOR_ATTR_ALPHA, 1), &inputs[1]));
+    XNOR_TRY(add_weight(graph, w->name, node.inputs[1], n, k, transposed ? k : 1,
+                        transposed ? 1 : n, xnor_node_float(&node, XNOR_ATTR_ALPHA, 1),
+                        &inputs[1]));
     xnor_graph_remove_node(&graph->nodes[index]);
     *changed = true;
     return xnor_emit(graph, &index, XNOR_OP_LINEAR, node.name, inputs, count, &out);
@@ -117,9 +122,9 @@ static xnor_status conv_to_linear(xnor_graph *graph, uint32_t index, bool *chang
     if (node.op != XNOR_OP_CONV || !xnor_is_constant(graph, node.inputs[1])) return XNOR_OK;
     bool bias = node.input_count > 2 && node.inputs[2] != XNOR_NO_VALUE;
     const xnor_shape w = graph->values[node.inputs[1]].shape;
-    bool pointwise = xnor_node_int(&node, XNOR_ATTR_GROUP, 1) == 1 &&
-                     all_equal(&node, XNOR_ATTR_STRIDES, 1) && all_equal(&node, XNOR_ATTR_PADS, 0) &&
-                     (!bias || xnor_is_constant(graph, node.inputs[2]));
+    bool pointwise =
+        xnor_node_int(&node, XNOR_ATTR_GROUP, 1) == 1 && all_equal(&node, XNOR_ATTR_STRIDES, 1) &&
+        all_equal(&node, XNOR_ATTR_PADS, 0) && (!bias || xnor_is_constant(graph, node.inputs[2]));
     for (uint32_t i = 2; i < w.rank; i++) pointwise = pointwise && w.dims[i] == 1;
     if (!pointwise) return XNOR_OK;
     uint32_t to_last[XNOR_MAX_RANK], to_first[XNOR_MAX_RANK];
@@ -136,7 +141,8 @@ static xnor_status conv_to_linear(xnor_graph *graph, uint32_t index, bool *chang
     return xnor_emit_transpose(graph, &index, node.name, y, to_first, &out);
 }
 
-// ---- per-channel arithmetic -----------------------------------------------------------------------
+// ---- per-channel arithmetic
+// -----------------------------------------------------------------------
 
 // Emits affine along `axis` (transposed to the last one and back when needed).
 static xnor_status emit_affine_along(xnor_graph *graph, uint32_t index, const xnor_node *node,
@@ -193,7 +199,8 @@ static xnor_status arithmetic_to_affine(xnor_graph *graph, uint32_t index, bool 
     if (have == 1 && !scalars) return XNOR_OK;
     uint32_t axis = shape->rank - 1;
     if (constant != XNOR_NO_VALUE && !xnor_constant_along(graph, constant, shape->rank, axis)) {
-        if (shape->rank < 3 || !xnor_constant_along(graph, constant, shape->rank, 1)) return XNOR_OK;
+        if (shape->rank < 3 || !xnor_constant_along(graph, constant, shape->rank, 1))
+            return XNOR_OK;
         axis = 1;
     }
     // A scalar needs the number of channels, and one channel must not be broadcast to many.
@@ -203,8 +210,8 @@ static xnor_status arithmetic_to_affine(xnor_graph *graph, uint32_t index, bool 
     double *shift = xnor_arena_alloc(&graph->arena, (channels + 1) * sizeof *shift);
     if (!scale || !shift) return xnor_fail(XNOR_E_MEMORY, "canonicalise: out of memory");
     for (size_t i = 0; i < channels; i++) {
-        double c = constant == XNOR_NO_VALUE ? -1
-                                             : xnor_constant_get(graph, constant, have == 1 ? 0 : i);
+        double c =
+            constant == XNOR_NO_VALUE ? -1 : xnor_constant_get(graph, constant, have == 1 ? 0 : i);
         bool scales = product || node.op == XNOR_OP_NEG;
         scale[i] = node.op == XNOR_OP_DIV ? 1 / c : scales ? c : 1;
         shift[i] = scales ? 0 : node.op == XNOR_OP_SUB && variable == 0 ? -c : c;
@@ -218,12 +225,14 @@ static xnor_status channels_to_affine(xnor_graph *graph, uint32_t index, bool *c
     return arithmetic_to_affine(graph, index, false, changed);
 }
 
-// Transposes move through arithmetic with a scalar but not through an affine, so this one comes last.
+// Transposes move through arithmetic with a scalar but not through an affine, so this one comes
+// last.
 static xnor_status scalars_to_affine(xnor_graph *graph, uint32_t index, bool *changed) {
     return arithmetic_to_affine(graph, index, true, changed);
 }
 
-// ---- pooling and reductions -----------------------------------------------------------------------
+// ---- pooling and reductions
+// -----------------------------------------------------------------------
 
 // Axes become an attribute, normalised to be non-negative; global pools become reductions.
 static xnor_status normal_reduction(xnor_graph *graph, uint32_t index, bool *changed) {
@@ -252,18 +261,9 @@ static xnor_status normal_reduction(xnor_graph *graph, uint32_t index, bool *cha
 
 xnor_status xnor_pass_canonicalise(xnor_graph *graph) {
     static const xnor_rule rules[] = {
-        xnor_drop_noop,
-        xnor_drop_duplicate,
-        cancel_straight_through,
-        matmul_to_linear,
-        gemm_to_linear,
-        conv_to_linear,
-        batch_norm_to_affine,
-        channels_to_affine,
-        normal_reduction,
-        xnor_layout_simplify,
-        xnor_layout_sink,
-        NULL,
+        xnor_drop_noop,   xnor_drop_duplicate,  cancel_straight_through, matmul_to_linear,
+        gemm_to_linear,   conv_to_linear,       batch_norm_to_affine,    channels_to_affine,
+        normal_reduction, xnor_layout_simplify, xnor_layout_sink,        NULL,
     };
     static const xnor_rule settle[] = {xnor_drop_noop, xnor_layout_settle, xnor_layout_join_views,
                                        NULL};

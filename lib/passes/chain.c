@@ -86,8 +86,8 @@ xnor_status xnor_chain_evaluate(xnor_graph *graph, const xnor_chain *chain, doub
                 continue;
             }
             // A per-channel constant, whatever its rank was, broadcasts along the last axis.
-            in[k] = (xnor_tensor){value->dtype, {1, {(int64_t)xnor_constant_count(
-                                                        graph, node->inputs[k])}},
+            in[k] = (xnor_tensor){value->dtype,
+                                  {1, {(int64_t)xnor_constant_count(graph, node->inputs[k])}},
                                   value->data};
         }
         XNOR_TRY(info->eval(node, in, &result));
@@ -99,8 +99,8 @@ xnor_status xnor_chain_evaluate(xnor_graph *graph, const xnor_chain *chain, doub
     return XNOR_OK;
 }
 
-// A per-channel constant as a vector, which broadcasts against values of any rank: a function may be
-// copied behind a view or a reduction that has dropped axes.
+// A per-channel constant as a vector, which broadcasts against values of any rank: a function may
+// be copied behind a view or a reduction that has dropped axes.
 static xnor_status as_vector(xnor_graph *graph, xnor_value_id *id) {
     if (!xnor_is_constant(graph, *id) || graph->values[*id].shape.rank <= 1) return XNOR_OK;
     const xnor_value value = graph->values[*id];
@@ -155,9 +155,10 @@ static xnor_status flip_layer(xnor_graph *graph, uint32_t *at, uint32_t layer, c
     uint64_t *to = data;
     for (size_t c = 0; c < n; c++)
         for (size_t word = 0; word < words; word++) {
-            uint64_t used = word + 1 < words || k % 64 == 0 ? UINT64_MAX
-                                                            : (UINT64_C(1) << (k % 64)) - 1;
-            to[c * words + word] = flip[c] ? ~from[c * words + word] & used : from[c * words + word];
+            uint64_t used =
+                word + 1 < words || k % 64 == 0 ? UINT64_MAX : (UINT64_C(1) << (k % 64)) - 1;
+            to[c * words + word] =
+                flip[c] ? ~from[c * words + word] & used : from[c * words + word];
         }
     *out = XNOR_NO_VALUE;
     return xnor_emit(graph, at, XNOR_OP_XNOR_LINEAR, node.name, inputs, 2, out);
@@ -177,7 +178,8 @@ xnor_status xnor_chain_flip(xnor_graph *graph, uint32_t *at, uint32_t layer, con
     while (count-- > 0) {
         const xnor_node sum = graph->nodes[sums[count]];
         xnor_value_id inputs[2] = {*out};
-        XNOR_TRY(flip_layer(graph, at, xnor_graph_producer(graph, sum.inputs[1]), flip, &inputs[1]));
+        XNOR_TRY(
+            flip_layer(graph, at, xnor_graph_producer(graph, sum.inputs[1]), flip, &inputs[1]));
         *out = XNOR_NO_VALUE;
         XNOR_TRY(xnor_emit(graph, at, XNOR_OP_XNOR_ADD, sum.name, inputs, 2, out));
     }

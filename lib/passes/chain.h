@@ -1,5 +1,6 @@
-// Chains: element-wise per-channel functions (and views that keep channels) between an accumulator and
-// some value. Such a chain is a function of one integer per channel, whatever operators it is made of.
+// Chains: element-wise per-channel functions (and views that keep channels) between an accumulator
+// and some value. Such a chain is a function of one integer per channel, whatever operators it is
+// made of.
 #ifndef XNOR_PASSES_CHAIN_H
 #define XNOR_PASSES_CHAIN_H
 
@@ -7,15 +8,15 @@
 
 enum { XNOR_CHAIN_MAX = 32 };
 
-// The earliest value with the same sign as `x`: functions that keep signs (Clip around 0, Tanh, a positive
-// scale) are skipped.
+// The earliest value with the same sign as `x`: functions that keep signs (Clip around 0, Tanh, a
+// positive scale) are skipped.
 xnor_value_id xnor_before_sign(const xnor_graph *graph, xnor_value_id x);
-// Value that an xnor_binarize of `x` should have for 0: +1 (bits) when 0 is excluded, else `zero`. Signs
-// of accumulators keep `zero`: the threshold pass decides.
+// Value that an xnor_binarize of `x` should have for 0: +1 (bits) when 0 is excluded, else `zero`.
+// Signs of accumulators keep `zero`: the threshold pass decides.
 double xnor_sign_of_zero(const xnor_graph *graph, xnor_value_id x, double zero);
 
 typedef struct xnor_chain {
-    xnor_value_id acc;             // where it starts: a value of dtype acc
+    xnor_value_id acc;              // where it starts: a value of dtype acc
     uint32_t nodes[XNOR_CHAIN_MAX]; // node indices, from acc to the end
     uint32_t count;
     // Sums that acc can take: -bound, -bound + step, ..., bound
@@ -34,10 +35,11 @@ XNOR_NODISCARD xnor_status xnor_chain_evaluate(xnor_graph *graph, const xnor_cha
 // Copies the chain's views (views = true) or its functions, in order, onto `x`.
 XNOR_NODISCARD xnor_status xnor_chain_copy(xnor_graph *graph, uint32_t *at, const xnor_chain *chain,
                                            bool views, xnor_value_id x, xnor_value_id *out);
-// The node that makes `acc`: an integer layer or a sum of such; UINT32_MAX when a reduction is between.
+// The node that makes `acc`: an integer layer or a sum of such; UINT32_MAX when a reduction is
+// between.
 uint32_t xnor_chain_layer(const xnor_graph *graph, const xnor_chain *chain);
-// A copy of what xnor_chain_layer found with the weights of channels where flip[c] is set negated, so that their sums
-// are negated; the chain's accumulator views, if any, are not copied.
+// A copy of what xnor_chain_layer found with the weights of channels where flip[c] is set negated,
+// so that their sums are negated; the chain's accumulator views, if any, are not copied.
 XNOR_NODISCARD xnor_status xnor_chain_flip(xnor_graph *graph, uint32_t *at, uint32_t layer,
                                            const bool *flip, xnor_value_id *out);
 

@@ -5,8 +5,8 @@
 //   after    bits -> xnor_distinct -> (the same on the distinct rows) -> ReduceMax
 //                                  -> xnor_expand_rows where points are told apart again
 //
-// 64 planes cut space into at most 43,745 cells, so the cost grows with distinct codes, not with points.
-// The pass runs on the plan's graph: it needs shapes, and the file does not change by it.
+// 64 planes cut space into at most 43,745 cells, so the cost grows with distinct codes, not with
+// points. The pass runs on the plan's graph: it needs shapes, and the file does not change by it.
 #include "passes/passes.h"
 
 #include <stdlib.h>
@@ -36,18 +36,25 @@ static bool is_last_axis(const xnor_graph *graph, const xnor_node *node) {
 static bool is_point_wise(const xnor_graph *graph, const xnor_node *node) {
     xnor_dtype x = graph->values[node->inputs[0]].dtype;
     switch (node->op) {
-    case XNOR_OP_XNOR_LINEAR: return x == XNOR_BITS;
-    case XNOR_OP_THRESHOLD: return true;
+    case XNOR_OP_XNOR_LINEAR:
+        return x == XNOR_BITS;
+    case XNOR_OP_THRESHOLD:
+        return true;
     case XNOR_OP_BINARIZE:
         return x == XNOR_F32 && xnor_node_float(node, XNOR_ATTR_ALPHA, 1) == 1;
-    case XNOR_OP_AFFINE: return x == XNOR_F32 || x == XNOR_ACC;
-    case XNOR_OP_XNOR_ADD: return adds_per_cloud(graph, node);
+    case XNOR_OP_AFFINE:
+        return x == XNOR_F32 || x == XNOR_ACC;
+    case XNOR_OP_XNOR_ADD:
+        return adds_per_cloud(graph, node);
     case XNOR_OP_SOFTMAX:
-    case XNOR_OP_LOG_SOFTMAX: return x == XNOR_F32 && is_last_axis(graph, node);
+    case XNOR_OP_LOG_SOFTMAX:
+        return x == XNOR_F32 && is_last_axis(graph, node);
     case XNOR_OP_LINEAR:
     case XNOR_OP_CLIP:
-    case XNOR_OP_RELU: return x == XNOR_F32 && xnor_only_variable(graph, node) == 0;
-    default: return false;
+    case XNOR_OP_RELU:
+        return x == XNOR_F32 && xnor_only_variable(graph, node) == 0;
+    default:
+        return false;
     }
 }
 
@@ -65,7 +72,8 @@ static xnor_status raise_view(xnor_graph *graph, uint32_t index, bool *changed) 
     const xnor_node view = graph->nodes[index];
     if (!xnor_keeps_channels(graph, &view)) return XNOR_OK;
     uint32_t producer = xnor_graph_producer(graph, view.inputs[0]), only;
-    if (producer == UINT32_MAX || xnor_graph_uses(graph, view.inputs[0], &only) != 1) return XNOR_OK;
+    if (producer == UINT32_MAX || xnor_graph_uses(graph, view.inputs[0], &only) != 1)
+        return XNOR_OK;
     const xnor_node f = graph->nodes[producer];
     if (!is_point_wise(graph, &f) || f.op == XNOR_OP_XNOR_ADD) return XNOR_OK;
     const xnor_shape *target = &graph->values[view.outputs[0]].shape;
@@ -131,7 +139,8 @@ static xnor_status follow(xnor_graph *graph, uint32_t first, const xnor_value_id
     xnor_status status = XNOR_OK;
     for (uint32_t i = first; i < graph->node_count && status == XNOR_OK; i++) {
         const xnor_node node = graph->nodes[i];
-        bool first_only = node.input_count > 0 && node.inputs[0] < capacity && compact[node.inputs[0]];
+        bool first_only =
+            node.input_count > 0 && node.inputs[0] < capacity && compact[node.inputs[0]];
         for (uint32_t k = 1; k < node.input_count; k++)
             if (node.inputs[k] < capacity && compact[node.inputs[k]]) first_only = false;
         if (first_only && is_point_wise(graph, &node)) {
@@ -154,7 +163,8 @@ static xnor_status follow(xnor_graph *graph, uint32_t first, const xnor_value_id
         const xnor_value_id inputs[2] = {id, distinct[2]};
         xnor_value_id all = XNOR_NO_VALUE;
         uint32_t at = graph->node_count;
-        status = xnor_emit(graph, &at, XNOR_OP_EXPAND_ROWS, graph->values[id].name, inputs, 2, &all);
+        status =
+            xnor_emit(graph, &at, XNOR_OP_EXPAND_ROWS, graph->values[id].name, inputs, 2, &all);
         if (status == XNOR_OK) graph->outputs[k] = all;
     }
     free(compact);

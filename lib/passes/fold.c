@@ -1,8 +1,8 @@
-// fold: every node whose inputs are all constant is evaluated by its reference, in double, and becomes
-// a constant; Shape of a known shape too. Shape vectors that are known in part are tracked so that
-// shape rules downstream see the known elements.
+// fold: every node whose inputs are all constant is evaluated by its reference, in double, and
+// becomes a constant; Shape of a known shape too. Shape vectors that are known in part are tracked
+// so that shape rules downstream see the known elements.
 //
-//   before   W -> ReduceMean -> Sub -> Sign -> Mul(scale) -> Transpose -> MatMul      after   MatMul
+//   before   W -> ReduceMean -> Sub -> Sign -> Mul(scale) -> Transpose -> MatMul      after MatMul
 //
 // Means run in double: a sequential float32 mean flips weight bits.
 #include "passes/passes.h"

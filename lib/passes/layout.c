@@ -11,10 +11,9 @@ void xnor_layout_perms(uint32_t rank, uint32_t *to_last, uint32_t *to_first) {
 }
 
 bool xnor_layout_is_reduction(xnor_op op) {
-    static const xnor_op reductions[] = {XNOR_OP_REDUCE_L1,   XNOR_OP_REDUCE_L2,
-                                         XNOR_OP_REDUCE_MAX,  XNOR_OP_REDUCE_MEAN,
-                                         XNOR_OP_REDUCE_MIN,  XNOR_OP_REDUCE_PROD,
-                                         XNOR_OP_REDUCE_SUM,  XNOR_OP_REDUCE_SUM_SQUARE};
+    static const xnor_op reductions[] = {
+        XNOR_OP_REDUCE_L1,  XNOR_OP_REDUCE_L2,   XNOR_OP_REDUCE_MAX, XNOR_OP_REDUCE_MEAN,
+        XNOR_OP_REDUCE_MIN, XNOR_OP_REDUCE_PROD, XNOR_OP_REDUCE_SUM, XNOR_OP_REDUCE_SUM_SQUARE};
     for (size_t i = 0; i < sizeof reductions / sizeof *reductions; i++)
         if (reductions[i] == op) return true;
     return false;
@@ -36,7 +35,8 @@ static bool is_transposed(const xnor_graph *graph, xnor_value_id value, xnor_val
 xnor_status xnor_layout_simplify(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
     if (node.op != XNOR_OP_TRANSPOSE) return XNOR_OK;
-    uint32_t perm[XNOR_MAX_RANK], inner[XNOR_MAX_RANK], rank = graph->values[node.inputs[0]].shape.rank;
+    uint32_t perm[XNOR_MAX_RANK], inner[XNOR_MAX_RANK],
+        rank = graph->values[node.inputs[0]].shape.rank;
     xnor_value_id x, below, out = node.outputs[0];
     if (!is_transposed(graph, out, &x, perm)) return XNOR_OK;
     bool identity = true;
@@ -106,9 +106,8 @@ static xnor_status untranspose_constant(xnor_graph *graph, xnor_value_id id, con
     const xnor_value value = graph->values[id];
     xnor_shape padded = {.rank = rank}, shape = {.rank = rank};
     for (uint32_t i = 0; i < rank; i++)
-        padded.dims[i] = i + value.shape.rank >= rank
-                             ? value.shape.dims[i + value.shape.rank - rank]
-                             : 1;
+        padded.dims[i] =
+            i + value.shape.rank >= rank ? value.shape.dims[i + value.shape.rank - rank] : 1;
     for (uint32_t i = 0; i < rank; i++) shape.dims[perm[i]] = padded.dims[i];
     void *data;
     XNOR_TRY(xnor_graph_add_constant(graph, value.name, value.dtype, &shape, out, &data));
@@ -175,9 +174,9 @@ static xnor_status sink_axis_operator(xnor_graph *graph, uint32_t index, bool *c
     for (uint32_t i = 0; i < count; i++) {
         uint32_t axis;
         int64_t fallback = node.op == XNOR_OP_CONCAT ? 0 : -1;
-        XNOR_TRY(xnor_axis(&node, reduction ? axes->ints[i]
-                                            : xnor_node_int(&node, XNOR_ATTR_AXIS, fallback),
-                           rank, &axis));
+        XNOR_TRY(xnor_axis(
+            &node, reduction ? axes->ints[i] : xnor_node_int(&node, XNOR_ATTR_AXIS, fallback), rank,
+            &axis));
         renamed[i] = perm[axis];
         mask |= 1U << perm[axis];
     }

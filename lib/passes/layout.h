@@ -10,8 +10,8 @@ bool xnor_layout_is_reduction(xnor_op op);
 
 // Transpose of a transpose; identity.
 xnor_status xnor_layout_simplify(xnor_graph *graph, uint32_t index, bool *changed);
-// A transpose that only moves axes of size 1 is a Reshape: to be asked once transposes have sunk, because
-// a Reshape moves no further.
+// A transpose that only moves axes of size 1 is a Reshape: to be asked once transposes have sunk,
+// because a Reshape moves no further.
 xnor_status xnor_layout_settle(xnor_graph *graph, uint32_t index, bool *changed);
 // view(view(x)) -> Reshape(x): what is between may hide that channels stay the last axis.
 xnor_status xnor_layout_join_views(xnor_graph *graph, uint32_t index, bool *changed);

@@ -1,5 +1,5 @@
-// merge: affine after affine becomes one, affine after a float linear layer goes into its weights, and
-// what is left of double constants is rounded to float32, once.
+// merge: affine after affine becomes one, affine after a float linear layer goes into its weights,
+// and what is left of double constants is rounded to float32, once.
 #include "passes/passes.h"
 
 #include <string.h>
@@ -12,7 +12,8 @@ static xnor_status merge_affine(xnor_graph *graph, uint32_t index, bool *changed
     uint32_t producer, user;
     if (node.op != XNOR_OP_AFFINE) return XNOR_OK;
     producer = xnor_graph_producer(graph, node.inputs[0]);
-    if (producer == UINT32_MAX || xnor_graph_uses(graph, node.inputs[0], &user) != 1) return XNOR_OK;
+    if (producer == UINT32_MAX || xnor_graph_uses(graph, node.inputs[0], &user) != 1)
+        return XNOR_OK;
     const xnor_node below = graph->nodes[producer];
     if (below.op != XNOR_OP_AFFINE) return XNOR_OK;
     size_t channels = xnor_constant_count(graph, node.inputs[1]);
@@ -28,7 +29,8 @@ static xnor_status merge_affine(xnor_graph *graph, uint32_t index, bool *changed
     xnor_value_id out = node.outputs[0];
     xnor_graph_remove_node(&graph->nodes[index]);
     *changed = true;
-    return xnor_emit_affine(graph, &index, node.name, below.inputs[0], scale, shift, channels, &out);
+    return xnor_emit_affine(graph, &index, node.name, below.inputs[0], scale, shift, channels,
+                            &out);
 }
 
 static xnor_status merge_linear(xnor_graph *graph, uint32_t index, bool *changed) {
@@ -36,7 +38,8 @@ static xnor_status merge_linear(xnor_graph *graph, uint32_t index, bool *changed
     uint32_t producer, user;
     if (node.op != XNOR_OP_AFFINE) return XNOR_OK;
     producer = xnor_graph_producer(graph, node.inputs[0]);
-    if (producer == UINT32_MAX || xnor_graph_uses(graph, node.inputs[0], &user) != 1) return XNOR_OK;
+    if (producer == UINT32_MAX || xnor_graph_uses(graph, node.inputs[0], &user) != 1)
+        return XNOR_OK;
     const xnor_node linear = graph->nodes[producer];
     if (linear.op != XNOR_OP_LINEAR) return XNOR_OK;
     const xnor_value w = graph->values[linear.inputs[1]];
@@ -50,8 +53,7 @@ static xnor_status merge_linear(xnor_graph *graph, uint32_t index, bool *changed
         double scale = xnor_constant_get(graph, node.inputs[1], j);
         double b = linear.input_count > 2 ? xnor_constant_get(graph, linear.inputs[2], j) : 0;
         for (size_t l = 0; l < k; l++)
-            ((float *)weight)[j * k + l] =
-                (float)(scale * ((const float *)w.data)[j * k + l]);
+            ((float *)weight)[j * k + l] = (float)(scale * ((const float *)w.data)[j * k + l]);
         ((float *)bias)[j] = (float)(scale * b + xnor_constant_get(graph, node.inputs[2], j));
     }
     xnor_graph_remove_node(&graph->nodes[index]);
@@ -60,8 +62,8 @@ static xnor_status merge_linear(xnor_graph *graph, uint32_t index, bool *changed
 }
 
 xnor_status xnor_pass_merge(xnor_graph *graph) {
-    static const xnor_rule rules[] = {xnor_drop_noop, xnor_drop_duplicate,
-                                      merge_affine, merge_linear, NULL};
+    static const xnor_rule rules[] = {xnor_drop_noop, xnor_drop_duplicate, merge_affine,
+                                      merge_linear, NULL};
     XNOR_TRY(xnor_rewrite(graph, rules));
     return xnor_narrow_constants(graph);
 }

@@ -19,11 +19,12 @@ static xnor_status check_name(const char *name) {
     if (!name || strcmp(name, "import") == 0) return XNOR_OK;
     for (size_t i = 0; i < PASSES; i++)
         if (strcmp(passes[i].name, name) == 0) return XNOR_OK;
-    return xnor_fail(XNOR_E_ARGUMENT, "no pass is called '%s'; there are: import"
+    return xnor_fail(XNOR_E_ARGUMENT,
+                     "no pass is called '%s'; there are: import"
 #define NAME(name, summary) ", " #name
-                                      XNOR_PASS_TABLE(NAME)
+                     XNOR_PASS_TABLE(NAME)
 #undef NAME
-                     ,
+                         ,
                      name);
 }
 

@@ -12,7 +12,7 @@
     X(fold, "evaluate constants in double; shapes that are known become constants")                \
     X(canonicalise, "linear layers, affine for per-channel arithmetic, channels last")             \
     X(binarize, "signs become bits or ternary, ±scale weights become bits")                        \
-    X(split, "layers over a concatenation: each part by itself, constant parts once per cloud")     \
+    X(split, "layers over a concatenation: each part by itself, constant parts once per cloud")    \
     X(aggregate, "max over points moves before monotone chains: integer maximum")                  \
     X(threshold, "chains from accumulators to signs become integer thresholds or tables")          \
     X(merge, "affine into affine and into float linear layers")
@@ -21,11 +21,13 @@
 XNOR_PASS_TABLE(XNOR_PASS_DECLARE)
 #undef XNOR_PASS_DECLARE
 
-// Runs when a plan is made, on a graph whose shapes are known: equal codes of points are evaluated once.
+// Runs when a plan is made, on a graph whose shapes are known: equal codes of points are evaluated
+// once.
 XNOR_NODISCARD xnor_status xnor_pass_distinct(xnor_graph *graph);
 
-// Runs every pass. dump_after: name of the pass after which the graph is printed to `dump`, "import"
-// for the graph as it came, or NULL. XNOR_E_ARGUMENT lists the names when there is no such pass.
+// Runs every pass. dump_after: name of the pass after which the graph is printed to `dump`,
+// "import" for the graph as it came, or NULL. XNOR_E_ARGUMENT lists the names when there is no such
+// pass.
 XNOR_NODISCARD xnor_status xnor_passes_run(xnor_graph *graph, const char *dump_after, FILE *dump);
 
 #endif

@@ -5,10 +5,11 @@
 #include "core/tensor.h"
 
 xnor_status xnor_rewrite(xnor_graph *graph, const xnor_rule *rules) {
-    // Every rule removes a node, moves a transpose one step towards the outputs (or inputs), or lowers
-    // the operator; the bound only guards against a mistake among them.
+    // Every rule removes a node, moves a transpose one step towards the outputs (or inputs), or
+    // lowers the operator; the bound only guards against a mistake among them.
     uint64_t budget = 1000 + (uint64_t)graph->node_count * graph->node_count * 4;
-    // Starts over after each change: a rule may rely on what is before its node being in its final form.
+    // Starts over after each change: a rule may rely on what is before its node being in its final
+    // form.
     for (uint32_t i = 0; i < graph->node_count;) {
         bool changed = false;
         for (const xnor_rule *rule = rules; *rule && !changed; rule++)
@@ -29,16 +30,14 @@ xnor_status xnor_rewrite(xnor_graph *graph, const xnor_rule *rules) {
 
 xnor_status xnor_emit(xnor_graph *graph, uint32_t *at, xnor_op op, const char *name,
                       const xnor_value_id *inputs, uint32_t input_count, xnor_value_id *out) {
-    if (*out == XNOR_NO_VALUE)
-        XNOR_TRY(xnor_graph_add_value(graph, name, XNOR_F32, NULL, out));
+    if (*out == XNOR_NO_VALUE) XNOR_TRY(xnor_graph_add_value(graph, name, XNOR_F32, NULL, out));
     XNOR_TRY(xnor_graph_insert_node(graph, *at, op, name, inputs, input_count, out, 1, NULL));
     return xnor_graph_infer_node(graph, (*at)++);
 }
 
 xnor_status xnor_emit_transpose(xnor_graph *graph, uint32_t *at, const char *name, xnor_value_id x,
                                 const uint32_t *perm, xnor_value_id *out) {
-    if (*out == XNOR_NO_VALUE)
-        XNOR_TRY(xnor_graph_add_value(graph, name, XNOR_F32, NULL, out));
+    if (*out == XNOR_NO_VALUE) XNOR_TRY(xnor_graph_add_value(graph, name, XNOR_F32, NULL, out));
     xnor_node *node;
     XNOR_TRY(xnor_graph_insert_node(graph, *at, XNOR_OP_TRANSPOSE, name, &x, 1, out, 1, &node));
     int64_t ints[XNOR_MAX_RANK];
@@ -68,11 +67,10 @@ xnor_status xnor_emit_copy(xnor_graph *graph, uint32_t *at, uint32_t index,
     if (*out == XNOR_NO_VALUE)
         XNOR_TRY(xnor_graph_add_value(graph, node.name, XNOR_F32, NULL, out));
     xnor_node *copy;
-    XNOR_TRY(xnor_graph_insert_node(graph, *at, node.op, node.name, inputs, node.input_count, out, 1,
-                                    &copy));
+    XNOR_TRY(xnor_graph_insert_node(graph, *at, node.op, node.name, inputs, node.input_count, out,
+                                    1, &copy));
     copy->attr_count = node.attr_count;
-    copy->attrs =
-        xnor_arena_copy(&graph->arena, node.attrs, node.attr_count * sizeof *node.attrs);
+    copy->attrs = xnor_arena_copy(&graph->arena, node.attrs, node.attr_count * sizeof *node.attrs);
     if (!copy->attrs) return xnor_fail(XNOR_E_MEMORY, "rewrite: out of memory");
     return xnor_graph_infer_node(graph, (*at)++);
 }
@@ -150,7 +148,8 @@ bool xnor_is_per_channel(const xnor_graph *graph, const xnor_node *node) {
     if (variable == UINT32_MAX) return false;
     const xnor_shape *x = &graph->values[node->inputs[variable]].shape;
     const xnor_shape *y = &graph->values[node->outputs[0]].shape;
-    if (x->rank == 0 || x->rank != y->rank || xnor_shape_last(x) != xnor_shape_last(y)) return false;
+    if (x->rank == 0 || x->rank != y->rank || xnor_shape_last(x) != xnor_shape_last(y))
+        return false;
     for (uint32_t k = 0; k < node->input_count; k++)
         if (k != variable && node->inputs[k] != XNOR_NO_VALUE &&
             !xnor_constant_along(graph, node->inputs[k], x->rank, x->rank - 1))
@@ -173,7 +172,8 @@ xnor_status xnor_drop_noop(xnor_graph *graph, uint32_t index, bool *changed) {
     if (x == XNOR_NO_VALUE) return XNOR_OK;
     const xnor_value *in = &graph->values[x], *out = &graph->values[node->outputs[0]];
     bool noop = node->op == XNOR_OP_IDENTITY ||
-                (node->op == XNOR_OP_CAST && in->dtype == out->dtype) || expands_to_ones(graph, node) ||
+                (node->op == XNOR_OP_CAST && in->dtype == out->dtype) ||
+                expands_to_ones(graph, node) ||
                 ((xnor_op_lookup(node->op)->flags & XNOR_VIEW || node->op == XNOR_OP_EXPAND) &&
                  xnor_shape_known(&in->shape) && xnor_shape_equal(&in->shape, &out->shape));
     if (!noop) return XNOR_OK;
@@ -187,8 +187,7 @@ xnor_status xnor_drop_noop(xnor_graph *graph, uint32_t index, bool *changed) {
 
 static bool attrs_equal(const xnor_node *a, const xnor_node *b) {
     if (a->attr_count != b->attr_count) return false;
-    return a->attr_count == 0 ||
-           memcmp(a->attrs, b->attrs, a->attr_count * sizeof *a->attrs) == 0;
+    return a->attr_count == 0 || memcmp(a->attrs, b->attrs, a->attr_count * sizeof *a->attrs) == 0;
 }
 
 // A node equal to an earlier one is replaced by it.

@@ -5,23 +5,24 @@
 #include "graph/graph.h"
 #include "ops/ops.h"
 
-// A rule looks at node `index` and may rewrite it; *changed tells. Node indices are invalid afterwards.
+// A rule looks at node `index` and may rewrite it; *changed tells. Node indices are invalid
+// afterwards.
 typedef xnor_status (*xnor_rule)(xnor_graph *graph, uint32_t index, bool *changed);
 
-// Applies `rules` (NULL-terminated) to every node, first nodes first, until none changes anything; runs
-// shape rules after each change.
+// Applies `rules` (NULL-terminated) to every node, first nodes first, until none changes anything;
+// runs shape rules after each change.
 XNOR_NODISCARD xnor_status xnor_rewrite(xnor_graph *graph, const xnor_rule *rules);
 
-// Inserts a node before index *at and advances *at. *out: its new value; pass an existing id in *out
-// (not XNOR_NO_VALUE) to let the node make that value instead. Runs the shape rule.
+// Inserts a node before index *at and advances *at. *out: its new value; pass an existing id in
+// *out (not XNOR_NO_VALUE) to let the node make that value instead. Runs the shape rule.
 XNOR_NODISCARD xnor_status xnor_emit(xnor_graph *graph, uint32_t *at, xnor_op op, const char *name,
                                      const xnor_value_id *inputs, uint32_t input_count,
                                      xnor_value_id *out);
 XNOR_NODISCARD xnor_status xnor_emit_transpose(xnor_graph *graph, uint32_t *at, const char *name,
                                                xnor_value_id x, const uint32_t *perm,
                                                xnor_value_id *out);
-// y = scale·x + shift along the last axis; scale and shift are copied ([channels]) and stay in double
-// until the merge pass, so that thresholds are computed from unrounded parameters.
+// y = scale·x + shift along the last axis; scale and shift are copied ([channels]) and stay in
+// double until the merge pass, so that thresholds are computed from unrounded parameters.
 XNOR_NODISCARD xnor_status xnor_emit_affine(xnor_graph *graph, uint32_t *at, const char *name,
                                             xnor_value_id x, const double *scale,
                                             const double *shift, size_t channels,

@@ -1,5 +1,6 @@
-// split: a binary layer over a concatenation is the sum of layers over its parts. A part that is the same
-// for all points (the global feature of a segmentation network) is computed once per cloud.
+// split: a binary layer over a concatenation is the sum of layers over its parts. A part that is
+// the same for all points (the global feature of a segmentation network) is computed once per
+// cloud.
 //
 //   before   Concat(Expand(g), p) -> xnor_binarize -> xnor_linear(w)
 //   after    g -> xnor_binarize -> xnor_linear(w_g) --+
@@ -12,8 +13,8 @@
 #include "core/tensor.h"
 #include "passes/chain.h"
 
-// Input of an Expand or Tile that repeats whole rows: it has one element where the result has more, and
-// the last axis is left alone. Otherwise `x` itself.
+// Input of an Expand or Tile that repeats whole rows: it has one element where the result has more,
+// and the last axis is left alone. Otherwise `x` itself.
 static xnor_value_id before_broadcast(const xnor_graph *graph, xnor_value_id x) {
     uint32_t producer = xnor_graph_producer(graph, x);
     if (producer == UINT32_MAX) return x;
@@ -22,8 +23,8 @@ static xnor_value_id before_broadcast(const xnor_graph *graph, xnor_value_id x) 
     const xnor_shape *in = &graph->values[node->inputs[0]].shape, *out = &graph->values[x].shape;
     if (in->rank != out->rank || in->rank == 0) return x;
     if (in->dims[in->rank - 1] < 0 || in->dims[in->rank - 1] != out->dims[in->rank - 1]) return x;
-    // An axis of unknown size (the batch) must not be repeated: Tile by a constant 1, Expand by 1 or by
-    // what it already is.
+    // An axis of unknown size (the batch) must not be repeated: Tile by a constant 1, Expand by 1
+    // or by what it already is.
     for (uint32_t i = 0; i + 1 < in->rank; i++) {
         int64_t repeat = 0;
         const xnor_value *request = &graph->values[node->inputs[1]];
@@ -51,7 +52,8 @@ static xnor_status take_columns(xnor_graph *graph, xnor_value_id weight, size_t 
     for (size_t j = 0; j < n; j++)
         for (size_t l = 0; l < count; l++)
             // Padding bits stay 0, so only the +1 are written.
-            if (xnor_tensor_get(&from, j * k + first + l) > 0) xnor_tensor_set(&to, j * count + l, 1);
+            if (xnor_tensor_get(&from, j * k + first + l) > 0)
+                xnor_tensor_set(&to, j * count + l, 1);
     return XNOR_OK;
 }
 

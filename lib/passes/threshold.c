@@ -1,5 +1,5 @@
-// threshold: a chain from an accumulator to a sign is a function of one integer, evaluated in double at
-// every reachable sum, per channel.
+// threshold: a chain from an accumulator to a sign is a function of one integer, evaluated in
+// double at every reachable sum, per channel.
 //
 //   before   xnor_linear -> affine -> affine -> Clip -> xnor_binarize
 //   after    xnor_linear -> xnor_threshold            one crossing (falling: weights negated)
@@ -25,8 +25,8 @@ static xnor_status find_crossings(xnor_graph *graph, const xnor_chain *chain, do
     size_t values = xnor_chain_values(chain), channels = xnor_chain_channels(graph, chain);
     double *z;
     XNOR_TRY(xnor_chain_evaluate(graph, chain, &z));
-    *out = (crossing){values, channels, xnor_arena_alloc(&graph->arena, values * channels + 1), false,
-                      true, xnor_arena_alloc(&graph->arena, channels + 1)};
+    *out = (crossing){values, channels, xnor_arena_alloc(&graph->arena, values * channels + 1),
+                      false,  true,     xnor_arena_alloc(&graph->arena, channels + 1)};
     if (!out->signs || !out->falls) return xnor_fail(XNOR_E_MEMORY, "threshold: out of memory");
     for (size_t i = 0; i < values * channels; i++) {
         double sign = z[i] > 0 ? 1 : z[i] < 0 ? -1 : zero;
@@ -55,7 +55,8 @@ static xnor_status emit_threshold(xnor_graph *graph, uint32_t *at, const xnor_no
     xnor_value_id inputs[2] = {acc};
     XNOR_TRY(xnor_graph_add_constant(graph, node->name, XNOR_I32, &shape, &inputs[1], &data));
     for (size_t c = 0; c < x->channels; c++) {
-        // Smallest sum (of the negated channel where it falls) that gives +1; beyond the range: never.
+        // Smallest sum (of the negated channel where it falls) that gives +1; beyond the range:
+        // never.
         int64_t threshold = chain->bound + chain->step;
         for (size_t v = x->values; v-- > 0;) {
             size_t at_v = x->falls[c] ? x->values - 1 - v : v;
@@ -81,7 +82,8 @@ static xnor_status emit_table(xnor_graph *graph, uint32_t *at, const xnor_node *
         }
     XNOR_TRY(xnor_graph_add_value(graph, node->name, XNOR_BITS, NULL, out));
     xnor_node *table;
-    XNOR_TRY(xnor_graph_insert_node(graph, *at, XNOR_OP_TABLE, node->name, inputs, 2, out, 1, &table));
+    XNOR_TRY(
+        xnor_graph_insert_node(graph, *at, XNOR_OP_TABLE, node->name, inputs, 2, out, 1, &table));
     XNOR_TRY(xnor_node_set_float(graph, table, XNOR_ATTR_ALPHA, x->zeros ? 0 : 1));
     return xnor_graph_infer_node(graph, (*at)++);
 }

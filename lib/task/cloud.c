@@ -8,7 +8,8 @@ size_t xnor_cloud_prepared_count(const xnor_description *description, size_t cou
     return description->points > 0 ? (size_t)description->points : count;
 }
 
-// Point i of n taken from a cloud of `count`: every (count / n)-th; fewer points are repeated in turn.
+// Point i of n taken from a cloud of `count`: every (count / n)-th; fewer points are repeated in
+// turn.
 static size_t source_index(size_t i, size_t n, size_t count) {
     return count >= n ? i * (count / n) + i * (count % n) / n : i % count;
 }
@@ -35,7 +36,8 @@ static xnor_status check_finite(const xnor_cloud *cloud) {
     return XNOR_OK;
 }
 
-// Subtracts the mean, divides by the largest distance from it. A cloud of equal points becomes all 0.
+// Subtracts the mean, divides by the largest distance from it. A cloud of equal points becomes all
+// 0.
 static xnor_status to_unit_sphere(float *points, size_t n) {
     double mean[3] = {0};
     for (size_t i = 0; i < n; i++)

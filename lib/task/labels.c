@@ -4,7 +4,8 @@
 #include "core/status.h"
 
 // Confidence of one class given the scores of all.
-static double confidence_of(xnor_output_kind kind, const float *scores, uint32_t count, uint32_t c) {
+static double confidence_of(xnor_output_kind kind, const float *scores, uint32_t count,
+                            uint32_t c) {
     if (kind == XNOR_OUTPUT_PROBABILITIES) return (double)scores[c];
     // Softmax; for log-probabilities its denominator is 1 up to rounding.
     double largest = -INFINITY, sum = 0;
@@ -23,13 +24,13 @@ uint32_t xnor_labels_from_scores(const xnor_description *description, const floa
         // The best class after the previous one in the order (score down, id up).
         uint32_t best = classes;
         for (uint32_t c = 0; c < classes; c++) {
-            bool after = rank == 0 || scores[c] < previous ||
-                         (scores[c] == previous && c > previous_id);
+            bool after =
+                rank == 0 || scores[c] < previous || (scores[c] == previous && c > previous_id);
             if (after && (best == classes || scores[c] > scores[best])) best = c;
         }
         if (best == classes) return rank; // only NaN is left
-        labels[rank] = (xnor_label){best, (float)confidence_of(description->output_kind, scores,
-                                                               classes, best)};
+        labels[rank] = (xnor_label){
+            best, (float)confidence_of(description->output_kind, scores, classes, best)};
         previous = scores[best];
         previous_id = best;
     }

@@ -244,7 +244,7 @@ Test(cloud_obj, refuses_damage) {
 
 #define FACET(a, b, c)                                                                             \
     "facet normal 0 0 1\nouter loop\nvertex " a "\nvertex " b "\nvertex " c "\nendloop\nendfacet"  \
-                                                                            "\n"
+    "\n"
 
 Test(cloud_stl, samples_ascii) {
     cloud points = read_good_text("a.stl", "solid s\n" FACET("0 0 2", "1 0 2", "1 1 2")

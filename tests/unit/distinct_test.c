@@ -40,8 +40,7 @@ static xnor_model *network(builder *b, int64_t clouds, int64_t points, int64_t p
     x = NODE(b, XNOR_OP_ADD, x, reals(b, SHAPE(planes), (size_t)planes));
     x = binary_layer(b, x, planes, 16);
     x = binary_layer(b, x, 16, 12);
-    if (flags & FLATTENED)
-        x = NODE(b, XNOR_OP_RESHAPE, x, builder_ints(b, I(clouds, points, 12)));
+    if (flags & FLATTENED) x = NODE(b, XNOR_OP_RESHAPE, x, builder_ints(b, I(clouds, points, 12)));
     if (!(flags & PER_POINT)) {
         x = NODE(b, XNOR_OP_REDUCE_MAX, x);
         builder_attr(b, XNOR_ATTR_AXES, I(1));

@@ -54,11 +54,11 @@ Test(ops_layer, conv2d_sums_channels_and_taps) {
 }
 
 Test(ops_layer, conv_in_groups) {
-    xnor_value_id x = builder_floats(&b, SHAPE(1, 4, 2), D(1, 2, 3, 4, 5, 6, 7, 8));
+    xnor_value_id x = builder_floats(&b, SHAPE(1, 4, 2), D(1, 2, 3, 4, 5, 6, 9, 8));
     xnor_value_id w = builder_floats(&b, SHAPE(2, 2, 1), D(1, 10, 1, -1));
     xnor_value_id y = NODE(&b, XNOR_OP_CONV, x, w);
     builder_attr(&b, XNOR_ATTR_GROUP, I(2));
-    builder_expect(&b, y, SHAPE(1, 2, 2), D(31, 42, -2, -2));
+    builder_expect(&b, y, SHAPE(1, 2, 2), D(31, 42, -4, -2));
 }
 
 Test(ops_layer, conv_of_kernel_one_is_a_product_over_channels) {

@@ -26,7 +26,7 @@ Test(ops, every_operator_has_a_shape_rule_and_a_reference) {
         cr_assert_leq(info->min_inputs, info->max_inputs);
         cr_assert_leq(info->max_inputs, XNOR_MAX_INPUTS);
         cr_assert_leq(info->max_outputs, XNOR_MAX_OUTPUTS);
-        cr_assert_eq(xnor_op_find(xnor_op_name((xnor_op)op)), op);
+        cr_assert_eq(xnor_op_find(xnor_op_name((xnor_op)op)), (xnor_op)op);
     }
     cr_assert_null(xnor_op_lookup(XNOR_OP_COUNT));
     cr_assert_eq(xnor_op_find("Sing"), XNOR_OP_COUNT);
