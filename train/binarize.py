@@ -60,6 +60,11 @@ class LSRLinear(nn.Module):
         self.estimator = estimator
         nn.init.kaiming_uniform_(self.weight, a=5 ** 0.5)
 
+    def fix_scale(self):
+        """For a layer in front of batch normalisation, which undoes any scale. Adam would turn the rounding noise of its
+        gradient into full steps, and the scale would drift through zero, which inverts the layer."""
+        self.scale.requires_grad_(False)
+
     def centred(self):
         return (self.weight.double() - self.weight.double().mean()).float()
 

@@ -13,7 +13,7 @@ from .binarize import ESTIMATORS
 from .networks import PointNet, initialise_from
 
 
-def add_training(parser, epochs, lr):
+def add_training(parser, epochs, lr, smoothing):
     parser.add_argument("-o", "--out", required=True, metavar="CKPT", help="checkpoint; continued if it exists")
     parser.add_argument("--init", metavar="CKPT", help="start from the weights of another checkpoint, binary or not")
     parser.add_argument("--net", choices=("vanilla", "tnets"), default="vanilla")
@@ -24,10 +24,11 @@ def add_training(parser, epochs, lr):
     parser.add_argument("--early-points", type=int, metavar="N", help="use fewer points a cloud in the first epochs")
     parser.add_argument("--early-share", type=float, default=0.6, help="share of epochs with --early-points")
     parser.add_argument("--seed", type=int, default=666)
-    parser.add_argument("--smoothing", type=float, default=0.1, help="label smoothing")
-    parser.add_argument("--no-yaw", action="store_true", help="do not turn clouds by multiples of 90 degrees about z")
-    parser.add_argument("--tilt", type=float, default=0.05, help="extra turn about z, standard deviation in radians")
-    parser.add_argument("--scale", type=float, default=0.2, help="largest relative stretch per axis")
+    parser.add_argument("--smoothing", type=float, default=smoothing, help="label smoothing (default %(default)s)")
+    parser.add_argument("--yaw", type=float, default=1.0, metavar="SHARE",
+                        help="share of the clouds turned about z by a random multiple of 90 degrees")
+    parser.add_argument("--turn", type=float, default=0.05, help="extra turn about z, standard deviation in radians")
+    parser.add_argument("--scale", type=float, default=0.15, help="largest relative stretch per axis")
     parser.add_argument("--jitter", type=float, default=0.01, help="standard deviation per coordinate")
     add_common(parser)
 
@@ -44,13 +45,13 @@ def parser():
     commands = top.add_subparsers(dest="command", required=True)
 
     p = commands.add_parser("teacher", help="train the full-precision network")
-    add_training(p, epochs=40, lr=1e-3)
+    add_training(p, epochs=55, lr=1e-3, smoothing=0.02)
     p.add_argument("--activation", choices=("relu", "hardtanh"), default="hardtanh")
-    p.add_argument("--dropout", type=float, default=0.3)
+    p.add_argument("--dropout", type=float, default=0.2)
     p.set_defaults(run=run_teacher)
 
     p = commands.add_parser("binary", help="train the binary network, with --teacher by distillation (KDR)")
-    add_training(p, epochs=150, lr=2e-3)
+    add_training(p, epochs=100, lr=2e-3, smoothing=0.0)
     p.add_argument("--teacher", metavar="CKPT", help="full-precision checkpoint to learn from")
     p.add_argument("--estimator", choices=ESTIMATORS, default="bireal", help="gradient of sign(activation)")
     p.add_argument("--lam", type=float, default=0.7, help="share of the distillation term, eq. (5) of KDR")
@@ -63,6 +64,7 @@ def parser():
     p = commands.add_parser("eval", help="accuracy on the validation part")
     p.add_argument("checkpoint")
     p.add_argument("--all", action="store_true", help="use every cloud of --data, not only every tenth")
+    p.add_argument("--yaw", type=float, default=0.0, metavar="DEGREES", help="turn the clouds about z first")
     p.add_argument("--save", metavar="FILE.npz", help="write points, labels, log_probs and argmax")
     add_common(p)
     p.set_defaults(run=run_eval)
@@ -107,7 +109,7 @@ def add_export(parser):
 
 
 def options_of(args, **more):
-    augment = dict(yaw90=not args.no_yaw, tilt=args.tilt, scale=args.scale, jitter=args.jitter)
+    augment = dict(yaw=args.yaw, turn=args.turn, scale=args.scale, jitter=args.jitter)
     return dict(epochs=args.epochs, batch=args.batch, lr=args.lr, seed=args.seed, smoothing=args.smoothing,
                 augment=augment, early=(args.early_points or args.points, args.early_share), **more)
 
@@ -152,6 +154,8 @@ def run_eval(args):
         raise data.DataError(f"the checkpoint knows the classes {classes}, the data has {clouds.classes}")
     part = clouds if args.all else clouds.split()[1]
     points = data.first_points(part, net.config["points"])
+    if args.yaw:
+        points = data.turn_about_z(points, np.deg2rad(args.yaw))
     log_probs = loop.predict(net, points)
     overall, mean, per_class = loop.accuracy(log_probs, part.labels)
     print(f"clouds {len(part)}  overall {overall:.2f} %  mean per class {mean:.2f} %")

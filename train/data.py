@@ -128,16 +128,26 @@ def load_meshes(folder, points=2048, seed=0):
     return Clouds(np.stack(clouds), labels, classes)
 
 
+def turn_about_z(points, angle):
+    """points [clouds, points, 3], angle [clouds] or a number, in radians -> the clouds seen from another side."""
+    angle = np.broadcast_to(np.asarray(angle, np.float64), len(points))
+    c, s, zero, one = np.cos(angle), np.sin(angle), np.zeros(len(angle)), np.ones(len(angle))
+    rotation = np.stack([c, -s, zero, s, c, zero, zero, zero, one], -1).reshape(-1, 3, 3)
+    return np.matmul(points, rotation.astype(np.float32))
+
+
 class Augment:
     """Random training views of clouds: resampling, mirror, yaw, anisotropic scale, jitter, then preprocessing.
 
-    points   points kept of each cloud     yaw90    turn about z by a random multiple of 90 degrees
-    tilt     standard deviation of a small extra turn about z, radians
-    scale    largest relative stretch per axis     jitter   standard deviation per coordinate
+    points   points kept of each cloud
+    yaw      share of the clouds turned about z by a random multiple of 90 degrees
+    turn     standard deviation of a small extra turn about z, radians
+    scale    largest relative stretch per axis
+    jitter   standard deviation per coordinate
     """
 
-    def __init__(self, points, yaw90=True, tilt=0.05, scale=0.2, jitter=0.01):
-        self.points, self.yaw90, self.tilt, self.scale, self.jitter = points, yaw90, tilt, scale, jitter
+    def __init__(self, points, yaw=1.0, turn=0.05, scale=0.15, jitter=0.01):
+        self.points, self.yaw, self.turn, self.scale, self.jitter = points, yaw, turn, scale, jitter
 
     def __call__(self, clouds, rng):
         """[batch, m, 3] -> [batch, points, 3]."""
@@ -149,12 +159,11 @@ class Augment:
         x = clouds[np.arange(batch)[:, None], pick]
         x = x * np.exp(rng.uniform(-1, 1, (batch, 1, 3)) * np.log1p(self.scale)).astype(np.float32)
         x[:, :, 0] *= rng.choice(np.array([-1, 1], np.float32), (batch, 1))
-        angle = rng.normal(0, self.tilt, batch)
-        if self.yaw90:
-            angle += rng.integers(4, size=batch) * (np.pi / 2)
-        c, s, zero, one = np.cos(angle), np.sin(angle), np.zeros(batch), np.ones(batch)
-        turn = np.stack([c, -s, zero, s, c, zero, zero, zero, one], -1).reshape(batch, 3, 3).astype(np.float32)
-        x = np.matmul(x, turn)
+        angle = rng.normal(0, self.turn, batch)
+        if self.yaw:
+            quarters = rng.integers(4, size=batch) * (np.pi / 2)
+            angle += quarters if self.yaw >= 1 else np.where(rng.random(batch) < self.yaw, quarters, 0.0)
+        x = turn_about_z(x, angle)
         if self.jitter:
             x += np.float32(self.jitter) * rng.standard_normal(x.shape, dtype=np.float32)
         return normalise(x)

@@ -1,6 +1,7 @@
 """Training loop, checkpoints, evaluation."""
 
 import os
+import pickle
 import sys
 import time
 from pathlib import Path
@@ -45,10 +46,21 @@ def save_checkpoint(path, checkpoint):
 
 def load_network(path):
     """-> network in evaluation mode, checkpoint."""
-    checkpoint = torch.load(path, map_location="cpu")
+    checkpoint = read_checkpoint(path)
     net = PointNet(**checkpoint["net"])
     net.load_state_dict(checkpoint["state"])
     return net.eval(), checkpoint
+
+
+def read_checkpoint(path):
+    try:
+        checkpoint = torch.load(path, map_location="cpu")
+        missing = {"net", "state", "optimizer", "epoch", "history", "options", "classes"} - set(checkpoint)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, TypeError, KeyError) as error:
+        raise ValueError(f"{path}: not a checkpoint of this package ({error})") from None
+    if missing:
+        raise ValueError(f"{path}: not a checkpoint of this package, lacks {', '.join(sorted(missing))}")
+    return checkpoint
 
 
 @torch.no_grad()
@@ -89,7 +101,7 @@ def train(net, clouds, options, out, teacher=None, log=print):
     optimizer = torch.optim.Adam(net.parameters(), lr=options["lr"])
     first, history = 0, []
     if Path(out).exists():
-        checkpoint = torch.load(out, map_location="cpu")
+        checkpoint = read_checkpoint(out)
         for name, mine in (("options", options), ("net", net.config)):
             if checkpoint[name] != mine:
                 raise ValueError(f"{out}: was started with other {name}: {checkpoint[name]}, now {mine}")
@@ -125,6 +137,8 @@ def train(net, clouds, options, out, teacher=None, log=print):
             running += loss.item()
             progress.step(step + 1, f"epoch {epoch + 1}/{options['epochs']} loss {running / (step + 1):.4f}")
         progress.clear()
+        if epoch + 1 == options["epochs"]:
+            recalibrate(net, training, augment, options["batch"], np.random.default_rng([options["seed"], epoch + 1]))
         row = dict(epoch=epoch + 1, loss=running / steps)
         if len(valid_x):
             log_probs = predict(net, valid_x)
@@ -136,6 +150,25 @@ def train(net, clouds, options, out, teacher=None, log=print):
         save_checkpoint(out, dict(net=net.config, state=net.state_dict(), optimizer=optimizer.state_dict(),
                                   epoch=epoch + 1, history=history, options=options, classes=clouds.classes))
     return history
+
+
+@torch.no_grad()
+def recalibrate(net, clouds, augment, batch, rng):
+    """Sets the statistics of batch normalisation to the mean over one pass with the final weights.
+
+    The running averages of training cover few batches, and in a binary network their noise turns signs.
+    """
+    norms = [m for m in net.modules() if isinstance(m, torch.nn.BatchNorm1d)]
+    momenta = [m.momentum for m in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # cumulative mean
+    net.train()
+    order = rng.permutation(len(clouds))
+    for i in range(0, len(order) - batch + 1, batch):
+        net(torch.from_numpy(augment(clouds.points[order[i:i + batch]], rng)))
+    for norm, momentum in zip(norms, momenta):
+        norm.momentum = momentum
 
 
 def batch_loss(net, teacher, x, y, options):

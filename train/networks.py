@@ -40,6 +40,8 @@ class Block(nn.Module):
     def __init__(self, linear, features, activation):
         super().__init__()
         self.linear, self.bn, self.activation = linear, nn.BatchNorm1d(features), activation
+        if isinstance(linear, LSRLinear):
+            linear.fix_scale()
 
     def forward(self, x):
         return self.activation(self.bn(self.linear(x)))

@@ -27,6 +27,8 @@ class LinearNormMax(nn.Module):
         self.linear = linear
         self.bn = nn.BatchNorm1d(features)
         self.delta = delta
+        if isinstance(linear, LSRLinear):
+            linear.fix_scale()
 
     def _moments(self, x, weight, scale):
         """Mean and variance of scale * (x @ weight.T) over batch and points: from the batch, or the running ones."""

@@ -357,7 +357,8 @@ static void tile_softmax(void *context, size_t begin, size_t end) {
         double sum = 0;
         for (size_t i = 1; i < s->n; i++) largest = x[i] > largest ? x[i] : largest;
         for (size_t i = 0; i < s->n; i++) sum += (double)(y[i] = expf(x[i] - largest));
-        double log_sum = log(sum);
+        // The largest element adds 1 to the sum.
+        double log_sum = log(sum > 0 ? sum : 1);
         for (size_t i = 0; i < s->n; i++)
             y[i] = (float)(s->low != 0 ? (double)(x[i] - largest) - log_sum : (double)y[i] / sum);
     }

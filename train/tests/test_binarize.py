@@ -102,7 +102,7 @@ class FusedPool(unittest.TestCase):
             plain.train(training)
             grads = []
             for y in (fused(x), plain(linear(x.reshape(-1, inputs))).view(clouds, points, features).max(1)[0] - 2.0):
-                grads.append([y] + list(torch.autograd.grad(((y - target) ** 2).sum(), [x, *linear.parameters()])))
+                grads.append([y] + list(torch.autograd.grad(((y - target) ** 2).sum(), [x, linear.weight])))
             for a, b in zip(*grads):
                 torch.testing.assert_close(a, b, rtol=2e-4, atol=2e-4)
             torch.testing.assert_close(fused.bn.running_mean, plain.running_mean, rtol=1e-5, atol=1e-5)
@@ -131,9 +131,14 @@ class Gradients(unittest.TestCase):
                         if name.endswith("tn.fc3.weight"):
                             nn.init.normal_(p, 0, 0.05)
                     net(torch.randn(8, 64, 3))[:, 0].sum().backward()
-                    dead = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
-                    # A scale in front of batch normalisation has no influence on the output, up to epsilon.
-                    self.assertEqual([n for n in dead if not n.endswith("scale")], [])
+                    learned = {n: p for n, p in net.named_parameters() if p.requires_grad}
+                    dead = [n for n, p in learned.items() if p.grad is None or not p.grad.abs().sum() > 0]
+                    self.assertEqual(dead, [])
+
+    def test_only_scales_without_normalisation_are_learned(self):
+        net = PointNet(tnets=True, binary=True, points=64)
+        learned = [n for n, p in net.named_parameters() if n.endswith("scale") and p.requires_grad]
+        self.assertEqual(learned, ["stn.fc3.scale", "fstn.fc3.scale"])
 
 
 if __name__ == "__main__":

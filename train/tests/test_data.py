@@ -59,6 +59,17 @@ class Preprocessing(unittest.TestCase):
         self.assertLess(np.abs(x[..., 2]).max(), 0.05)
         np.testing.assert_allclose(np.linalg.norm(x, axis=-1).max(1), 1, atol=1e-6)
 
+    def test_quarter_turns(self):
+        x = np.array([[[1, 0, 5], [0, 2, 6]]], np.float32)
+        np.testing.assert_allclose(data.turn_about_z(x, np.pi / 2), [[[0, -1, 5], [2, 0, 6]]], atol=1e-6)
+
+    def test_share_of_turned_clouds(self):
+        bar = np.zeros((4000, 8, 3), np.float32)
+        bar[:, :4, 0], bar[:, 4:, 0] = 1, -1
+        for share, expected in ((0.0, 0.0), (0.5, 0.25), (1.0, 0.5)):  # half of the quarter turns swap x and y
+            x = data.Augment(8, yaw=share, turn=0.0, jitter=0.0)(bar, np.random.default_rng(5))
+            self.assertAlmostEqual((np.abs(x[:, 0, 1]) > 0.5).mean(), expected, delta=0.03)
+
     def test_augmentation_repeats_with_the_same_generator(self):
         cloud = data.normalise(np.random.default_rng(3).normal(size=(3, 64, 3)))
         a, b = (data.Augment(32)(cloud, np.random.default_rng(7)) for _ in range(2))

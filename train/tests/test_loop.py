@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from train import loop
-from train.data import Clouds, normalise
+from train.data import Augment, Clouds, normalise
 from train.networks import PointNet, initialise_from
 
-AUGMENT = dict(yaw90=True, tilt=0.05, scale=0.2, jitter=0.01)
+AUGMENT = dict(yaw=0.5, turn=0.05, scale=0.2, jitter=0.01)
 
 
 def toy_clouds(count=40, points=48):
@@ -80,12 +80,37 @@ class Train(unittest.TestCase):
             np.testing.assert_array_equal(loop.predict(loaded, x), loop.predict(net, x))
             self.assertEqual([p.name for p in self.folder.glob("*.tmp")], [])
 
+    def test_a_damaged_checkpoint_is_named(self):
+        path = self.folder / "bad.pt"
+        for content in (b"", b"PK\x03\x04 broken", b"\x80\x02garbage"):
+            path.write_bytes(content)
+            with self.assertRaisesRegex(ValueError, "bad.pt: not a checkpoint"):
+                loop.load_network(path)
+        torch.save({"weights": 1}, path)
+        with self.assertRaisesRegex(ValueError, "lacks"):
+            loop.load_network(path)
+
     def test_a_binary_network_can_start_from_real_weights(self):
         student, teacher = self.network(binary=True), PointNet(classes=2, points=32, binary=False)
         names = initialise_from(student, teacher)
         self.assertIn("fc3.weight", names)
         self.assertTrue(torch.equal(student.conv3.linear.weight, teacher.conv3.linear.weight))
         self.assertEqual(student.conv3.linear.scale.item(), 0.0)
+
+
+class Recalibration(unittest.TestCase):
+    def test_statistics_are_those_of_the_whole_pass(self):
+        torch.manual_seed(0)
+        clouds, augment = toy_clouds(), Augment(32, yaw=0, turn=0, scale=0, jitter=0)
+        net = PointNet(classes=2, points=32, binary=False)
+        loop.recalibrate(net, clouds, augment, 8, np.random.default_rng(3))
+        rng = np.random.default_rng(3)
+        order = rng.permutation(40)
+        x = np.concatenate([augment(clouds.points[order[i:i + 8]], rng) for i in range(0, 40, 8)])
+        first = net.conv1.linear(torch.from_numpy(x)).double().reshape(5, -1, 64)
+        torch.testing.assert_close(net.conv1.bn.running_mean.double(), first.mean((0, 1)), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(net.conv1.bn.running_var.double(), first.var(1).mean(0), rtol=1e-4, atol=1e-5)
+        self.assertEqual(net.conv1.bn.momentum, 0.1)
 
 
 class Helpers(unittest.TestCase):
