@@ -13,7 +13,8 @@ passed=0
 failed=0
 XNORD_BIN=$build/xnord
 XNORD_TEST_MODELS=$root/models
-export XNORD_BIN XNORD_TEST_MODELS
+LSAN_OPTIONS=suppressions=$root/tests/lsan.supp:print_suppressions=0
+export XNORD_BIN XNORD_TEST_MODELS LSAN_OPTIONS
 
 # count NAME COMMAND...: runs it and takes the counts from its output; a program that fails without
 # counting, or counts nothing, is one failure.

@@ -409,6 +409,9 @@ Test(format, hostile_bytes_never_do_more_than_fail) {
                 cr_assert(strstr(xnor_last_error(), "section"), "byte %zu: %s", at,
                           xnor_last_error());
         }
+    xnor_graph_free(&in.graph);
+    free(original);
+    free(f.data);
 }
 
 Test(format, a_file_of_another_version_or_byte_order_is_refused) {
