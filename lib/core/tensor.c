@@ -187,3 +187,12 @@ void xnor_tensor_move(xnor_tensor *to, size_t at, const xnor_tensor *from, size_
     else
         xnor_tensor_set(to, at, xnor_tensor_get(from, index));
 }
+
+void xnor_tensor_move_run(xnor_tensor *to, size_t at, const xnor_tensor *from, size_t index,
+                          size_t count) {
+    size_t bytes = to->dtype == from->dtype ? dtypes[to->dtype].bytes : 0;
+    if (bytes && count)
+        memcpy((uint8_t *)to->data + at * bytes, (const uint8_t *)from->data + index * bytes,
+               count * bytes);
+    for (size_t i = 0; !bytes && i < count; i++) xnor_tensor_move(to, at + i, from, index + i);
+}

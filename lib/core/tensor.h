@@ -33,5 +33,8 @@ void xnor_tensor_set(xnor_tensor *t, size_t index, double value);
 int64_t xnor_tensor_get_int(const xnor_tensor *t, size_t index);
 // to[at] = from[index]; exact when the dtypes are equal.
 void xnor_tensor_move(xnor_tensor *to, size_t at, const xnor_tensor *from, size_t index);
+// The same for `count` consecutive elements.
+void xnor_tensor_move_run(xnor_tensor *to, size_t at, const xnor_tensor *from, size_t index,
+                          size_t count);
 
 #endif

@@ -366,34 +366,15 @@ static xnor_status lower_clip(lowering *l, uint32_t index) {
     return XNOR_OK;
 }
 
-// True when b, without its leading axes of size 1, equals the last axes of a: it repeats in order.
-static bool repeats_within(const xnor_shape *a, const xnor_shape *b) {
-    uint32_t skip = 0;
-    while (skip < b->rank && b->dims[skip] == 1) skip++;
-    if (b->rank - skip > a->rank) return false;
-    for (uint32_t i = skip; i < b->rank; i++)
-        if (b->dims[i] != a->dims[i + a->rank - b->rank]) return false;
-    return true;
-}
-
-static xnor_status lower_add(lowering *l, uint32_t index) {
+static xnor_status lower_arithmetic(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
-    const xnor_value *a = value_of(l, node->inputs[0]), *b = value_of(l, node->inputs[1]);
-    const xnor_value *y = value_of(l, node->outputs[0]);
-    bool swap = !xnor_shape_equal(&a->shape, &y->shape);
-    const xnor_value *large = swap ? b : a, *small = swap ? a : b;
-    bool direct = a->dtype == XNOR_F32 && b->dtype == XNOR_F32 &&
-                  xnor_shape_equal(&large->shape, &y->shape) &&
-                  repeats_within(&large->shape, &small->shape);
-    const xnor_tensor t = {.shape = small->shape};
-    direct = direct && xnor_tensor_count(&t) > 0;
-    xnor_step *step = add_step(l, direct ? xnor_step_add : xnor_step_reference, node);
+    bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32 &&
+                  value_of(l, node->inputs[1])->dtype == XNOR_F32;
+    xnor_step *step = add_step(l, direct ? xnor_step_arithmetic : xnor_step_reference, node);
     if (!direct) return XNOR_OK;
-    step->x = node->inputs[swap];
-    step->w = node->inputs[!swap];
-    step->n = xnor_tensor_count(&t);
-    const xnor_tensor whole = {.shape = y->shape};
-    step->rows = xnor_tensor_count(&whole) / step->n;
+    step->w = node->inputs[1];
+    step->rows = rows_of(l, step->y);
+    step->n = last_of(l, step->y);
     return XNOR_OK;
 }
 
@@ -434,7 +415,10 @@ static const struct {
     {XNOR_OP_AFFINE, lower_affine},
     {XNOR_OP_CLIP, lower_clip},
     {XNOR_OP_RELU, lower_clip},
-    {XNOR_OP_ADD, lower_add},
+    {XNOR_OP_ADD, lower_arithmetic},
+    {XNOR_OP_SUB, lower_arithmetic},
+    {XNOR_OP_MUL, lower_arithmetic},
+    {XNOR_OP_DIV, lower_arithmetic},
     {XNOR_OP_TRANSPOSE, lower_transpose},
     {XNOR_OP_DISTINCT, lower_distinct},
     {XNOR_OP_EXPAND_ROWS, lower_expand_rows},

@@ -68,7 +68,7 @@ XNOR_NODISCARD xnor_status xnor_plan_memory(xnor_plan *plan);
     X(softmax)                                                                                     \
     X(affine)                                                                                      \
     X(clip)                                                                                        \
-    X(add)                                                                                         \
+    X(arithmetic)                                                                                  \
     X(distinct)                                                                                    \
     X(expand_rows)                                                                                 \
     X(transpose)                                                                                   \

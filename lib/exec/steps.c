@@ -332,18 +332,42 @@ xnor_status xnor_step_clip(const xnor_step *s, const xnor_run *run) {
     return over_rows(s, run, tile_clip);
 }
 
-// The second operand, [n], repeats for every row.
-static void tile_add(void *context, size_t begin, size_t end) {
-    const tile_context *c = context;
-    const xnor_step *s = c->step;
-    const float *a = (const float *)c->run->values[s->x], *b = (const float *)c->run->values[s->w];
-    float *y = (float *)c->run->values[s->y];
-    for (size_t row = begin; row < end; row++)
-        for (size_t i = 0; i < s->n; i++) y[row * s->n + i] = a[row * s->n + i] + b[i];
+// a op b with broadcasting. Rows are the output's last axis; along it an operand advances or stays.
+#define ARITHMETIC_ROW(expression)                                                                 \
+    for (size_t i = 0; i < n; i++) {                                                               \
+        const float a = x[i * step_a], b = w[i * step_b];                                          \
+        y[i] = expression;                                                                         \
+    }
+
+static void arithmetic_row(xnor_op op, size_t n, const float *x, size_t step_a, const float *w,
+                           size_t step_b, float *y) {
+    switch (op) {
+    case XNOR_OP_ADD:
+        ARITHMETIC_ROW(a + b) break;
+    case XNOR_OP_SUB:
+        ARITHMETIC_ROW(a - b) break;
+    case XNOR_OP_MUL:
+        ARITHMETIC_ROW(a * b) break;
+    default:
+        ARITHMETIC_ROW(a / b) break;
+    }
 }
 
-xnor_status xnor_step_add(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_add);
+xnor_status xnor_step_arithmetic(const xnor_step *s, const xnor_run *run) {
+    const xnor_shape *a = &s->graph->values[s->x].shape, *b = &s->graph->values[s->w].shape;
+    const xnor_shape *out = &s->graph->values[s->y].shape;
+    xnor_walk walk;
+    xnor_walk_init(&walk, out);
+    xnor_walk_add(&walk, a);
+    xnor_walk_add(&walk, b);
+    size_t step_a = walk.rank ? (size_t)walk.stride[0][walk.rank - 1] : 0;
+    size_t step_b = walk.rank ? (size_t)walk.stride[1][walk.rank - 1] : 0;
+    if (walk.rank) walk.rank--;
+    float *y = run->values[s->y];
+    for (size_t row = 0; row < s->rows; row++, xnor_walk_next(&walk))
+        arithmetic_row(s->node->op, s->n, (const float *)run->values[s->x] + walk.offset[0], step_a,
+                       (const float *)run->values[s->w] + walk.offset[1], step_b, y + row * s->n);
+    return XNOR_OK;
 }
 
 // Softmax, or its logarithm (low != 0), of each row.

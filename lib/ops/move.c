@@ -1,8 +1,6 @@
 // Operators that rearrange elements: Transpose, Concat, Slice, Split, Expand, Tile, Gather.
 #include "ops/ops.h"
 
-#include <string.h>
-
 #include "core/tensor.h"
 
 // ---- Transpose
@@ -84,17 +82,10 @@ static void copy_along(xnor_tensor *to, int64_t to_start, const xnor_tensor *fro
     int64_t inner = 1, outer = 1;
     for (uint32_t i = 0; i < axis; i++) outer *= to->shape.dims[i];
     for (uint32_t i = axis + 1; i < to->shape.rank; i++) inner *= to->shape.dims[i];
-    size_t bytes = to->dtype == from->dtype ? xnor_dtype_bytes(to->dtype) : 0;
-    for (int64_t o = 0; o < outer; o++) {
-        size_t target = (size_t)((o * to->shape.dims[axis] + to_start) * inner);
-        size_t source = (size_t)((o * from->shape.dims[axis] + from_start) * inner);
-        size_t count = (size_t)(length * inner);
-        if (bytes && count)
-            memcpy((uint8_t *)to->data + target * bytes,
-                   (const uint8_t *)from->data + source * bytes, count * bytes);
-        for (size_t i = 0; !bytes && i < count; i++)
-            xnor_tensor_move(to, target + i, from, source + i);
-    }
+    for (int64_t o = 0; o < outer; o++)
+        xnor_tensor_move_run(to, (size_t)((o * to->shape.dims[axis] + to_start) * inner), from,
+                             (size_t)((o * from->shape.dims[axis] + from_start) * inner),
+                             (size_t)(length * inner));
 }
 
 static xnor_status eval_concat(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
@@ -277,14 +268,29 @@ static xnor_status infer_expand(xnor_graph *graph, const xnor_node *node) {
     return xnor_set_output(graph, node, 0, x->dtype, &shape);
 }
 
+// Elements of the last axes over which `in` is not repeated: they are copied together.
+static size_t whole_run(const xnor_shape *in, const xnor_shape *out) {
+    size_t run = 1;
+    for (uint32_t i = 0; i < in->rank; i++) {
+        int64_t dim = in->dims[in->rank - 1 - i];
+        if (dim != out->dims[out->rank - 1 - i]) break;
+        run *= (size_t)dim;
+    }
+    return run;
+}
+
 static xnor_status eval_expand(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
     (void)node;
+    size_t run = whole_run(&in[0].shape, &out[0].shape), count = xnor_tensor_count(&out[0]);
     xnor_walk walk;
     xnor_walk_init(&walk, &out[0].shape);
     xnor_walk_add(&walk, &in[0].shape);
-    size_t count = xnor_tensor_count(&out[0]);
-    for (size_t i = 0; i < count; i++, xnor_walk_next(&walk))
-        xnor_tensor_move(&out[0], i, &in[0], (size_t)walk.offset[0]);
+    // Walk over runs: the axes inside a run have one step.
+    uint32_t inside = 0;
+    for (size_t size = 1; size < run; inside++) size *= (size_t)walk.dims[walk.rank - 1 - inside];
+    walk.rank -= inside;
+    for (size_t i = 0; i < count; i += run, xnor_walk_next(&walk))
+        xnor_tensor_move_run(&out[0], i, &in[0], (size_t)walk.offset[0], run);
     return XNOR_OK;
 }
 
@@ -312,12 +318,16 @@ static xnor_status eval_tile(const xnor_node *node, const xnor_tensor *in, xnor_
     xnor_strides(&in[0].shape, strides);
     xnor_walk walk;
     xnor_walk_init(&walk, &out[0].shape);
-    size_t count = xnor_tensor_count(&out[0]);
-    for (size_t i = 0; i < count; i++, xnor_walk_next(&walk)) {
+    size_t count = xnor_tensor_count(&out[0]), run = 1;
+    if (walk.rank) { // rows of the input are copied together
+        run = (size_t)in[0].shape.dims[walk.rank - 1];
+        if (run) walk.dims[walk.rank - 1] /= (int64_t)run;
+    }
+    for (size_t i = 0; i < count; i += run, xnor_walk_next(&walk)) {
         int64_t from = 0;
-        for (uint32_t k = 0; k < walk.rank; k++)
+        for (uint32_t k = 0; k + 1 < walk.rank; k++)
             from += walk.index[k] % in[0].shape.dims[k] * strides[k];
-        xnor_tensor_move(&out[0], i, &in[0], (size_t)from);
+        xnor_tensor_move_run(&out[0], i, &in[0], (size_t)from, run);
     }
     return XNOR_OK;
 }

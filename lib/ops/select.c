@@ -41,9 +41,8 @@ static xnor_status eval_gather(const xnor_node *node, const xnor_tensor *in, xno
         for (size_t p = 0; p < picks; p++) {
             int64_t index = xnor_tensor_get_int(&in[1], p);
             XNOR_TRY(check_index(node, &index, dim));
-            for (size_t i = 0; i < inner; i++)
-                xnor_tensor_move(&out[0], (o * picks + p) * inner + i, &in[0],
-                                 (o * (size_t)dim + (size_t)index) * inner + i);
+            xnor_tensor_move_run(&out[0], (o * picks + p) * inner, &in[0],
+                                 (o * (size_t)dim + (size_t)index) * inner, inner);
         }
     return XNOR_OK;
 }
@@ -112,8 +111,7 @@ static xnor_status eval_gather_nd(const xnor_node *node, const xnor_tensor *in, 
             XNOR_TRY(check_index(node, &index, in[0].shape.dims[k]));
             from += index * strides[k];
         }
-        for (size_t i = 0; i < inner; i++)
-            xnor_tensor_move(&out[0], t * inner + i, &in[0], (size_t)from + i);
+        xnor_tensor_move_run(&out[0], t * inner, &in[0], (size_t)from, inner);
     }
     return XNOR_OK;
 }
