@@ -150,7 +150,7 @@ int xnorctl_compile(int argc, char **argv) {
          .kind = OPTION_TEXT,
          .target = &o.dump_after,
          .argument = "PASS",
-         .help = "print the graph after a pass: import, fold, canonicalise, binarize, split, "
+         .help = "print the graph after a pass: import, fold, canonicalise, knn, binarize, split, "
                  "aggregate, "
                  "threshold, merge"},
         {.name = "points",

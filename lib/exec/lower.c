@@ -307,6 +307,19 @@ static xnor_status lower_softmax(lowering *l, uint32_t index) {
     return XNOR_OK;
 }
 
+static xnor_status lower_knn(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32;
+    xnor_step *step = add_step(l, direct ? xnor_step_knn : xnor_step_reference, node);
+    if (!direct) return XNOR_OK;
+    set_groups(l, step);
+    step->active = XNOR_NO_VALUE;
+    step->n = last_of(l, step->x);
+    step->k = last_of(l, step->y);
+    xnor_shape scratch = {1, {(int64_t)((step->n + 1) * step->rows)}};
+    return xnor_graph_add_value(l->graph, node->name, XNOR_F32, &scratch, &step->scratch);
+}
+
 static xnor_status lower_distinct(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     xnor_step *step = add_step(l, xnor_step_distinct, node);
@@ -421,6 +434,7 @@ static const struct {
     {XNOR_OP_DIV, lower_arithmetic},
     {XNOR_OP_TRANSPOSE, lower_transpose},
     {XNOR_OP_DISTINCT, lower_distinct},
+    {XNOR_OP_KNN, lower_knn},
     {XNOR_OP_EXPAND_ROWS, lower_expand_rows},
     {XNOR_OP_XNOR_ADD, lower_xnor_add},
     {XNOR_OP_SOFTMAX, lower_softmax},

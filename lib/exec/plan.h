@@ -69,6 +69,7 @@ XNOR_NODISCARD xnor_status xnor_plan_memory(xnor_plan *plan);
     X(affine)                                                                                      \
     X(clip)                                                                                        \
     X(arithmetic)                                                                                  \
+    X(knn)                                                                                         \
     X(distinct)                                                                                    \
     X(expand_rows)                                                                                 \
     X(transpose)                                                                                   \

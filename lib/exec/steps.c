@@ -403,6 +403,38 @@ xnor_status xnor_step_transpose(const xnor_step *s, const xnor_run *run) {
     return XNOR_OK;
 }
 
+// ---- neighbours
+// -----------------------------------------------------------------------------------
+
+// Keeps the k smallest of d[n] in order, equal ones by index: insertion into a sorted list, which
+// most elements do not enter once it is full.
+static void smallest(const float *d, size_t n, size_t k, int64_t *nearest) {
+    size_t found = 0;
+    for (size_t j = 0; j < n; j++) {
+        if (found == k && !(d[j] < d[nearest[k - 1]])) continue;
+        size_t at = found < k ? found++ : k - 1;
+        for (; at > 0 && d[nearest[at - 1]] > d[j]; at--) nearest[at] = nearest[at - 1];
+        nearest[at] = (int64_t)j;
+    }
+}
+
+// x [groups, rows, n] -> indices [groups, rows, k]. scratch: x transposed, then distances [rows].
+xnor_status xnor_step_knn(const xnor_step *s, const xnor_run *run) {
+    float *columns = run->values[s->scratch], *d = columns + s->n * s->rows;
+    for (size_t group = 0; group < s->groups; group++) {
+        const float *x = (const float *)run->values[s->x] + group * s->rows * s->n;
+        int64_t *indices = (int64_t *)run->values[s->y] + group * s->rows * s->k;
+        for (size_t i = 0; i < s->rows; i++)
+            for (size_t c = 0; c < s->n; c++) columns[c * s->rows + i] = x[i * s->n + c];
+        for (size_t i = 0; i < s->rows; i++) {
+            run->kernels->distances_f32(s->rows, s->n, columns, s->rows, x + i * s->n, d);
+            smallest(d, s->rows, s->k, indices + i * s->k);
+        }
+        if (run->cancel && atomic_load_explicit(run->cancel, memory_order_relaxed)) break;
+    }
+    return XNOR_OK;
+}
+
 // ---- distinct codes
 // -------------------------------------------------------------------------------
 

@@ -51,7 +51,8 @@ typedef struct xnor_value {
     X(SORTED, "sorted")                                                                            \
     X(ALLOWZERO, "allowzero")                                                                      \
     X(SELECT_LAST_INDEX, "select_last_index")                                                      \
-    X(COUNT_INCLUDE_PAD, "count_include_pad")
+    X(COUNT_INCLUDE_PAD, "count_include_pad")                                                      \
+    X(SIZE, "size")
 
 typedef enum xnor_attr_key {
 #define XNOR_ATTR_ENUM(name, text) XNOR_ATTR_##name,

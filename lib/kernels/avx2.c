@@ -3,6 +3,7 @@
 // the latter's single port.
 #if defined(__x86_64__)
 
+#include "kernels/distance.h"
 #include "kernels/avx2_bits.h"
 
 typedef __m256 vf;
@@ -126,6 +127,7 @@ void xnor_kernels_fill_avx2(xnor_kernels *table) {
     table->acc_thr = acc_thr;
     table->gemm_f32 = gemm_f32;
     table->gemm_f32_bits = gemm_f32_bits;
+    table->distances_f32 = distances_f32;
 }
 
 #else

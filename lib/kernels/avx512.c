@@ -3,6 +3,7 @@
 // their input (four loads, compares and mask moves per output word).
 #if defined(__x86_64__)
 
+#include "kernels/distance.h"
 #include "kernels/sets.h"
 
 #include <immintrin.h>
@@ -126,6 +127,7 @@ void xnor_kernels_fill_avx512(xnor_kernels *table) {
     table->acc_thr = acc_thr;
     table->gemm_f32 = gemm_f32;
     table->gemm_f32_bits = gemm_f32_bits;
+    table->distances_f32 = distances_f32;
 }
 
 #else

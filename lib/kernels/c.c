@@ -3,6 +3,7 @@
 //
 // Packed weights: uint64_t w[n][words] as given, then int32_t limit[n].
 // One word of 64 bit-MAC costs about 15 integer instructions (the SWAR popcount is the limit).
+#include "kernels/distance.h"
 #include "kernels/sets.h"
 
 #include "core/size.h"
@@ -178,6 +179,7 @@ const xnor_kernels xnor_kernels_c = {
     .acc_thr = acc_thr,
     .gemm_f32 = gemm_f32,
     .gemm_f32_bits = gemm_f32_bits,
+    .distances_f32 = distances_f32,
 };
 
 void xnor_kernels_fill_c(xnor_kernels *table) {

@@ -65,6 +65,10 @@ typedef struct xnor_kernels {
     void (*gemm_f32_bits)(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
                           const float *b, size_t b_stride, const float *bias, uint64_t *bits,
                           size_t bits_stride);
+
+    // d[j] = sum over c of (query[c] - x[c][j])², added in the order of c. x: [channels][stride].
+    void (*distances_f32)(size_t n, size_t channels, const float *x, size_t stride,
+                          const float *query, float *d);
 } xnor_kernels;
 
 // isa: name of the best set to use ("c", "avx2", "avx512", "neon", "neon_dotprod"); NULL takes the

@@ -3,6 +3,7 @@
 // that gather the masks, limited by the vector pipes.
 #if defined(__aarch64__)
 
+#include "kernels/distance.h"
 #include "kernels/neon_bits.h"
 
 typedef float32x4_t vf;
@@ -153,6 +154,7 @@ const xnor_kernels xnor_kernels_neon = {
     .acc_thr = acc_thr,
     .gemm_f32 = gemm_f32,
     .gemm_f32_bits = gemm_f32_bits,
+    .distances_f32 = distances_f32,
 };
 
 void xnor_kernels_fill_neon(xnor_kernels *table) {

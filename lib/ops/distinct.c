@@ -24,7 +24,7 @@ static xnor_status infer_distinct(xnor_graph *graph, const xnor_node *node) {
     if (x->dtype != XNOR_BITS || x->shape.rank < 2 || node->output_count != 4)
         return shape_error(node, x);
     const xnor_shape rows = x->shape;
-    xnor_shape count = rows, index = rows, table = {1, {xnor_node_int(node, XNOR_ATTR_AXIS, 0)}};
+    xnor_shape count = rows, index = rows, table = {1, {xnor_node_int(node, XNOR_ATTR_SIZE, 0)}};
     index.rank--;
     count.rank--;
     count.dims[count.rank - 1] = 1;

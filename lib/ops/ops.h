@@ -46,7 +46,8 @@ typedef struct xnor_op_row {
     X(norm)                                                                                        \
     X(select)                                                                                      \
     X(binary)                                                                                      \
-    X(distinct)
+    X(distinct)                                                                                    \
+    X(knn)
 #define XNOR_OP_FAMILY(name) extern const xnor_op_row xnor_ops_##name[];
 XNOR_OP_FAMILIES(XNOR_OP_FAMILY)
 #undef XNOR_OP_FAMILY

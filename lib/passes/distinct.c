@@ -126,7 +126,7 @@ static xnor_status insert_distinct(xnor_graph *graph, uint32_t index, xnor_value
     XNOR_TRY(xnor_graph_insert_node(graph, index + 1, XNOR_OP_DISTINCT, node.name, &bits, 1, out, 4,
                                     &distinct));
     int64_t size = table_size(shape.dims[shape.rank - 2]);
-    XNOR_TRY(xnor_node_set_ints(graph, distinct, XNOR_ATTR_AXIS, &size, 1));
+    XNOR_TRY(xnor_node_set_ints(graph, distinct, XNOR_ATTR_SIZE, &size, 1));
     return xnor_graph_infer_node(graph, index + 1);
 }
 
