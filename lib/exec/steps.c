@@ -409,8 +409,18 @@ xnor_status xnor_step_transpose(const xnor_step *s, const xnor_run *run) {
 // Keeps the k smallest of d[n] in order, equal ones by index: insertion into a sorted list, which
 // most elements do not enter once it is full.
 static void smallest(const float *d, size_t n, size_t k, int64_t *nearest) {
+    enum { BLOCK = 32 };
     size_t found = 0;
     for (size_t j = 0; j < n; j++) {
+        // Whole blocks that hold nothing smaller are passed over.
+        while (found == k && j % BLOCK == 0 && j + BLOCK <= n) {
+            const float worst = d[nearest[k - 1]];
+            int any = 0;
+            for (size_t i = 0; i < BLOCK; i++) any |= d[j + i] < worst;
+            if (any) break;
+            j += BLOCK;
+        }
+        if (j == n) return;
         if (found == k && !(d[j] < d[nearest[k - 1]])) continue;
         size_t at = found < k ? found++ : k - 1;
         for (; at > 0 && d[nearest[at - 1]] > d[j]; at--) nearest[at] = nearest[at - 1];
