@@ -41,8 +41,9 @@ static xnor_status run_local(local *l, const float *xyz, uint32_t *label) {
     return status;
 }
 
+// *timing: what the server says of itself.
 static xnord_status run_remote(xnord_client *client, const char *model, const char *input,
-                               const float *xyz, uint32_t *label) {
+                               const float *xyz, uint32_t *label, xnord_timing *timing) {
     const xnord_tensor tensor = xnord_cloud_tensor(input, xyz, POINTS);
     const xnord_infer_request request = {
         .model = model, .input_count = 1, .inputs = &tensor, .top_k = 1};
@@ -50,12 +51,14 @@ static xnord_status run_remote(xnord_client *client, const char *model, const ch
     xnord_status status = xnord_infer(client, &request, &result);
     if (status != XNORD_OK) return status;
     *label = xnord_result_label(result, 0)->class_id;
+    *timing = *xnord_result_timing(result);
     xnord_result_free(&result);
     return XNORD_OK;
 }
 
 static int compare(local *l, xnord_client *client, const char *model) {
-    static double here[ROUNDS * RUNS], there[ROUNDS * RUNS];
+    static double here[ROUNDS * RUNS], there[ROUNDS * RUNS], compute[ROUNDS * RUNS];
+    static double inside[ROUNDS * RUNS];
     static float xyz[POINTS * 3];
     const char *input = xnor_model_description(l->model)->input_name;
     uint32_t state = 7, label_here = 0, label_there = 1;
@@ -71,8 +74,11 @@ static int compare(local *l, xnord_client *client, const char *model) {
         }
         for (size_t i = round * RUNS; i < (round + 1) * RUNS; i++) {
             double start = bench_now_ms();
-            if (run_remote(client, model, input, xyz, &label_there) != XNORD_OK) return 1;
+            xnord_timing timing;
+            if (run_remote(client, model, input, xyz, &label_there, &timing) != XNORD_OK) return 1;
             there[i] = (bench_now_ms() - start) * 1e3;
+            compute[i] = (double)timing.compute_us;
+            inside[i] = (double)timing.total_us;
         }
     }
     if (label_here != label_there) {
@@ -82,8 +88,9 @@ static int compare(local *l, xnord_client *client, const char *model) {
     double a = bench_quantile(here, ROUNDS * RUNS, 0.5),
            b = bench_quantile(there, ROUNDS * RUNS, 0.5);
     printf("bench daemon_added_12kb inprocess_us=%.1f daemon_us=%.1f added_us=%.1f "
-           "daemon_p99_us=%.1f\n",
-           a, b, b - a, bench_quantile(there, ROUNDS * RUNS, 0.99));
+           "daemon_p99_us=%.1f server_total_us=%.0f server_compute_us=%.0f\n",
+           a, b, b - a, bench_quantile(there, ROUNDS * RUNS, 0.99),
+           bench_quantile(inside, ROUNDS * RUNS, 0.5), bench_quantile(compute, ROUNDS * RUNS, 0.5));
     return 0;
 }
 
