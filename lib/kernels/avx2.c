@@ -3,7 +3,6 @@
 // the latter's single port.
 #if defined(__x86_64__)
 
-#include "kernels/distance.h"
 #include "kernels/avx2_bits.h"
 
 typedef __m256 vf;
@@ -50,6 +49,8 @@ ALWAYS_INLINE uint64_t vf_ge0(vf v) {
 }
 
 #include "kernels/f32_gemm.h"
+
+#include "kernels/distance.h"
 
 static void pack_f32(size_t rows, size_t cols, const float *x, size_t x_stride, uint64_t *bits,
                      size_t bits_stride) {

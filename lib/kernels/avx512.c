@@ -3,7 +3,6 @@
 // their input (four loads, compares and mask moves per output word).
 #if defined(__x86_64__)
 
-#include "kernels/distance.h"
 #include "kernels/sets.h"
 
 #include <immintrin.h>
@@ -48,6 +47,8 @@ ALWAYS_INLINE uint64_t vf_ge0(vf v) {
 }
 
 #include "kernels/f32_gemm.h"
+
+#include "kernels/distance.h"
 
 // Mask of the 16 columns from c on that exist.
 ALWAYS_INLINE __mmask16 columns_from(size_t cols, size_t c) {

@@ -66,7 +66,7 @@ typedef struct xnor_kernels {
                           const float *b, size_t b_stride, const float *bias, uint64_t *bits,
                           size_t bits_stride);
 
-    // d[j] = sum over c of (query[c] - x[c][j])², added in the order of c. x: [channels][stride].
+    // d[j] = sum over c of (query[c] - x[c][j])², fma in the order of c. x: [channels][stride].
     void (*distances_f32)(size_t n, size_t channels, const float *x, size_t stride,
                           const float *query, float *d);
 } xnor_kernels;

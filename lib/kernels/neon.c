@@ -3,7 +3,6 @@
 // that gather the masks, limited by the vector pipes.
 #if defined(__aarch64__)
 
-#include "kernels/distance.h"
 #include "kernels/neon_bits.h"
 
 typedef float32x4_t vf;
@@ -50,6 +49,8 @@ ALWAYS_INLINE uint64_t vf_ge0(vf v) {
 }
 
 #include "kernels/f32_gemm.h"
+
+#include "kernels/distance.h"
 
 // Bit i of the result is set where lane i of the 16 is all ones.
 ALWAYS_INLINE uint64_t gather16(uint32x4_t m0, uint32x4_t m1, uint32x4_t m2, uint32x4_t m3) {
