@@ -18,13 +18,13 @@ static void distances_f32(size_t n, size_t channels, const float *x, size_t stri
         vf sum[4] = {vf_zero(), vf_zero(), vf_zero(), vf_zero()};
         for (size_t c = 0; c < channels; c++) {
             const vf q = vf_set1(query[c]);
-            for (size_t v = 0; v < 4; v++) {
+            UNROLL for (size_t v = 0; v < 4; v++) {
                 const vf difference =
                     vf_fma(vf_load(x + c * stride + j + v * F32_LANES), minus_one, q);
                 sum[v] = vf_fma(difference, difference, sum[v]);
             }
         }
-        for (size_t v = 0; v < 4; v++) vf_store(d + j + v * F32_LANES, sum[v]);
+        UNROLL for (size_t v = 0; v < 4; v++) vf_store(d + j + v * F32_LANES, sum[v]);
     }
 #endif
     for (; j < n; j++) {
