@@ -45,8 +45,7 @@ static xnor_status bad_line(const pcd *p, const char *expected, scan_span found)
                      p->cursor.line, expected, scan_show(found).text);
 }
 
-// ---- header: one function per line, `rest` is what follows the keyword
-// ---------------------------
+// ---- header: one function per line, `rest` is what follows the keyword --------------------------
 
 static xnor_status parse_fields(pcd *p, scan_span rest) {
     pcd_header *h = &p->header;
@@ -248,8 +247,7 @@ static xnor_status parse_header(pcd *p) {
                      p->file->name, p->cursor.line);
 }
 
-// ---- points
-// ---------------------------------------------------------------------------------------
+// ---- points -------------------------------------------------------------------------------------
 
 static xnor_status read_ascii(pcd *p, cloud *out) {
     const pcd_header *h = &p->header;

@@ -44,8 +44,7 @@ static xnor_status bad_line(const ply *p, const char *expected, scan_span found)
                      p->cursor.line, expected, scan_show(found).text);
 }
 
-// ---- header
-// ---------------------------------------------------------------------------------------
+// ---- header -------------------------------------------------------------------------------------
 
 static bool parse_type(scan_span word, scalar_type *out) {
     static const struct {
@@ -192,8 +191,7 @@ static xnor_status parse_header(ply *p) {
                      p->file->name, p->cursor.line);
 }
 
-// ---- body
-// -----------------------------------------------------------------------------------------
+// ---- body ---------------------------------------------------------------------------------------
 
 static xnor_status read_value(ply *p, scalar_type type, double *out) {
     if (p->ascii) {

@@ -12,8 +12,7 @@
 #include "core/size.h"
 #include "core/tensor.h"
 
-// ---- life
-// -----------------------------------------------------------------------------------------
+// ---- life ---------------------------------------------------------------------------------------
 
 static void set_ports(xnor_model *model) {
     const xnor_graph *graph = &model->contents.graph;
@@ -133,8 +132,7 @@ void xnor_model_unref(xnor_model **reference) {
     free(model);
 }
 
-// ---- accessors
-// ------------------------------------------------------------------------------------
+// ---- accessors ----------------------------------------------------------------------------------
 
 uint32_t xnor_model_input_count(const xnor_model *model) {
     return model->contents.graph.input_count;
@@ -164,8 +162,7 @@ uint64_t xnor_model_file_bytes(const xnor_model *model) {
     return model->size;
 }
 
-// ---- packed weights
-// -------------------------------------------------------------------------------
+// ---- packed weights -----------------------------------------------------------------------------
 
 // Returns the pack for the key, made by `fill` when it is new.
 static xnor_status find_or_make(xnor_model *model, xnor_value_id weight, xnor_value_id thresholds,

@@ -54,8 +54,7 @@ static void tile_in_group(void *context, size_t begin, size_t end) {
     c->tile(&c->inner, c->first + begin, c->first + end);
 }
 
-// ---- integer layers
-// -------------------------------------------------------------------------------
+// ---- integer layers -----------------------------------------------------------------------------
 
 static xnor_gemm_args gemm_args(const xnor_step *s, const xnor_run *run, size_t begin, size_t end) {
     size_t words = xnor_words(s->k);
@@ -204,8 +203,7 @@ xnor_status xnor_step_rows_max(const xnor_step *s, const xnor_run *run) {
     return XNOR_OK;
 }
 
-// ---- float layers
-// ---------------------------------------------------------------------------------
+// ---- float layers -------------------------------------------------------------------------------
 
 static void tile_linear(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
@@ -263,8 +261,7 @@ xnor_status xnor_step_matmul_bits(const xnor_step *s, const xnor_run *run) {
     return over_rows(s, run, tile_matmul);
 }
 
-// ---- signs of reals
-// -------------------------------------------------------------------------------
+// ---- signs of reals -----------------------------------------------------------------------------
 
 static void tile_pack(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
@@ -292,8 +289,7 @@ xnor_status xnor_step_pack_ternary(const xnor_step *s, const xnor_run *run) {
     return over_rows(s, run, tile_pack_ternary);
 }
 
-// ---- element-wise on reals
-// ------------------------------------------------------------------------
+// ---- element-wise on reals ----------------------------------------------------------------------
 
 static void tile_affine(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
@@ -403,8 +399,7 @@ xnor_status xnor_step_transpose(const xnor_step *s, const xnor_run *run) {
     return XNOR_OK;
 }
 
-// ---- neighbours
-// -----------------------------------------------------------------------------------
+// ---- neighbours ---------------------------------------------------------------------------------
 
 // Keeps the k smallest of d[n] in order, equal ones by index: insertion into a sorted list, which
 // most elements do not enter once it is full.
@@ -445,8 +440,7 @@ xnor_status xnor_step_knn(const xnor_step *s, const xnor_run *run) {
     return XNOR_OK;
 }
 
-// ---- distinct codes
-// -------------------------------------------------------------------------------
+// ---- distinct codes -----------------------------------------------------------------------------
 
 // Open addressing over codes of one word. Beyond half a table the remaining codes are appended as
 // they come: a code may then occur twice, which costs time but changes nothing.
@@ -505,8 +499,7 @@ xnor_status xnor_step_expand_rows(const xnor_step *s, const xnor_run *run) {
     return over(s, run, s->groups * s->rows, TILE_ROWS, tile_expand_rows);
 }
 
-// ---- last resort
-// ----------------------------------------------------------------------------------
+// ---- last resort --------------------------------------------------------------------------------
 
 xnor_status xnor_step_reference(const xnor_step *s, const xnor_run *run) {
     xnor_tensor in[XNOR_MAX_INPUTS] = {{0}}, out[XNOR_MAX_OUTPUTS] = {{0}};

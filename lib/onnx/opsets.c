@@ -8,8 +8,7 @@
 #include "onnx/import.h"
 #include "onnx/tensor.h"
 
-// ---- attributes that do not go into the graph as they are
-// -----------------------------------------
+// ---- attributes that do not go into the graph as they are ---------------------------------------
 
 typedef enum treatment {
     IGNORED,    // says nothing about inference

@@ -5,8 +5,7 @@
 
 #include "core/tensor.h"
 
-// ---- unary: one table of scalar functions
-// ---------------------------------------------------------
+// ---- unary: one table of scalar functions -------------------------------------------------------
 
 typedef double (*unary_function)(double x, const xnor_node *node);
 
@@ -111,8 +110,7 @@ static xnor_status eval_unary(const xnor_node *node, const xnor_tensor *in, xnor
     return XNOR_OK;
 }
 
-// ---- binary: one table of scalar functions
-// --------------------------------------------------------
+// ---- binary: one table of scalar functions ------------------------------------------------------
 
 typedef double (*binary_function)(double a, double b);
 
@@ -223,8 +221,7 @@ static xnor_status eval_binary(const xnor_node *node, const xnor_tensor *in, xno
     return XNOR_OK;
 }
 
-// ---- Clip, Where
-// ----------------------------------------------------------------------------------
+// ---- Clip, Where --------------------------------------------------------------------------------
 
 static xnor_status eval_clip(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
     double low = xnor_node_float(node, XNOR_ATTR_MIN, -INFINITY);

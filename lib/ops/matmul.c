@@ -3,8 +3,7 @@
 
 #include "core/tensor.h"
 
-// ---- MatMul (numpy semantics)
-// ---------------------------------------------------------------------
+// ---- MatMul (numpy semantics) -------------------------------------------------------------------
 
 // A vector becomes a matrix with one row (left) or one column (right).
 static xnor_shape as_matrix(const xnor_shape *shape, bool left) {
@@ -78,8 +77,7 @@ static xnor_status eval_matmul(const xnor_node *node, const xnor_tensor *in, xno
     return XNOR_OK;
 }
 
-// ---- Gemm
-// -----------------------------------------------------------------------------------------
+// ---- Gemm ---------------------------------------------------------------------------------------
 
 static xnor_status infer_gemm(xnor_graph *graph, const xnor_node *node) {
     const xnor_value *a = xnor_in(graph, node, 0), *b = xnor_in(graph, node, 1);
@@ -127,8 +125,7 @@ static xnor_status eval_gemm(const xnor_node *node, const xnor_tensor *in, xnor_
     return XNOR_OK;
 }
 
-// ---- the compiler's linear layers: x [.., k], w [n, k], optional bias [n] -> [.., n]
-// ---------------
+// ---- the compiler's linear layers: x [.., k], w [n, k], optional bias [n] -> [.., n] ------------
 
 static xnor_status linear_shape(xnor_graph *graph, const xnor_node *node, xnor_dtype dtype) {
     const xnor_value *x = xnor_in(graph, node, 0), *w = xnor_in(graph, node, 1);

@@ -3,8 +3,7 @@
 
 #include "core/tensor.h"
 
-// ---- Transpose
-// ------------------------------------------------------------------------------------
+// ---- Transpose ----------------------------------------------------------------------------------
 
 static xnor_status permutation(const xnor_node *node, uint32_t rank, uint32_t *perm) {
     const xnor_attr *attr = xnor_node_attr(node, XNOR_ATTR_PERM);
@@ -45,8 +44,7 @@ static xnor_status eval_transpose(const xnor_node *node, const xnor_tensor *in, 
     return XNOR_OK;
 }
 
-// ---- Concat, Split
-// --------------------------------------------------------------------------------
+// ---- Concat, Split ------------------------------------------------------------------------------
 
 static xnor_status infer_concat(xnor_graph *graph, const xnor_node *node) {
     xnor_shape shape = xnor_in(graph, node, 0)->shape;
@@ -148,8 +146,7 @@ static xnor_status eval_split(const xnor_node *node, const xnor_tensor *in, xnor
     return XNOR_OK;
 }
 
-// ---- Slice
-// ----------------------------------------------------------------------------------------
+// ---- Slice --------------------------------------------------------------------------------------
 
 typedef struct slice {
     int64_t start[XNOR_MAX_RANK], step[XNOR_MAX_RANK];
@@ -247,8 +244,7 @@ static xnor_status eval_slice(const xnor_node *node, const xnor_tensor *in, xnor
     return XNOR_OK;
 }
 
-// ---- Expand, Tile
-// ---------------------------------------------------------------------------------
+// ---- Expand, Tile -------------------------------------------------------------------------------
 
 static xnor_status infer_expand(xnor_graph *graph, const xnor_node *node) {
     const xnor_value *x = xnor_in(graph, node, 0), *request = xnor_in(graph, node, 1);

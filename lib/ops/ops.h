@@ -54,8 +54,7 @@ XNOR_OP_FAMILIES(XNOR_OP_FAMILY)
 #define XNOR_OPS_END                                                                               \
     { .op = XNOR_OP_COUNT }
 
-// ---- helpers for shape rules and evaluations
-// ------------------------------------------------------
+// ---- helpers for shape rules and evaluations ----------------------------------------------------
 
 static inline const xnor_value *xnor_in(const xnor_graph *graph, const xnor_node *node,
                                         uint32_t i) {

@@ -15,8 +15,7 @@
 #include "core/tensor.h"
 #include "passes/chain.h"
 
-// ---- what is a sign
-// -------------------------------------------------------------------------------
+// ---- what is a sign -----------------------------------------------------------------------------
 
 typedef struct sign {
     xnor_value_id x; // the signed value
@@ -176,8 +175,7 @@ double xnor_sign_of_zero(const xnor_graph *graph, xnor_value_id x, double zero) 
     return !comes_from_acc(graph, x) && !can_be_zero(graph, x) ? 1 : zero;
 }
 
-// ---- what is a binary weight
-// ----------------------------------------------------------------------
+// ---- what is a binary weight --------------------------------------------------------------------
 
 // Magnitude of row `row` of w [n, k] if all its elements have the same non-zero one; 0 otherwise.
 static double row_scale(const float *w, size_t row, size_t k) {
@@ -201,8 +199,7 @@ static xnor_status pack_weight(xnor_graph *graph, xnor_value_id weight, xnor_val
     return XNOR_OK;
 }
 
-// ---- the rewrite
-// ----------------------------------------------------------------------------------
+// ---- the rewrite --------------------------------------------------------------------------------
 
 enum { MAX_VIEWS = 8 };
 

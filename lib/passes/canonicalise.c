@@ -43,8 +43,7 @@ static xnor_status cancel_straight_through(xnor_graph *graph, uint32_t index, bo
     return XNOR_OK;
 }
 
-// ---- linear layers
-// --------------------------------------------------------------------------------
+// ---- linear layers ------------------------------------------------------------------------------
 
 // Adds the constant weight [n, k] with w[j][l] = factor·source[j·stride_n + l·stride_k].
 static xnor_status add_weight(xnor_graph *graph, const char *name, xnor_value_id source, size_t n,
@@ -141,8 +140,7 @@ static xnor_status conv_to_linear(xnor_graph *graph, uint32_t index, bool *chang
     return xnor_emit_transpose(graph, &index, node.name, y, to_first, &out);
 }
 
-// ---- per-channel arithmetic
-// -----------------------------------------------------------------------
+// ---- per-channel arithmetic ---------------------------------------------------------------------
 
 // Emits affine along `axis` (transposed to the last one and back when needed).
 static xnor_status emit_affine_along(xnor_graph *graph, uint32_t index, const xnor_node *node,
@@ -231,8 +229,7 @@ static xnor_status scalars_to_affine(xnor_graph *graph, uint32_t index, bool *ch
     return arithmetic_to_affine(graph, index, true, changed);
 }
 
-// ---- pooling and reductions
-// -----------------------------------------------------------------------
+// ---- pooling and reductions ---------------------------------------------------------------------
 
 // Axes become an attribute, normalised to be non-negative; global pools become reductions.
 static xnor_status normal_reduction(xnor_graph *graph, uint32_t index, bool *changed) {

@@ -50,8 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return 0;
 }
 
-// ---- mutation: one section at a time, then a table that fits
-// ---------------------------------------
+// ---- mutation: one section at a time, then a table that fits ------------------------------------
 
 typedef struct parts {
     uint32_t count;

@@ -48,8 +48,7 @@ static double zero(void) {
     return xnor_node_float(graph_find(&b.graph, XNOR_OP_BINARIZE), XNOR_ATTR_ALPHA, 9);
 }
 
-// ---- weights
-// -------------------------------------------------------------------------------------
+// ---- weights ------------------------------------------------------------------------------------
 
 Test(binarize, weights_of_equal_magnitude_become_bits_and_a_scale) {
     xnor_value_id w = builder_floats(&b, SHAPE(4, 2), D(0.5, -2, 0.5, 2, -0.5, 2, 0.5, -2));
@@ -111,8 +110,7 @@ Test(binarize, a_scale_on_the_signs_moves_into_the_weights) {
     cr_assert_eq(graph_constant(&b.graph, graph_find(&b.graph, XNOR_OP_AFFINE), 1, 0), 0.25);
 }
 
-// ---- forms of the sign
-// ---------------------------------------------------------------------------
+// ---- forms of the sign --------------------------------------------------------------------------
 
 Test(binarize, where_not_negative_gives_zero_plus_one) {
     binarize(times_weights(where(XNOR_OP_GREATER_OR_EQUAL, input(), 1, -1)));
@@ -169,8 +167,7 @@ Test(binarize, views_between_sign_and_layer_keep_packed_rows) {
     cr_assert_eq(b.graph.values[reshape->outputs[0]].dtype, XNOR_TERNARY);
 }
 
-// ---- where zeros can be
-// --------------------------------------------------------------------------
+// ---- where zeros can be -------------------------------------------------------------------------
 
 static xnor_value_id offset(xnor_value_id x, double first) {
     return NODE(&b, XNOR_OP_ADD, x, builder_floats(&b, SHAPE(4), D(first, 0.3, -0.7, 0.1)));

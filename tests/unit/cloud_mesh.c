@@ -98,8 +98,7 @@ Test(mesh_sample, refuses_meshes_without_surface) {
                         "vertex 0: expected finite coordinates");
 }
 
-// ---- polygons
-// --------------------------------------------------------------------------------------
+// ---- polygons -----------------------------------------------------------------------------------
 
 // Splits the polygon of the given corners at z = x + y (so that it is not seen face on) and checks
 // that the triangles' areas in the plane add up to `area` without overlap, that is all turn the

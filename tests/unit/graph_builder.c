@@ -99,8 +99,7 @@ void builder_output(builder *b, xnor_value_id value, const char *name) {
     b->graph.values[value].name = xnor_arena_string(&b->graph.arena, name);
 }
 
-// ---- running
-// -------------------------------------------------------------------------------------
+// ---- running ------------------------------------------------------------------------------------
 
 void tensors_free(tensors *t) {
     for (uint32_t i = 0; i < t->count; i++) free(t->items[i].data);
@@ -172,8 +171,7 @@ void builder_run(xnor_model *model, xnor_pool *pool, const tensors *inputs, tens
     xnor_plan_unref(&plan);
 }
 
-// ---- expectations
-// --------------------------------------------------------------------------------
+// ---- expectations -------------------------------------------------------------------------------
 
 static void compare(const char *how, const xnor_tensor *found, const xnor_shape *shape,
                     const double *values, size_t count) {

@@ -53,8 +53,7 @@ uint32_t builder_random(builder *b, uint32_t below);
 // True once in `chance` times.
 bool builder_once_in(builder *b, uint32_t chance);
 
-// ---- running
-// -------------------------------------------------------------------------------------
+// ---- running ------------------------------------------------------------------------------------
 
 // Tensors that own their data.
 typedef struct tensors {

@@ -20,8 +20,7 @@ static double pick(builder *b, const double *choices, uint32_t count) {
     return choices[builder_random(b, count)];
 }
 
-// ---- layers
-// --------------------------------------------------------------------------------------
+// ---- layers -------------------------------------------------------------------------------------
 
 static xnor_value_id matrix(builder *b, uint32_t out, uint32_t in, const double *weights,
                             bool transposed, bool conv) {
@@ -184,8 +183,7 @@ static features drop_points_axis(builder *b, features x) {
     return x;
 }
 
-// ---- PointNet
-// ------------------------------------------------------------------------------------
+// ---- PointNet -----------------------------------------------------------------------------------
 
 void network_pointnet(builder *b, int64_t batch, int64_t points, const uint32_t widths[5],
                       uint32_t classes) {
@@ -204,8 +202,7 @@ void network_pointnet(builder *b, int64_t batch, int64_t points, const uint32_t 
     builder_output(b, NODE(b, XNOR_OP_LOG_SOFTMAX, x.id), "scores");
 }
 
-// ---- random networks
-// -----------------------------------------------------------------------------
+// ---- random networks ----------------------------------------------------------------------------
 
 static features activation(builder *b, features x) {
     double values[128];

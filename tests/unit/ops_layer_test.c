@@ -18,8 +18,7 @@ static void end(void) {
 
 TestSuite(ops_layer, .init = begin, .fini = end);
 
-// ---- convolutions
-// --------------------------------------------------------------------------------
+// ---- convolutions -------------------------------------------------------------------------------
 
 Test(ops_layer, conv1d_with_padding_stride_and_bias) {
     xnor_value_id x = builder_floats(&b, SHAPE(1, 1, 5), D(1, 2, 3, 4, 5));
@@ -90,8 +89,7 @@ Test(ops_layer, conv_refuses_a_kernel_larger_than_the_input) {
                          "the kernel is larger than the input");
 }
 
-// ---- normalisations
-// ------------------------------------------------------------------------------
+// ---- normalisations -----------------------------------------------------------------------------
 
 Test(ops_layer, batch_normalization_per_channel) {
     xnor_value_id x = builder_floats(&b, SHAPE(1, 2, 2), D(1, 2, 3, 5));
@@ -118,8 +116,7 @@ Test(ops_layer, softmax_along_the_last_axis_and_others) {
     builder_expect(&b, down, SHAPE(2, 2), D(0, 0, 1, 1));
 }
 
-// ---- reductions
-// ----------------------------------------------------------------------------------
+// ---- reductions ---------------------------------------------------------------------------------
 
 #define REDUCE(test, op, ...)                                                                      \
     Test(ops_layer, test) {                                                                        \
@@ -169,8 +166,7 @@ Test(ops_layer, reductions_refuse_axes_outside_and_empty_axes) {
     builder_expect_error(&b, NODE(&b, XNOR_OP_REDUCE_MAX, empty), XNOR_E_SHAPE, "has no elements");
 }
 
-// ---- the compiler's own operators
-// ----------------------------------------------------------------
+// ---- the compiler's own operators ---------------------------------------------------------------
 
 Test(ops_layer, affine_scales_and_shifts_channels) {
     xnor_value_id x = builder_floats(&b, SHAPE(2, 2), D(1, 2, 3, 4));

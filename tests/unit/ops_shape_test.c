@@ -20,8 +20,7 @@ static xnor_value_id matrix(void) {
     return builder_floats(&b, SHAPE(2, 3), D(1, 2, 3, 4, 5, 6));
 }
 
-// ---- views
-// ---------------------------------------------------------------------------------------
+// ---- views --------------------------------------------------------------------------------------
 
 Test(ops_shape, reshape_copies_zeros_and_infers_minus_one) {
     xnor_value_id x = builder_floats(&b, SHAPE(2, 3, 2), D(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12));
@@ -99,8 +98,7 @@ Test(ops_shape, shape_and_size_are_numbers) {
     builder_expect(&b, NODE(&b, XNOR_OP_SIZE, x), SCALAR, D(6));
 }
 
-// ---- moves
-// ---------------------------------------------------------------------------------------
+// ---- moves --------------------------------------------------------------------------------------
 
 Test(ops_shape, transpose_reverses_axes_unless_told) {
     builder_expect(&b, NODE(&b, XNOR_OP_TRANSPOSE, matrix()), SHAPE(3, 2), D(1, 4, 2, 5, 3, 6));
@@ -203,8 +201,7 @@ Test(ops_shape, tile_repeats_along_axes) {
                          "(Tile): 1 repeats for rank 2");
 }
 
-// ---- choices
-// -------------------------------------------------------------------------------------
+// ---- choices ------------------------------------------------------------------------------------
 
 Test(ops_shape, gather_along_axes_with_negative_indices) {
     xnor_value_id x = matrix();

@@ -87,8 +87,7 @@ Test(plan, pointnet_needs_little_memory_and_no_real_features_after_its_first_lay
     builder_free(&b);
 }
 
-// ---- the memory plan
-// -----------------------------------------------------------------------------
+// ---- the memory plan ----------------------------------------------------------------------------
 
 static bool is_view(const xnor_node *node) {
     return (xnor_op_lookup(node->op)->flags & XNOR_VIEW) != 0;
@@ -181,8 +180,7 @@ Test(plan, living_values_of_merged_codes_do_not_share_memory) {
     builder_free(&b);
 }
 
-// ---- graphs that the compiler does not write
-// -----------------------------------------------------
+// ---- graphs that the compiler does not write ----------------------------------------------------
 
 static builder odd;
 

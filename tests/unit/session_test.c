@@ -9,8 +9,7 @@
 #include "kernels/kernels.h"
 #include "network_builder.h"
 
-// ---- counting allocations
-// ------------------------------------------------------------------------
+// ---- counting allocations -----------------------------------------------------------------------
 
 // Sanitizers bring their own allocator, which these would replace.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -63,8 +62,7 @@ REPLACES_LIBC void *aligned_alloc(size_t alignment, size_t size) {
 }
 #endif
 
-// ---- a network, its plan and inputs
-// --------------------------------------------------------------
+// ---- a network, its plan and inputs -------------------------------------------------------------
 
 typedef struct fixture {
     builder b;
@@ -109,8 +107,7 @@ static bool equal(const fixture *a, const fixture *b) {
                   xnor_tensor_count(&a->outputs.items[0]) * sizeof(float)) == 0;
 }
 
-// ---- tests
-// ---------------------------------------------------------------------------------------
+// ---- tests --------------------------------------------------------------------------------------
 
 Test(session, nothing_is_allocated_during_a_run) {
     if (!COUNTS_ALLOCATIONS) cr_skip_test("the sanitizer's allocator cannot be counted");
