@@ -284,11 +284,14 @@ install: all
 	install -m 644 systemd/xnord.sysusers $(libdir)/sysusers.d/xnord.conf
 	install -m 644 systemd/xnord.tmpfiles $(libdir)/tmpfiles.d/xnord.conf
 	test -e $(DESTDIR)/etc/xnord/xnord.yaml || install -m 644 config/xnord.yaml $(DESTDIR)/etc/xnord
+	install -d $(DESTDIR)$(PREFIX)/share/doc/xnord
+	install -m 644 config/xnord.yaml proto/PROTOCOL.md README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/xnord
 	install -m 644 clients/xnorctl/xnorctl.1 $(mandir)/man1
 	install -m 644 daemon/xnord.8 $(mandir)/man8
 	for model in models/*/; do \
 	    install -d $(DESTDIR)$(PREFIX)/share/xnord/$$model && \
-	    install -m 644 $$model* $(DESTDIR)$(PREFIX)/share/xnord/$$model || exit 1; done
+	    install -m 644 $$model*.xnor $$model*.yaml $$model*.md $(DESTDIR)$(PREFIX)/share/xnord/$$model \
+	        || exit 1; done
 
 format_src := $(filter-out %.pb-c.h,$(wildcard lib/*/*.[ch] proto/*.[ch] daemon/*.[ch] clients/*/*.[ch] \
     clients/libxnord/include/*.h tests/*.[ch] tests/*/*.[ch] bench/*.[ch]))
@@ -296,6 +299,7 @@ format_src := $(filter-out %.pb-c.h,$(wildcard lib/*/*.[ch] proto/*.[ch] daemon/
 ## make lint         clang-format, clang-tidy, cppcheck, shellcheck        make format   clang-format -i
 .PHONY: lint format clean
 lint:
+	! grep -nE '@[A-Z]+@' README.md
 	$(Q)clang-format --dry-run -Werror $(format_src)
 	shellcheck $(wildcard tests/*.sh tests/*/*.sh bench/*.sh samples/*.sh) .ci/run
 	# readdir is safe on a stream of one's own; the others misread out-parameters and unrolled tails.

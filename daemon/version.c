@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLOUD_RANK 3 // [batch, points, 3]
+#define CLOUD_RANK 3 // [batch, points, 3] or [batch, 3, points]
 
 xnor_shape version_cloud_shape(const struct version *version, size_t count, uint32_t rows) {
-    size_t points = xnor_cloud_prepared_count(version->description, count);
-    return (xnor_shape){CLOUD_RANK, {(int64_t)rows, (int64_t)points, 3}};
+    return xnor_cloud_shape(version->description, count, rows);
 }
 
 // Rows can be told apart in the output only if it has as many.

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clients/xnorctl/commands.h"
 #include "clients/xnorctl/describe.h"
@@ -84,7 +85,7 @@ static int report(const char *path, const compile_options *o) {
     } else if (o->json) {
         json j = json_start(stdout);
         json_begin_object(&j, NULL);
-        json_string(&j, "model", path);
+        json_string(&j, "model", o->output);
         layers_json(&plan->graph, xnor_model_file_bytes(model), stdout);
         json_end_object(&j);
         json_finish(&j);
@@ -112,18 +113,36 @@ static int verify(const char *path, const xnor_graph *imported, const compile_op
                                                                           : XNORCTL_FAILED;
 }
 
+// Everything is checked on a file beside the output, which takes its name only when all is well.
+static int finish(xnor_contents *contents, const xnor_graph *imported, const compile_options *o) {
+    char path[4096];
+    int length = snprintf(path, sizeof path, "%s.%ld.tmp", o->output, (long)getpid());
+    if (length < 0 || (size_t)length >= sizeof path)
+        return options_usage_error("compile", "--output: the name is too long");
+    if (write_model(path, contents) != XNOR_OK) {
+        unlink(path);
+        return fail(o->output);
+    }
+    int code = o->dump_after ? XNORCTL_OK : report(path, o);
+    if (code == XNORCTL_OK && o->verify) code = verify(path, imported, o);
+    if (code == XNORCTL_OK && rename(path, o->output) != 0) {
+        fprintf(stderr, "xnorctl compile: %s: %s\n", o->output, strerror(errno));
+        code = XNORCTL_FAILED;
+    }
+    if (code != XNORCTL_OK) unlink(path);
+    return code;
+}
+
 static int compile(const char *input, const compile_options *o, xnor_contents *contents,
                    xnor_graph *imported, xnor_arena *strings) {
     if (o->describe && describe_read_file(o->describe, strings, &contents->description) != XNOR_OK)
         return fail(NULL);
     if (xnor_onnx_read_file(input, &contents->graph) != XNOR_OK) return fail(input);
     if (o->verify && xnor_graph_clone(&contents->graph, imported) != XNOR_OK) return fail(input);
-    if (xnor_passes_run(&contents->graph, o->dump_after, stdout) != XNOR_OK) return fail(input);
-    if (o->dump_after && !o->output) return XNORCTL_OK;
-    if (write_model(o->output, contents) != XNOR_OK) return fail(NULL);
-    int code = o->dump_after ? XNORCTL_OK : report(o->output, o);
-    if (code == XNORCTL_OK && o->verify) code = verify(o->output, imported, o);
-    return code;
+    xnor_status status = xnor_passes_run(&contents->graph, o->dump_after, stdout);
+    if (status == XNOR_E_ARGUMENT) return options_usage_error("compile", "%s", xnor_last_error());
+    if (status != XNOR_OK) return fail(input);
+    return o->output ? finish(contents, imported, o) : XNORCTL_OK;
 }
 
 int xnorctl_compile(int argc, char **argv) {

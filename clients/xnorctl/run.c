@@ -59,7 +59,7 @@ static xnor_status read_inputs(const run_options *o, run_state *s) {
 
 static xnor_status prepare(const char *path, const run_options *o, run_state *s) {
     XNOR_TRY(xnor_model_open(path, o->isa, &s->model));
-    XNOR_TRY(read_inputs(o, s));
+    XNOR_TRY(read_inputs(o, s)); // XNOR_E_ARGUMENT: the command line is wrong
     xnor_shape shapes[XNOR_MAX_PORTS];
     for (uint32_t i = 0; i < xnor_model_input_count(s->model); i++) shapes[i] = s->inputs[i].shape;
     const xnor_plan_options options = {.no_distinct = o->no_distinct};
@@ -77,17 +77,31 @@ static xnor_status prepare(const char *path, const run_options *o, run_state *s)
     return XNOR_OK;
 }
 
+// File name of an output: names come from the model file and must not lead out of the folder, so '/' and
+// a leading '.' become '_'.
+static xnor_status output_path(const char *folder, const char *name, char *path, size_t size) {
+    int length = snprintf(path, size, "%s/%s.npy", folder, name);
+    if (length < 0 || (size_t)length >= size)
+        return xnor_fail(XNOR_E_ARGUMENT, "output '%s': the file name is too long", name);
+    char *file = path + strlen(folder) + 1;
+    if (file[0] == '.') file[0] = '_';
+    for (; *file; file++)
+        if (*file == '/') *file = '_';
+    return XNOR_OK;
+}
+
 static xnor_status write_outputs(const char *folder, const run_state *s) {
+    char paths[XNOR_MAX_PORTS][1024];
     if (mkdir(folder, 0777) != 0 && errno != EEXIST)
         return xnor_fail(XNOR_E_IO, "%s: %s", folder, strerror(errno));
     for (uint32_t i = 0; i < xnor_model_output_count(s->model); i++) {
-        char path[4096];
         const char *name = xnor_model_output(s->model, i)->name;
-        // Names come from the model file; they must not lead out of the folder.
-        if (strchr(name, '/') || name[0] == '.' ||
-            snprintf(path, sizeof path, "%s/%s.npy", folder, name) >= (int)sizeof path)
-            return xnor_fail(XNOR_E_ARGUMENT, "output '%s' cannot be a file name", name);
-        XNOR_TRY(npy_write(path, &s->outputs[i]));
+        XNOR_TRY(output_path(folder, name, paths[i], sizeof paths[i]));
+        for (uint32_t k = 0; k < i; k++)
+            if (strcmp(paths[k], paths[i]) == 0)
+                return xnor_fail(XNOR_E_ARGUMENT, "outputs '%s' and '%s' both need %s",
+                                 xnor_model_output(s->model, k)->name, name, paths[i]);
+        XNOR_TRY(npy_write(paths[i], &s->outputs[i]));
     }
     return XNOR_OK;
 }

@@ -26,27 +26,67 @@ static void set_ports(xnor_model *model) {
     }
 }
 
-static xnor_status check_ports(const xnor_model *model) {
+static const xnor_port *find_port(const xnor_port *ports, uint32_t count, const char *name) {
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(ports[i].name, name) == 0) return &ports[i];
+    return NULL;
+}
+
+// The cloud input must be [batch, points, 3] or [batch, 3, points] and take the described points.
+static xnor_status bind_cloud(const xnor_port *port, xnor_description *d) {
+    char text[XNOR_SHAPE_TEXT];
+    const int64_t *dims = port->shape.dims;
+    bool last = port->shape.rank == 3 && (dims[2] == 3 || dims[2] < 0);
+    bool first = port->shape.rank == 3 && (dims[1] == 3 || dims[1] < 0);
+    if (port->dtype != XNOR_F32 || (!last && !first) || dims[0] > 1)
+        return xnor_fail(XNOR_E_FORMAT,
+                         "description: a cloud needs input '%s' to be f32 [batch, points, 3] or "
+                         "[batch, 3, points], it is %s%s",
+                         port->name, xnor_dtype_name(port->dtype),
+                         xnor_shape_text(&port->shape, text, sizeof text));
+    // [batch, 3, 3] and fully open shapes are read as points by coordinates.
+    d->channels_first = first && (!last || (dims[1] == 3 && dims[2] < 0));
+    int64_t points = dims[d->channels_first ? 2 : 1];
+    if (points >= 0 && d->points == 0) d->points = points;
+    if (points >= 0 && d->points != points)
+        return xnor_fail(XNOR_E_FORMAT,
+                         "description: %lld points a cloud, but input '%s' takes %lld",
+                         (long long)d->points, port->name, (long long)points);
+    return XNOR_OK;
+}
+
+static xnor_status bind_scores(const xnor_port *port, const xnor_description *d) {
+    char text[XNOR_SHAPE_TEXT];
+    int64_t classes = xnor_shape_last(&port->shape);
+    if (port->dtype == XNOR_F32 && port->shape.rank > 0 &&
+        (classes < 0 || classes == (int64_t)d->class_count))
+        return XNOR_OK;
+    return xnor_fail(XNOR_E_FORMAT,
+                     "description: %u classes need output '%s' to be f32 [.., %u], it is %s%s",
+                     d->class_count, port->name, d->class_count, xnor_dtype_name(port->dtype),
+                     xnor_shape_text(&port->shape, text, sizeof text));
+}
+
+// Checks that the description fits the graph.
+static xnor_status bind_description(xnor_model *model) {
+    xnor_description *d = &model->contents.description;
     const xnor_graph *graph = &model->contents.graph;
-    const xnor_description *d = &model->contents.description;
     for (uint32_t i = 0; i < graph->output_count; i++)
         if (model->outputs[i].dtype == XNOR_BITS || model->outputs[i].dtype == XNOR_TERNARY)
             return xnor_fail(XNOR_E_UNSUPPORTED, "output '%s' is packed", model->outputs[i].name);
     if (d->task == XNOR_TASK_NONE) return XNOR_OK;
-    bool input = false, output = false;
-    for (uint32_t i = 0; i < graph->input_count; i++)
-        input = input || strcmp(model->inputs[i].name, d->input_name) == 0;
-    for (uint32_t i = 0; i < graph->output_count; i++)
-        output = output || strcmp(model->outputs[i].name, d->output_name) == 0;
+    const xnor_port *input = find_port(model->inputs, graph->input_count, d->input_name);
+    const xnor_port *output = find_port(model->outputs, graph->output_count, d->output_name);
     if (!input)
-        return xnor_fail(XNOR_E_FORMAT,
-                         "the description names input '%s', the graph has no such input",
-                         d->input_name);
+        return xnor_fail(XNOR_E_FORMAT, "description: the graph has no input '%s'", d->input_name);
     if (!output)
-        return xnor_fail(XNOR_E_FORMAT,
-                         "the description names output '%s', the graph has no such output",
+        return xnor_fail(XNOR_E_FORMAT, "description: the graph has no output '%s'",
                          d->output_name);
-    return XNOR_OK;
+    if (graph->input_count != 1)
+        return xnor_fail(XNOR_E_FORMAT, "description: a cloud needs a graph with one input, not %u",
+                         graph->input_count);
+    XNOR_TRY(bind_cloud(input, d));
+    return bind_scores(output, d);
 }
 
 static xnor_status create(const void *data, size_t size, const char *isa, xnor_model **out) {
@@ -61,15 +101,14 @@ static xnor_status create(const void *data, size_t size, const char *isa, xnor_m
     atomic_init(&model->references, 1);
     pthread_mutex_init(&model->packs_lock, NULL);
     model->size = size;
-    set_ports(model);
     // A well-formed file may still hold a graph that no shape rule accepts.
     status = xnor_graph_verify(&model->contents.graph);
-    if (status == XNOR_OK) status = check_ports(model);
+    set_ports(model);
+    if (status == XNOR_OK) status = bind_description(model);
     if (status != XNOR_OK) {
         xnor_model_unref(&model);
         return status;
     }
-    set_ports(model);
     *out = model;
     return XNOR_OK;
 }

@@ -134,6 +134,7 @@ typedef struct xnor_description {
     int64_t points;          // points the cloud is resampled to; 0: as many as it has
     int64_t max_points;      // larger clouds are refused
     bool unit_sphere;        // subtract the mean, divide by the largest radius
+    bool channels_first;     // the graph input is [batch, 3, points], not [batch, points, 3]
     const char *output_name; // graph output that holds the class scores
     xnor_output_kind output_kind;
     uint32_t class_count;
@@ -220,8 +221,10 @@ typedef struct xnor_cloud {
 
 // Points that xnor_cloud_prepare writes for a cloud of `count` points.
 size_t xnor_cloud_prepared_count(const xnor_description *description, size_t count);
+// Shape of the graph input for `clouds` clouds of `count` points each.
+xnor_shape xnor_cloud_shape(const xnor_description *description, size_t count, size_t clouds);
 // Resamples (by stride through the cloud's order; fewer points are repeated), centres and scales.
-// out: [points, 3] float32. XNOR_E_ARGUMENT: no points; XNOR_E_LIMIT: more than max_points;
+// out: [points, 3] float32, or [3, points] for a graph with channels first. XNOR_E_ARGUMENT: no points; XNOR_E_LIMIT: more than max_points;
 // XNOR_E_ARGUMENT: a coordinate is NaN or infinite (the message names the point).
 XNOR_NODISCARD xnor_status xnor_cloud_prepare(const xnor_description *description,
                                               const xnor_cloud *cloud, float *out);
