@@ -20,7 +20,8 @@ static int dispatch(int argc, char **argv) {
         print_help(stderr);
         return XNORCTL_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         print_help(stdout);
         return XNORCTL_OK;
     }

@@ -59,7 +59,7 @@ static xnor_status read_inputs(const run_options *o, run_state *s) {
 
 static xnor_status prepare(const char *path, const run_options *o, run_state *s) {
     XNOR_TRY(xnor_model_open(path, o->isa, &s->model));
-    XNOR_TRY(read_inputs(o, s)); // XNOR_E_ARGUMENT: the command line is wrong
+    XNOR_TRY(read_inputs(o, s));
     xnor_shape shapes[XNOR_MAX_PORTS];
     for (uint32_t i = 0; i < xnor_model_input_count(s->model); i++) shapes[i] = s->inputs[i].shape;
     const xnor_plan_options options = {.no_distinct = o->no_distinct};
@@ -221,6 +221,7 @@ int xnorctl_run(int argc, char **argv) {
 
     run_state s = {0};
     xnor_status status = prepare(argv[operands], &o, &s);
+    const bool usage = status == XNOR_E_ARGUMENT;
     if (status == XNOR_OK) status = run(&o, &s);
     if (status == XNOR_OK) status = write_outputs(o.output_dir, &s);
     if (status != XNOR_OK) fprintf(stderr, "xnorctl run: %s\n", xnor_last_error());
@@ -232,5 +233,5 @@ int xnorctl_run(int argc, char **argv) {
     if (s.pool) xnor_pool_free(&s.pool);
     if (s.plan) xnor_plan_unref(&s.plan);
     if (s.model) xnor_model_unref(&s.model);
-    return status == XNOR_OK ? XNORCTL_OK : XNORCTL_FAILED;
+    return status == XNOR_OK ? XNORCTL_OK : usage ? XNORCTL_USAGE : XNORCTL_FAILED;
 }

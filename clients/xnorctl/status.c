@@ -149,6 +149,8 @@ int xnorctl_status(int argc, char **argv) {
             print_json(&view);
         else
             print_text(&view);
+        // A script should see that nothing is served.
+        if (!view.readiness->ready) code = XNORCTL_FAILED;
     }
     xnord_free(view.stats);
     xnord_free(view.index);

@@ -104,9 +104,10 @@ xnor_status xnor_plan_memory(xnor_plan *plan) {
     for (uint32_t i = 0; i < used && status == XNOR_OK; i++) {
         const xnor_value *value = &plan->graph.values[lives[i].value];
         status = xnor_tensor_bytes(value->dtype, &value->shape, &lives[i].bytes);
-        if (status != XNOR_OK) break;
-        if (lives[i].bytes > SIZE_MAX / 4) {
-            status = xnor_fail(XNOR_E_LIMIT, "plan: value '%s' is too large", value->name);
+        if (status != XNOR_OK || lives[i].bytes > SIZE_MAX / 4) {
+            uint32_t producer = xnor_graph_producer(&plan->graph, lives[i].value);
+            status = xnor_fail(XNOR_E_LIMIT, "plan: the result of node '%s' is too large",
+                               producer == UINT32_MAX ? "?" : plan->graph.nodes[producer].name);
             break;
         }
         lives[i].bytes = xnor_align_up(lives[i].bytes ? lives[i].bytes : 1, 64);

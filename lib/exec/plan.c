@@ -8,6 +8,8 @@
 
 // Larger plans are refused: a hostile model must not make the process swap.
 #define MAX_ARENA_BYTES ((size_t)2 << 30)
+// What shapes alone may make constant (identity matrices, index vectors).
+#define MAX_CONSTANT_BYTES ((size_t)256 << 20)
 
 int32_t xnor_popcount_limit(int64_t k, int64_t threshold) {
     int64_t twice = k - threshold;
@@ -57,7 +59,7 @@ xnor_status xnor_plan_create_with(xnor_model *model, const xnor_shape *shapes,
     plan->model = xnor_model_ref(model);
     xnor_status status = xnor_graph_clone(&model->contents.graph, &plan->graph);
     if (status == XNOR_OK) status = set_inputs(&plan->graph, shapes);
-    if (status == XNOR_OK) status = xnor_pass_fold(&plan->graph);
+    if (status == XNOR_OK) status = xnor_fold_within(&plan->graph, MAX_CONSTANT_BYTES);
     if (status == XNOR_OK) status = check_known(&plan->graph);
     if (status == XNOR_OK && !(options && options->no_distinct))
         status = xnor_pass_distinct(&plan->graph);

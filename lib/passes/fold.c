@@ -38,7 +38,8 @@ static xnor_status widen(xnor_graph *graph, xnor_value_id id) {
     return XNOR_OK;
 }
 
-static xnor_status evaluate(xnor_graph *graph, uint32_t index) {
+// *left: bytes that constants may still take.
+static xnor_status evaluate(xnor_graph *graph, uint32_t index, size_t *left) {
     xnor_node *node = &graph->nodes[index];
     const xnor_op_info *info = xnor_op_lookup(node->op);
     for (uint32_t i = 0; i < node->input_count; i++)
@@ -51,7 +52,10 @@ static xnor_status evaluate(xnor_graph *graph, uint32_t index) {
     for (uint32_t i = 0; i < node->output_count; i++) {
         xnor_value *value = &graph->values[node->outputs[i]];
         size_t bytes;
-        XNOR_TRY(xnor_tensor_bytes(value->dtype, &value->shape, &bytes));
+        if (xnor_tensor_bytes(value->dtype, &value->shape, &bytes) != XNOR_OK || bytes > *left)
+            return xnor_fail(XNOR_E_LIMIT, "node '%s' (%s): its constant result is too large",
+                             node->name, xnor_op_name(node->op));
+        *left -= bytes;
         out[i] = (xnor_tensor){value->dtype, value->shape,
                                xnor_arena_alloc(&graph->arena, bytes ? bytes : 1)};
         if (!out[i].data) return xnor_fail(XNOR_E_MEMORY, "fold: out of memory");
@@ -116,6 +120,10 @@ static xnor_status evaluate_partly(xnor_graph *graph, uint32_t index) {
 }
 
 xnor_status xnor_pass_fold(xnor_graph *graph) {
+    return xnor_fold_within(graph, SIZE_MAX);
+}
+
+xnor_status xnor_fold_within(xnor_graph *graph, size_t limit) {
     for (uint32_t i = 0; i < graph->node_count; i++) {
         xnor_node *node = &graph->nodes[i];
         if (node->output_count == 0) continue;
@@ -127,7 +135,7 @@ xnor_status xnor_pass_fold(xnor_graph *graph) {
             xnor_shape_known(&graph->values[node->inputs[0]].shape))
             known = true;
         if (known)
-            XNOR_TRY(evaluate(graph, i));
+            XNOR_TRY(evaluate(graph, i, &limit));
         else
             XNOR_TRY(evaluate_partly(graph, i));
     }

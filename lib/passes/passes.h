@@ -22,6 +22,9 @@
 XNOR_PASS_TABLE(XNOR_PASS_DECLARE)
 #undef XNOR_PASS_DECLARE
 
+// fold with a limit on the bytes of the constants that it makes: XNOR_E_LIMIT names the node. Plans use
+// it, because a client's shapes decide how large they become.
+XNOR_NODISCARD xnor_status xnor_fold_within(xnor_graph *graph, size_t limit);
 // Runs when a plan is made, on a graph whose shapes are known: equal codes of points are evaluated
 // once.
 XNOR_NODISCARD xnor_status xnor_pass_distinct(xnor_graph *graph);
