@@ -312,5 +312,5 @@ Test(plan, sizes_that_overflow_are_refused) {
     xnor_value_id wide = NODE(&odd, XNOR_OP_UNSQUEEZE, odd_input(), builder_ints(&odd, I(0, 1)));
     wide = NODE(&odd, XNOR_OP_EXPAND, wide,
                 builder_ints(&odd, I(INT64_C(1) << 40, INT64_C(1) << 40, 1, 1)));
-    expect_refusal(NODE(&odd, XNOR_OP_RELU, wide), XNOR_E_LIMIT, "overflows");
+    expect_refusal(NODE(&odd, XNOR_OP_RELU, wide), XNOR_E_LIMIT, "is too large");
 }
