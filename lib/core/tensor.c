@@ -133,6 +133,12 @@ double xnor_tensor_get(const xnor_tensor *t, size_t index) {
     return 0;
 }
 
+// The nearest integer in [low, high] towards 0; NaN becomes 0 (C leaves both undefined).
+static int64_t to_integer(double value, double low, double high) {
+    if (!(value > low)) return value == value ? (int64_t)low : 0;
+    return value < high ? (int64_t)value : (int64_t)high;
+}
+
 void xnor_tensor_set(xnor_tensor *t, size_t index, double value) {
     uint64_t bit;
     switch (t->dtype) {
@@ -144,14 +150,14 @@ void xnor_tensor_set(xnor_tensor *t, size_t index, double value) {
         break;
     case XNOR_I32:
     case XNOR_ACC:
-        ((int32_t *)t->data)[index] = (int32_t)value;
+        ((int32_t *)t->data)[index] = (int32_t)to_integer(value, INT32_MIN, INT32_MAX);
         break;
     case XNOR_I64:
-        ((int64_t *)t->data)[index] =
-            value > -9.2e18 && value < 9.2e18 ? (int64_t)value : INT64_MAX;
+        // The largest double below 2^63.
+        ((int64_t *)t->data)[index] = to_integer(value, -0x1p63, 0x1.fffffffffffffp62);
         break;
     case XNOR_U8:
-        ((uint8_t *)t->data)[index] = (uint8_t)value;
+        ((uint8_t *)t->data)[index] = (uint8_t)to_integer(value, 0, UINT8_MAX);
         break;
     case XNOR_BOOL:
         ((uint8_t *)t->data)[index] = value != 0;

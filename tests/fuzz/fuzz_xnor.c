@@ -26,6 +26,57 @@ static uint8_t touch(const xnor_tensor *tensor) {
 
 static volatile uint8_t sink;
 
+enum { OPEN_AXIS = 3, MAX_ARENA = 1 << 20, MAX_WORK = 1 << 24 };
+
+static uint64_t elements_of(const xnor_shape *shape) {
+    uint64_t count = 1;
+    for (uint32_t k = 0; k < shape->rank; k++) {
+        if (shape->dims[k] < 0 || count > MAX_WORK) return UINT64_MAX;
+        count *= (uint64_t)shape->dims[k];
+    }
+    return count;
+}
+
+// A file that is accepted is also planned and run, when that is little work.
+static void run_model(const uint8_t *file, size_t size) {
+    xnor_model *model = NULL;
+    xnor_plan *plan = NULL;
+    xnor_session *session = NULL;
+    xnor_shape shapes[XNOR_MAX_PORTS];
+    xnor_tensor inputs[XNOR_MAX_PORTS] = {{0}}, outputs[XNOR_MAX_PORTS] = {{0}};
+    if (xnor_model_open_memory(file, size, NULL, &model) != XNOR_OK) return;
+    bool small = true;
+    for (uint32_t i = 0; i < xnor_model_input_count(model); i++) {
+        shapes[i] = xnor_model_input(model, i)->shape;
+        for (uint32_t k = 0; k < shapes[i].rank; k++)
+            if (shapes[i].dims[k] < 0) shapes[i].dims[k] = OPEN_AXIS;
+        small = small && elements_of(&shapes[i]) <= MAX_ARENA / 8;
+    }
+    if (small && xnor_plan_create(model, shapes, &plan) == XNOR_OK &&
+        xnor_plan_arena_bytes(plan) <= MAX_ARENA &&
+        xnor_session_create(plan, NULL, &session) == XNOR_OK) {
+        for (uint32_t i = 0; i < xnor_model_input_count(model); i++) {
+            inputs[i] = (xnor_tensor){xnor_model_input(model, i)->dtype, shapes[i], NULL};
+            inputs[i].data = calloc(1, (size_t)elements_of(&shapes[i]) * 8 + 1);
+        }
+        for (uint32_t i = 0; i < xnor_model_output_count(model); i++) {
+            const xnor_shape *shape = xnor_plan_output_shape(plan, i);
+            small = small && elements_of(shape) <= MAX_ARENA;
+            outputs[i] = (xnor_tensor){xnor_model_output(model, i)->dtype, *shape, NULL};
+            if (small) outputs[i].data = calloc(1, (size_t)elements_of(shape) * 8 + 1);
+        }
+        if (small && xnor_session_run(session, inputs, outputs, NULL) != XNOR_OK)
+            sink ^= (uint8_t)xnor_last_error()[0];
+    }
+    for (uint32_t i = 0; i < XNOR_MAX_PORTS; i++) {
+        free(inputs[i].data);
+        free(outputs[i].data);
+    }
+    if (session) xnor_session_free(&session);
+    if (plan) xnor_plan_unref(&plan);
+    xnor_model_unref(&model);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint8_t *file = aligned_alloc(64, (size / 64 + 1) * 64);
     if (!file) return 0;
@@ -45,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
         if (xnor_graph_verify(graph) != XNOR_OK) sink ^= (uint8_t)xnor_last_error()[0];
         xnor_graph_free(graph);
+        run_model(file, size);
     }
     free(file);
     return 0;
