@@ -116,19 +116,8 @@ static void acc_thr(size_t rows, size_t cols, const int32_t *acc, size_t acc_str
 }
 
 void xnor_kernels_fill_avx512(xnor_kernels *table) {
-    table->pack_f32 = pack_f32;
-    table->pack_f32_ternary = pack_f32_ternary;
-    table->gemm_packed_bytes = gemm_packed_bytes;
-    table->gemm_pack = gemm_pack;
-    table->gemm_limits = gemm_limits;
-    table->gemm_acc = gemm_acc;
-    table->gemm_thr = gemm_thr;
-    table->gemm_max = gemm_max;
-    table->gemm_acc_ternary = gemm_acc_ternary;
-    table->acc_thr = acc_thr;
-    table->gemm_f32 = gemm_f32;
-    table->gemm_f32_bits = gemm_f32_bits;
-    table->distances_f32 = distances_f32;
+    XNOR_GEMM_FAMILIES(XNOR_FAMILY_ENTRY)
+    XNOR_OTHER_FAMILIES(XNOR_FAMILY_ENTRY)
 }
 
 #else

@@ -166,21 +166,7 @@ static void gemm_f32_bits(size_t rows, size_t k, size_t n, const float *a, size_
 }
 
 const xnor_kernels xnor_kernels_c = {
-    .isa = "c",
-    .pack_f32 = pack_f32,
-    .pack_f32_ternary = pack_f32_ternary,
-    .gemm_packed_bytes = gemm_packed_bytes,
-    .gemm_pack = gemm_pack,
-    .gemm_limits = gemm_limits,
-    .gemm_acc = gemm_acc,
-    .gemm_thr = gemm_thr,
-    .gemm_max = gemm_max,
-    .gemm_acc_ternary = gemm_acc_ternary,
-    .acc_thr = acc_thr,
-    .gemm_f32 = gemm_f32,
-    .gemm_f32_bits = gemm_f32_bits,
-    .distances_f32 = distances_f32,
-};
+    .isa = "c", XNOR_GEMM_FAMILIES(XNOR_FAMILY_FIELD) XNOR_OTHER_FAMILIES(XNOR_FAMILY_FIELD)};
 
 void xnor_kernels_fill_c(xnor_kernels *table) {
     *table = xnor_kernels_c;

@@ -142,21 +142,7 @@ static void acc_thr(size_t rows, size_t cols, const int32_t *acc, size_t acc_str
 }
 
 const xnor_kernels xnor_kernels_neon = {
-    .isa = "neon",
-    .pack_f32 = pack_f32,
-    .pack_f32_ternary = pack_f32_ternary,
-    .gemm_packed_bytes = gemm_packed_bytes,
-    .gemm_pack = gemm_pack,
-    .gemm_limits = gemm_limits,
-    .gemm_acc = gemm_acc,
-    .gemm_thr = gemm_thr,
-    .gemm_max = gemm_max,
-    .gemm_acc_ternary = gemm_acc_ternary,
-    .acc_thr = acc_thr,
-    .gemm_f32 = gemm_f32,
-    .gemm_f32_bits = gemm_f32_bits,
-    .distances_f32 = distances_f32,
-};
+    .isa = "neon", XNOR_GEMM_FAMILIES(XNOR_FAMILY_FIELD) XNOR_OTHER_FAMILIES(XNOR_FAMILY_FIELD)};
 
 void xnor_kernels_fill_neon(xnor_kernels *table) {
     *table = xnor_kernels_neon;

@@ -342,13 +342,7 @@ static void gemm_acc_ternary(const xnor_gemm_args *args, int32_t *acc, size_t ac
 }
 
 void xnor_kernels_fill_neon_dotprod(xnor_kernels *table) {
-    table->gemm_packed_bytes = gemm_packed_bytes;
-    table->gemm_pack = gemm_pack;
-    table->gemm_limits = gemm_limits;
-    table->gemm_acc = gemm_acc;
-    table->gemm_thr = gemm_thr;
-    table->gemm_max = gemm_max;
-    table->gemm_acc_ternary = gemm_acc_ternary;
+    XNOR_GEMM_FAMILIES(XNOR_FAMILY_ENTRY)
 }
 
 #else

@@ -6,6 +6,25 @@
 
 #include "kernels/kernels.h"
 
+// The families, each a function of its name in a set's file.
+#define XNOR_GEMM_FAMILIES(X)                                                                      \
+    X(gemm_packed_bytes)                                                                           \
+    X(gemm_pack)                                                                                   \
+    X(gemm_limits)                                                                                 \
+    X(gemm_acc)                                                                                    \
+    X(gemm_thr)                                                                                    \
+    X(gemm_max)                                                                                    \
+    X(gemm_acc_ternary)
+#define XNOR_OTHER_FAMILIES(X)                                                                     \
+    X(pack_f32)                                                                                    \
+    X(pack_f32_ternary)                                                                            \
+    X(acc_thr)                                                                                     \
+    X(gemm_f32)                                                                                    \
+    X(gemm_f32_bits)                                                                               \
+    X(distances_f32)
+#define XNOR_FAMILY_FIELD(name) .name = name,       // in an initialiser
+#define XNOR_FAMILY_ENTRY(name) table->name = name; // in a fill function
+
 // Also for what another set leaves to portable C, such as a k beyond its lanes.
 extern const xnor_kernels xnor_kernels_c;
 extern const xnor_kernels xnor_kernels_neon;
