@@ -7,15 +7,22 @@
 #include "core/tensor.h"
 #include "passes/rewrite.h"
 
+// The node with operator `op` before the affine `index`, if nobody else uses its result; else NULL.
+static const xnor_node *only_before(const xnor_graph *graph, uint32_t index, xnor_op op) {
+    const xnor_node *affine = &graph->nodes[index];
+    uint32_t user;
+    if (affine->op != XNOR_OP_AFFINE) return NULL;
+    uint32_t producer = xnor_graph_producer(graph, affine->inputs[0]);
+    if (producer == UINT32_MAX || graph->nodes[producer].op != op ||
+        xnor_graph_uses(graph, affine->inputs[0], &user) != 1)
+        return NULL;
+    return &graph->nodes[producer];
+}
+
 static xnor_status merge_affine(xnor_graph *graph, uint32_t index, bool *changed) {
-    const xnor_node node = graph->nodes[index];
-    uint32_t producer, user;
-    if (node.op != XNOR_OP_AFFINE) return XNOR_OK;
-    producer = xnor_graph_producer(graph, node.inputs[0]);
-    if (producer == UINT32_MAX || xnor_graph_uses(graph, node.inputs[0], &user) != 1)
-        return XNOR_OK;
-    const xnor_node below = graph->nodes[producer];
-    if (below.op != XNOR_OP_AFFINE) return XNOR_OK;
+    const xnor_node node = graph->nodes[index], *before = only_before(graph, index, XNOR_OP_AFFINE);
+    if (!before) return XNOR_OK;
+    const xnor_node below = *before;
     size_t channels = xnor_constant_count(graph, node.inputs[1]);
     double *scale = xnor_arena_alloc(&graph->arena, (channels + 1) * sizeof *scale);
     double *shift = xnor_arena_alloc(&graph->arena, (channels + 1) * sizeof *shift);
@@ -34,14 +41,9 @@ static xnor_status merge_affine(xnor_graph *graph, uint32_t index, bool *changed
 }
 
 static xnor_status merge_linear(xnor_graph *graph, uint32_t index, bool *changed) {
-    const xnor_node node = graph->nodes[index];
-    uint32_t producer, user;
-    if (node.op != XNOR_OP_AFFINE) return XNOR_OK;
-    producer = xnor_graph_producer(graph, node.inputs[0]);
-    if (producer == UINT32_MAX || xnor_graph_uses(graph, node.inputs[0], &user) != 1)
-        return XNOR_OK;
-    const xnor_node linear = graph->nodes[producer];
-    if (linear.op != XNOR_OP_LINEAR) return XNOR_OK;
+    const xnor_node node = graph->nodes[index], *before = only_before(graph, index, XNOR_OP_LINEAR);
+    if (!before) return XNOR_OK;
+    const xnor_node linear = *before;
     const xnor_value w = graph->values[linear.inputs[1]];
     size_t n = (size_t)w.shape.dims[0], k = (size_t)w.shape.dims[1];
     xnor_value_id inputs[3] = {linear.inputs[0]}, out = node.outputs[0];
