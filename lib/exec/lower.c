@@ -316,7 +316,7 @@ static xnor_status lower_knn(lowering *l, uint32_t index) {
     step->active = XNOR_NO_VALUE;
     step->n = last_of(l, step->x);
     step->k = last_of(l, step->y);
-    xnor_shape scratch = {1, {(int64_t)((step->n + 1) * step->rows)}};
+    xnor_shape scratch = {1, {(int64_t)((step->n + 1) * step->rows + step->k)}};
     return xnor_graph_add_value(l->graph, node->name, XNOR_F32, &scratch, &step->scratch);
 }
 
