@@ -162,6 +162,7 @@ xnord_status admit_infer(struct models *models, const xnord_proto_request *decod
                       deadline_ms);
     slot->id = decoded->id;
     slot->model = *model;
+    (*model)->requests++;
     slot->version = version_ref(version);
     return XNORD_OK;
 }

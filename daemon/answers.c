@@ -104,15 +104,10 @@ static struct reply ready(struct server *server, struct exchange *exchange) {
 }
 
 static struct reply server_metadata(struct server *server, struct exchange *exchange) {
-    const char *isa = server->config->isa[0] != '\0' ? server->config->isa : "unknown";
-    for (uint32_t i = 0; i < models_count(server->models); i++) {
-        const struct model *model = models_at(server->models, i);
-        if (model->active != NULL) isa = xnor_model_isa(model->active->model);
-    }
     xnord_proto_server_metadata body = {
         .name = STR("xnord"),
         .version = STR(SERVER_VERSION),
-        .isa = STR(isa),
+        .isa = STR(server->isa),
         .cores = server->cores,
         .workers = server->worker_count,
         .build = STR(__VERSION__),

@@ -45,6 +45,8 @@ const struct config_key config_keys[] = {
            "raw-tensor shapes that each worker keeps ready per model"),
     NUMBER("workers.max_session_bytes", max_session_bytes, "268435456", MIB, 65536 * MIB, "bytes",
            "memory that one shape of one model may take per worker"),
+    NUMBER("workers.max_memory_bytes", max_memory_bytes, "268435456", MIB, 65536 * MIB, "bytes",
+           "memory that all shapes of all models may take on all workers together"),
     TEXT("models.directory", models_directory, "/var/lib/xnord/models",
          "folder with NAME.xnor or NAME/NAME.xnor files"),
     TEXT("models.isa", isa, "", "kernel set to use instead of the best one"),

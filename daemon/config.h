@@ -34,6 +34,7 @@ struct config {
     int64_t max_batch;
     int64_t session_cache;
     int64_t max_session_bytes;
+    int64_t max_memory_bytes;
     char models_directory[CONFIG_PATH_BYTES];
     char isa[32]; // "": the best one
     int64_t max_models;

@@ -84,6 +84,10 @@ static bool fill_labels(const struct request *request, const struct session *ses
 
 static void answer(const struct executor *executor, struct request *request,
                    const struct session *session, uint32_t row, uint32_t rows) {
+    if (request->computed_ns >= request->deadline_ns) {
+        execute_refuse(executor, request, XNORD_ABORTED, "the deadline passed before the result");
+        return;
+    }
     xnord_proto_infer_reply body = {
         .model = xnord_proto_str_from(request->model->name),
         .version = xnord_proto_str_from(request->version->label),

@@ -1,14 +1,14 @@
-// The life of the daemon on its event loop: start, signals, ticks, and a stop in this order:
+// The life of the daemon on its event loop: start, signals, ticks, and a stop in four phases.
 //
-//   DRAINING    new inference requests get NOT_READY, those in flight are finished   at most
-//   grace_ms CANCELLING  runs are cut short, queued requests get NOT_READY                    at
-//   most 1 s FLUSHING    workers are joined, the last replies leave the socket                at
-//   most 0.2 s CLOSING     transport first (no callback runs after that), then loader jobs      at
-//   most 1 s
+// DRAINING: new inference requests get NOT_READY, those in flight are finished. At most grace_ms.
+// CANCELLING: runs are cut short, queued requests get NOT_READY. At most 1 s.
+// FLUSHING: workers are joined, the last replies leave the socket. At most 0.2 s.
+// CLOSING: transport first (no callback runs after that), then loader jobs. At most 1 s.
 //
 // Only then are the handles closed: uv_async_send on a closing handle is a use after free.
 #include "answers.h"
 #include "clock.h"
+#include "kernels/kernels.h"
 #include "notify.h"
 #include "server.h"
 
@@ -111,6 +111,7 @@ static void cancel_work(struct server *server) {
 // Fires when a phase has taken its time, and every FLUSH_STEP_MS in the last two.
 static void on_stop_timer(uv_timer_t *timer) {
     struct server *server = timer->data;
+    bool closed = true;
     server->stop_steps++;
     switch ((enum stop_phase)server->stop_phase) {
     case DRAINING:
@@ -121,8 +122,13 @@ static void on_stop_timer(uv_timer_t *timer) {
         _exit(1);
     case FLUSHING:
         if (transport_sending(server->transport) > 0 && server->stop_steps < FLUSH_STEPS) return;
-        transport_close(server->transport);
+        closed = transport_close(server->transport);
         log_totals(server);
+        if (!closed) {
+            log_warning("leaving connections that nng does not close",
+                        LOG_UINT("peers", transport_counters(server->transport).peers));
+            _exit(server->failed ? 1 : 0);
+        }
         models_stop(server->models);
         enter_phase(server, CLOSING, 0);
         break;
@@ -172,8 +178,17 @@ static void on_tick(uv_timer_t *timer) {
     struct server *server = timer->data;
     health_check(&server->health, server->workers, clock_now_ns());
     if (server->stop_phase != RUNNING) return;
-    transport_check(server->transport);
-    if (server->health.alive) notify_status(server, "WATCHDOG=1\n");
+    if (!transport_check(server->transport)) {
+        log_error("nng does not remove closed connections any more, a restart is needed",
+                  LOG_UINT("peers", transport_counters(server->transport).peers));
+        server->failed = true;
+        stop(server, SIGTERM);
+        return;
+    }
+    if (!server->health.alive) return;
+    // The time to start is limited; models that load and pass their self tests are progress.
+    bool loading = server->state == SERVER_LOADING;
+    notify_status(server, loading ? "EXTEND_TIMEOUT_USEC=10000000\nWATCHDOG=1\n" : "WATCHDOG=1\n");
 }
 
 static void on_models_settled(void *context) {
@@ -194,6 +209,7 @@ static void on_signal(uv_signal_t *handle, int signal) {
         stop(server, signal);
         return;
     }
+    if (server->stop_phase != RUNNING) return; // READY=1 would never follow RELOADING=1
     log_info("reloading models", LOG_STRING("directory", server->config->models_directory));
     char text[64];
     snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now_ns() / NS_PER_US);
@@ -250,6 +266,7 @@ static xnor_status open_models(struct server *server, struct reason *why) {
                     .max_batch = (uint32_t)config->max_batch,
                     .session_cache = (uint32_t)config->session_cache,
                     .max_session_bytes = (uint64_t)config->max_session_bytes,
+                    .budget = &server->budget,
                     .workers = server->workers},
         .settled = on_models_settled,
         .settled_context = server,
@@ -316,7 +333,7 @@ static void close_walked(uv_handle_t *handle, void *context) {
 static void clean_up(struct server *server) {
     if (server->workers != NULL) workers_stop(server->workers);
     if (server->stop_phase != CLOSED) {
-        if (server->transport != NULL) transport_close(server->transport);
+        if (server->transport != NULL && !transport_close(server->transport)) _exit(1);
         if (server->models != NULL) models_stop(server->models);
         uv_walk(&server->loop, close_walked, NULL);
     }
@@ -335,7 +352,12 @@ xnor_status server_run(const struct config *config, const char *const *urls, uin
     server = (struct server){.config = config, .state = SERVER_LOADING};
     server.started_ns = server.since_ns = clock_now_ns();
     server.cores = usable_cpus();
+    xnor_kernels kernels;
+    xnor_status status = xnor_kernels_select(&kernels, config->isa[0] != '\0' ? config->isa : NULL);
+    if (status != XNOR_OK) return reason_set(why, status, "%s", xnor_last_error());
+    server.isa = kernels.isa;
     server.worker_count = config->worker_count > 0 ? (uint32_t)config->worker_count : server.cores;
+    server.budget.max_bytes = (uint64_t)config->max_memory_bytes;
     server.malformed_limit.burst = (uint32_t)config->log_burst;
     inbox_init(&server.arrivals);
     inbox_init(&server.done);
@@ -343,8 +365,9 @@ xnor_status server_run(const struct config *config, const char *const *urls, uin
     make_boot_id(server.boot_id);
     signal(SIGPIPE, SIG_IGN); // nng blocks it in its own threads only
 
-    xnor_status status = start(&server, urls, url_count, why);
+    status = start(&server, urls, url_count, why);
     if (status == XNOR_OK) uv_run(&server.loop, UV_RUN_DEFAULT);
     clean_up(&server);
+    if (server.failed) return reason_set(why, XNOR_E_INTERNAL, "stopped for a restart");
     return status;
 }

@@ -1,6 +1,7 @@
 // xnord: serves binarized neural networks to the processes of this machine.
 // Command line and configuration; everything else is in server.h.
 #include "config.h"
+#include "kernels/kernels.h"
 #include "log.h"
 #include "paths.h"
 #include "server.h"
@@ -81,6 +82,15 @@ static xnor_status read_settings(const struct options *options, const struct con
     return status;
 }
 
+// A kernel set that this CPU does not have is a mistake in the settings, not in every model.
+static xnor_status check_isa(const struct config *config, struct reason *why) {
+    xnor_kernels kernels;
+    bool named = config->isa[0] != '\0';
+    xnor_status status = xnor_kernels_select(&kernels, named ? config->isa : NULL);
+    if (status == XNOR_OK) return XNOR_OK;
+    return reason_set(why, status, "%s: %s", named ? "models.isa" : "XNOR_ISA", xnor_last_error());
+}
+
 static xnor_status serve(struct config *config, struct reason *why) {
     xnor_status status = XNOR_OK;
     if (config->listen.count == 0) {
@@ -137,7 +147,8 @@ int main(int argc, char **argv) {
         }
     }
     if (optind < argc) return usage_error("unexpected argument");
-    if (read_settings(&options, &sockets, &config, &why) != XNOR_OK) {
+    if (read_settings(&options, &sockets, &config, &why) != XNOR_OK ||
+        check_isa(&config, &why) != XNOR_OK) {
         fprintf(stderr, "xnord: %s\n", why.text);
         return EXIT_USAGE;
     }

@@ -42,7 +42,7 @@ struct retire_job {
     struct version *version;
 };
 
-static void start_scan(struct models *models);
+static bool start_scan(struct models *models);
 
 const char *model_state_text(enum model_state state) {
     static const char *const texts[] = {
@@ -62,7 +62,7 @@ static void set_state(struct model *model, enum model_state state, const char *r
 static void job_ended(struct models *models) {
     models->jobs--;
     if (models->stopping) return;
-    if (models->again && !models->scanning) start_scan(models);
+    if (models->again && !models->scanning) (void)start_scan(models);
     if (models->jobs == 0) models->options.settled(models->options.settled_context);
 }
 
@@ -124,8 +124,13 @@ static void load_done(uv_work_t *work, int cancelled) {
     struct models *models = job->models;
     struct model *model = job->model;
     model->loading = false;
+    if (model->recheck) models->again = true;
+    model->recheck = false;
     if (models->stopping || cancelled != 0 || model->state == MODEL_ABSENT) {
-        if (cancelled == 0 && job->status == XNOR_OK) version_free(&job->version);
+        if (cancelled == 0 && job->status == XNOR_OK) {
+            job->version->refs = 1;
+            models_version_unref(models, &job->version); // freeing takes time, not the loop's
+        }
     } else if (job->status == XNOR_OK) {
         publish(models, model, job);
     } else {
@@ -170,15 +175,26 @@ static struct model *find_any(const struct models *models, const char *name) {
     return NULL;
 }
 
+// The model that has been absent for longest and that nothing refers to any more.
+static struct model *find_unused(const struct models *models) {
+    struct model *unused = NULL;
+    for (uint32_t i = 0; i < models->count; i++) {
+        struct model *model = models->models[i];
+        if (model->state != MODEL_ABSENT || model->loading || model->requests > 0) continue;
+        if (unused == NULL || model->since_ns < unused->since_ns) unused = model;
+    }
+    return unused;
+}
+
 // Models stay in the table when their file goes: requests in flight refer to them, and a file that
-// comes back finds its statistics.
+// comes back finds its statistics. When the table is full, a place is used again.
 static struct model *add_model(struct models *models, const char *name) {
-    if (models->count == STORE_MAX_MODELS) return NULL;
-    struct model *model = calloc(1, sizeof *model);
+    bool full = models->count == STORE_MAX_MODELS;
+    struct model *model = full ? find_unused(models) : calloc(1, sizeof *model);
     if (model == NULL) return NULL;
+    *model = (struct model){.since_ns = clock_now_ns()};
     strcpy(model->name, name);
-    model->since_ns = clock_now_ns();
-    models->models[models->count++] = model;
+    if (!full) models->models[models->count++] = model;
     return model;
 }
 
@@ -208,7 +224,7 @@ static void apply(struct models *models, const struct store_listing *listing) {
                       store_identity_equal(&model->entry.identity, &entry->identity);
         // A load under way may have read the old file: look again when it is done.
         if (model->loading)
-            models->again = true;
+            model->recheck = true;
         else if (!serves)
             start_load(models, model, entry);
     }
@@ -238,18 +254,19 @@ static void scan_done(uv_work_t *work, int cancelled) {
     job_ended(models);
 }
 
-static void start_scan(struct models *models) {
+static bool start_scan(struct models *models) {
     struct scan_job *job = calloc(1, sizeof *job);
-    if (job == NULL) return;
+    if (job == NULL) return false;
     job->work.data = job;
     job->models = models;
     if (uv_queue_work(models->options.loop, &job->work, scan_work, scan_done) != 0) {
         free(job);
-        return;
+        return false;
     }
     models->scanning = true;
     models->again = false;
     models->jobs++;
+    return true;
 }
 
 xnor_status models_create(const struct models_options *options, struct models **out) {
@@ -262,10 +279,14 @@ xnor_status models_create(const struct models_options *options, struct models **
 
 void models_reload(struct models *models) {
     if (models->stopping) return;
-    if (models->scanning)
+    if (models->scanning) {
         models->again = true;
-    else
-        start_scan(models);
+    } else if (!start_scan(models)) {
+        reason_set(&models->scan_error, XNOR_E_MEMORY, "no memory to read the models directory");
+        log_error("cannot read the models directory",
+                  LOG_STRING("reason", models->scan_error.text));
+        if (models->jobs == 0) models->options.settled(models->options.settled_context);
+    }
 }
 
 void models_stop(struct models *models) {

@@ -37,6 +37,8 @@ struct model {
     struct version *active;   // NULL unless READY
     struct store_entry entry; // the file that was loaded last, or tried
     bool loading;
+    bool recheck;      // its file was listed while it was being loaded
+    uint32_t requests; // in flight that refer to it
     struct stats stats;
 };
 
@@ -66,7 +68,7 @@ bool models_busy(const struct models *models); // a scan or load is running
 const char *models_scan_error(const struct models *models);
 uint32_t models_count(const struct models *models);
 struct model *models_at(struct models *models, uint32_t index);
-// NULL: no such model, or its file is gone.
+// NULL: no such model, or its file is gone. Whoever keeps the pointer counts itself in `requests`.
 struct model *models_find(struct models *models, xnord_proto_str name);
 // Models in one state.
 uint32_t models_in_state(const struct models *models, enum model_state state);

@@ -97,6 +97,7 @@ static void account(struct server *server, struct request *request) {
     if (request->computed_ns != 0)
         histogram_record(&stats->compute, request->computed_ns - request->started_ns);
     histogram_record(&stats->total, request->replied_ns - request->received_ns);
+    request->model->requests--;
     models_version_unref(server->models, &request->version);
     request_release(&server->slots, request);
 }

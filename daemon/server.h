@@ -42,6 +42,7 @@ struct server {
     const struct config *config;
     uint32_t worker_count;
     uint32_t cores;
+    const char *isa; // kernel set of every model
     enum server_state state;
     uint64_t started_ns;
     uint64_t since_ns; // last change of state
@@ -52,6 +53,7 @@ struct server {
     uv_signal_t signals[3];
     uv_timer_t tick;
     uv_timer_t stop_timer;
+    bool failed;         // the stop is a failure: the service manager shall start another process
     uint32_t stop_phase; // see loop.c
     uint32_t stop_steps; // firings of stop_timer in this phase
 
@@ -60,6 +62,7 @@ struct server {
     struct transport *transport;
     struct request_slots slots;
     struct workers *workers;
+    struct session_budget budget;
     struct models *models;
     struct health health;
     struct answers *answers;

@@ -26,16 +26,22 @@ xnor_status session_set_create(const struct session_set_options *options,
     return XNOR_OK;
 }
 
-static void clear(struct session *session) {
+static void release(struct session_budget *budget, struct session *session) {
+    atomic_fetch_sub(&budget->used_bytes, session->charged_bytes);
+    session->charged_bytes = 0;
+}
+
+static void clear(struct session_set *set, struct session *session) {
     xnor_session_free(&session->run);
     free(session->memory);
+    release(set->options.budget, session);
     *session = (struct session){0};
 }
 
 void session_set_free(struct session_set **set) {
     if (*set == NULL) return;
     for (uint32_t i = 0; i < (*set)->capacity; i++)
-        if ((*set)->sessions[i].run != NULL) clear(&(*set)->sessions[i]);
+        if ((*set)->sessions[i].run != NULL) clear(*set, &(*set)->sessions[i]);
     free(*set);
     *set = NULL;
 }
@@ -74,6 +80,49 @@ static xnor_status measure(const struct session_set_options *options, const xnor
     return XNOR_OK;
 }
 
+static uint64_t evictable_bytes(const struct session_set *set) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < set->capacity; i++)
+        if (!set->sessions[i].pinned) bytes += set->sessions[i].charged_bytes;
+    return bytes;
+}
+
+static struct session *oldest_unpinned(struct session_set *set) {
+    struct session *oldest = NULL;
+    for (uint32_t i = 0; i < set->capacity; i++) {
+        struct session *session = &set->sessions[i];
+        if (session->run == NULL || session->pinned) continue;
+        if (oldest == NULL || session->last_used < oldest->last_used) oldest = session;
+    }
+    return oldest;
+}
+
+// Takes `bytes` from the budget. Sessions of this set that are not pinned go for that, the others
+// belong to other threads; but only if they make room enough.
+static xnor_status charge(struct session_set *set, struct session *session, uint64_t bytes,
+                          bool pinned, struct reason *why) {
+    struct session_budget *budget = set->options.budget;
+    uint64_t max = budget->max_bytes;
+    if (!pinned) max -= max / SESSION_BUDGET_RESERVE;
+    for (;;) {
+        uint64_t used = atomic_load(&budget->used_bytes);
+        uint64_t rest = used > max ? 0 : max - used;
+        if (bytes <= rest) {
+            if (!atomic_compare_exchange_weak(&budget->used_bytes, &used, used + bytes)) continue;
+            session->charged_bytes = bytes;
+            return XNOR_OK;
+        }
+        uint64_t evictable = evictable_bytes(set);
+        uint64_t kept = used > evictable ? used - evictable : 0;
+        if (kept > max || bytes > max - kept || evictable == 0)
+            return reason_set(why, XNOR_E_MEMORY,
+                              "running this shape needs %" PRIu64 " bytes, and %" PRIu64
+                              " of workers.max_memory_bytes are left",
+                              bytes, rest);
+        clear(set, oldest_unpinned(set));
+    }
+}
+
 static void place(const struct session_set_options *options, struct session *session) {
     char *next = session->memory;
     for (uint32_t i = 0; i < xnor_model_input_count(options->model); i++) {
@@ -86,13 +135,16 @@ static void place(const struct session_set_options *options, struct session *ses
     }
 }
 
-static xnor_status make(const struct session_set_options *options, const xnor_shape *shapes,
+static xnor_status make(struct session_set *set, const xnor_shape *shapes, bool pinned,
                         struct session *session, struct reason *why) {
+    const struct session_set_options *options = &set->options;
     xnor_plan *plan = NULL;
     size_t memory_bytes = 0;
     xnor_status status = xnor_plan_create(options->model, shapes, &plan);
     if (status != XNOR_OK) return reason_set(why, status, "%s", xnor_last_error());
     status = measure(options, shapes, plan, session, &memory_bytes, why);
+    if (status == XNOR_OK)
+        status = charge(set, session, xnor_plan_arena_bytes(plan) + memory_bytes, pinned, why);
     if (status == XNOR_OK) {
         session->memory = aligned_alloc(ALIGNMENT, memory_bytes > 0 ? memory_bytes : ALIGNMENT);
         if (session->memory == NULL)
@@ -106,7 +158,10 @@ static xnor_status make(const struct session_set_options *options, const xnor_sh
         if (status != XNOR_OK) reason_set(why, status, "%s", xnor_last_error());
     }
     xnor_plan_unref(&plan); // the session holds its own reference
-    if (status != XNOR_OK) free(session->memory);
+    if (status != XNOR_OK) {
+        free(session->memory);
+        release(options->budget, session);
+    }
     return status;
 }
 
@@ -126,26 +181,21 @@ struct session *session_set_find(struct session_set *set, const xnor_shape *shap
 
 // A free place, or the one whose session was not used for longest.
 static struct session *place_for_new(struct session_set *set) {
-    struct session *oldest = NULL;
-    for (uint32_t i = 0; i < set->capacity; i++) {
-        struct session *session = &set->sessions[i];
-        if (session->run == NULL) return session;
-        if (!session->pinned && (oldest == NULL || session->last_used < oldest->last_used))
-            oldest = session;
-    }
-    return oldest;
+    for (uint32_t i = 0; i < set->capacity; i++)
+        if (set->sessions[i].run == NULL) return &set->sessions[i];
+    return oldest_unpinned(set);
 }
 
-xnor_status session_set_get(struct session_set *set, const xnor_shape *shapes, struct session **out,
-                            struct reason *why) {
+static xnor_status get(struct session_set *set, const xnor_shape *shapes, bool pinned,
+                       struct session **out, struct reason *why) {
     struct session *session = session_set_find(set, shapes);
     if (session == NULL) {
         session = place_for_new(set);
         if (session == NULL) return reason_set(why, XNOR_E_LIMIT, "every session is pinned");
         struct session made = {0}; // a shape that fails must not cost a session that works
-        xnor_status status = make(&set->options, shapes, &made, why);
+        xnor_status status = make(set, shapes, pinned, &made, why);
         if (status != XNOR_OK) return status;
-        if (session->run != NULL) clear(session);
+        if (session->run != NULL) clear(set, session);
         *session = made;
         session->last_used = ++set->uses;
     }
@@ -153,9 +203,14 @@ xnor_status session_set_get(struct session_set *set, const xnor_shape *shapes, s
     return XNOR_OK;
 }
 
+xnor_status session_set_get(struct session_set *set, const xnor_shape *shapes, struct session **out,
+                            struct reason *why) {
+    return get(set, shapes, false, out, why);
+}
+
 xnor_status session_set_pin(struct session_set *set, const xnor_shape *shapes, struct reason *why) {
     struct session *session = NULL;
-    xnor_status status = session_set_get(set, shapes, &session, why);
+    xnor_status status = get(set, shapes, true, &session, why);
     if (status == XNOR_OK) session->pinned = true;
     return status;
 }

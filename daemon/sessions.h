@@ -10,6 +10,19 @@
 #include "reason.h"
 #include "xnor.h"
 
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+// The memory that all sessions of the daemon may take together. Any thread.
+struct session_budget {
+    uint64_t max_bytes; // set before use
+    atomic_uint_fast64_t used_bytes;
+};
+
+// Sessions that are not pinned leave this part of the budget to those made when a model is loaded.
+#define SESSION_BUDGET_RESERVE 4 // a quarter
+
 // A plan with memory for its inputs and outputs: dense, 64-byte aligned.
 struct session {
     xnor_session *run;
@@ -18,6 +31,7 @@ struct session {
     size_t input_bytes[XNOR_MAX_PORTS];
     size_t output_bytes[XNOR_MAX_PORTS];
     void *memory;
+    uint64_t charged_bytes; // of the budget
     uint64_t last_used;
     bool pinned; // never evicted
 };
@@ -26,10 +40,11 @@ struct session_set;
 
 struct session_set_options {
     xnor_model *model;
-    xnor_pool *pool;    // NULL: the calling thread only
-    uint32_t pinned;    // room for described shapes
-    uint32_t cached;    // room for other shapes
-    uint64_t max_bytes; // of one session: arena, inputs and outputs
+    xnor_pool *pool;               // NULL: the calling thread only
+    uint32_t pinned;               // room for described shapes
+    uint32_t cached;               // room for other shapes
+    uint64_t max_bytes;            // of one session: arena, inputs and outputs
+    struct session_budget *budget; // of all sets
 };
 
 XNOR_NODISCARD xnor_status session_set_create(const struct session_set_options *options,
@@ -41,6 +56,7 @@ XNOR_NODISCARD xnor_status session_set_pin(struct session_set *set, const xnor_s
                                            struct reason *why);
 // Finds the session for `shapes` or makes it, which allocates. Valid until the next call.
 // XNOR_E_SHAPE: the graph refuses the shapes; XNOR_E_LIMIT: it would need more than max_bytes.
+// XNOR_E_MEMORY: the budget is used up, even without this set's sessions that are not pinned.
 XNOR_NODISCARD xnor_status session_set_get(struct session_set *set, const xnor_shape *shapes,
                                            struct session **out, struct reason *why);
 // Like session_set_get, but NULL instead of making one.

@@ -5,11 +5,13 @@
 #include "log.h"
 
 #include <assert.h>
-#include <limits.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
+#include <nng/supplemental/util/platform.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum exchange_state { EXCHANGE_RECEIVING, EXCHANGE_HELD, EXCHANGE_SENDING };
@@ -20,12 +22,27 @@ struct slot {
     nng_ctx context;
     nng_aio *aio;
     nng_msg *message; // while held
+    nng_pipe pipe;    // that the request came from
     _Atomic enum exchange_state state;
 };
 
 #define MAX_ENDPOINTS 8
 #define MAX_LISTENERS 32
-#define OWN_PIPES 16
+#define OWN_PIPES (4 * MAX_ENDPOINTS)
+
+// How long a reply may wait for its peer to read the replies before it; then it is dropped, because
+// each waiting reply holds an exchange. Patience is short when a quarter of the exchanges wait;
+// a peer that let a reply expire gets next to none until it reads again. So peers that never read
+// cannot keep the others out. They are not hung up on: nng 1.5.2 loses its reaper thread for ever
+// when a pipe is closed between the header and the body of a message.
+#define SEND_MS 500
+#define CROWDED_SEND_MS 50
+#define CROWDED_SHARE 4
+#define STUCK_SEND_MS 1
+#define STUCK_PLACES 256
+#define PARK_MS 10
+#define CLOSE_MS 1000
+#define OWN_PIPES_LEFT 6 // by greetings, before we believe that nothing removes them
 
 // Listeners that were replaced stay until their last connection has gone. `id` is set before the
 // listener starts and read by nng's threads; everything else is the loop's.
@@ -44,8 +61,8 @@ struct transport {
     uint32_t endpoint_count;
     int socket_mode;
     struct listener listeners[MAX_LISTENERS];
-    atomic_int own_pipes[OWN_PIPES]; // pipes of our own greetings, which are not peers
-    atomic_uint next_own_pipe;
+    atomic_int own_pipes[OWN_PIPES]; // pipes of our own greetings, which are not peers; 0: free
+    atomic_int stuck[STUCK_PLACES];  // pipes whose peer does not read; 0: none
     struct slot *slots;
     uint32_t slot_count;
     uint32_t context_count; // opened, for a clean-up half way
@@ -65,6 +82,7 @@ static struct slot *slot_of(const struct exchange *exchange) {
 
 static void receive(struct slot *slot) {
     atomic_store(&slot->state, EXCHANGE_RECEIVING);
+    nng_aio_set_timeout(slot->aio, NNG_DURATION_INFINITE);
     nng_ctx_recv(slot->context, slot->aio);
 }
 
@@ -72,6 +90,7 @@ static void on_received(struct slot *slot) {
     struct transport *transport = slot->base.transport;
     slot->message = nng_aio_get_msg(slot->aio);
     nng_aio_set_msg(slot->aio, NULL);
+    slot->pipe = nng_msg_get_pipe(slot->message);
     slot->base.received_ns = clock_now_ns();
     atomic_fetch_add_explicit(&transport->received, 1, memory_order_relaxed);
     atomic_store(&slot->state, EXCHANGE_HELD);
@@ -79,8 +98,19 @@ static void on_received(struct slot *slot) {
     transport->wake(transport->wake_context);
 }
 
+// Where it is noted that the peer of `pipe` does not read. Another peer may take the place.
+static atomic_int *stuck_place(struct transport *transport, nng_pipe pipe) {
+    return &transport->stuck[(unsigned)nng_pipe_id(pipe) % STUCK_PLACES];
+}
+
 static void on_sent(struct slot *slot, int error) {
     struct transport *transport = slot->base.transport;
+    atomic_int *stuck = stuck_place(transport, slot->pipe);
+    int id = nng_pipe_id(slot->pipe);
+    if (error == NNG_ETIMEDOUT)
+        atomic_store(stuck, id);
+    else
+        atomic_compare_exchange_strong(stuck, &id, 0);
     if (error != 0) { // a message that could not be sent is still ours
         nng_msg_free(nng_aio_get_msg(slot->aio));
         nng_aio_set_msg(slot->aio, NULL);
@@ -111,19 +141,29 @@ static struct listener *listener_of(struct transport *transport, nng_pipe pipe) 
     return NULL;
 }
 
+// Ids of our own greetings from announcement to removal. One that finds no place counts as a peer.
 static bool is_own(struct transport *transport, nng_pipe pipe, bool added) {
     uint64_t pid = 0;
     int id = nng_pipe_id(pipe);
-    if (added) {
-        if (nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_PID, &pid) != 0 || pid != (uint64_t)getpid())
-            return false;
-        atomic_store(
-            &transport->own_pipes[atomic_fetch_add(&transport->next_own_pipe, 1) % OWN_PIPES], id);
-        return true;
+    if (added &&
+        (nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_PID, &pid) != 0 || pid != (uint64_t)getpid()))
+        return false;
+    for (size_t i = 0; i < OWN_PIPES; i++) {
+        int expected = added ? 0 : id;
+        if (atomic_compare_exchange_strong(&transport->own_pipes[i], &expected, added ? id : 0))
+            return true;
     }
-    for (size_t i = 0; i < OWN_PIPES; i++)
-        if (atomic_load(&transport->own_pipes[i]) == id) return true;
     return false;
+}
+
+// Never below 0: a connection of the listener that had this place before may go late.
+static void count_pipe(struct listener *listener, bool added) {
+    unsigned pipes = atomic_load(&listener->pipes);
+    if (added)
+        atomic_fetch_add(&listener->pipes, 1);
+    else
+        while (pipes > 0 && !atomic_compare_exchange_weak(&listener->pipes, &pipes, pipes - 1)) {
+        }
 }
 
 // nng's threads. A refused peer redials for ever, so refusing is only for a client that opens
@@ -133,8 +173,7 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *argument) {
     bool added = event == NNG_PIPE_EV_ADD_PRE;
     if (!added && event != NNG_PIPE_EV_REM_POST) return;
     struct listener *listener = listener_of(transport, pipe);
-    unsigned step = added ? 1u : UINT_MAX; // adding UINT_MAX subtracts 1
-    if (listener != NULL) atomic_fetch_add(&listener->pipes, step);
+    if (listener != NULL) count_pipe(listener, added);
     if (is_own(transport, pipe, added)) {
         if (added && listener != NULL) atomic_fetch_add(&listener->greetings, 1);
         return;
@@ -231,7 +270,14 @@ static bool greeting_arrived(struct transport *transport, uint32_t index) {
     return arrived > 0;
 }
 
-void transport_check(struct transport *transport) {
+// A greeting ends after one check, so its pipe is gone soon unless the reaper hangs, see SEND_MS.
+static bool reaper_hangs(struct transport *transport) {
+    uint32_t pipes = 0;
+    for (size_t i = 0; i < OWN_PIPES; i++) pipes += atomic_load(&transport->own_pipes[i]) != 0;
+    return pipes > OWN_PIPES_LEFT + 2 * transport->endpoint_count;
+}
+
+bool transport_check(struct transport *transport) {
     for (size_t i = 0; i < MAX_LISTENERS; i++) {
         struct listener *listener = &transport->listeners[i];
         if (listener->retired && atomic_load(&listener->pipes) == 0) close_listener(listener);
@@ -241,6 +287,7 @@ void transport_check(struct transport *transport) {
         bool lost = !greeting_arrived(transport, i) && endpoint->greeting_fd >= 0;
         if (lost || !endpoint_greet(endpoint)) take_over(transport, i);
     }
+    return !reaper_hangs(transport);
 }
 
 static xnor_status open_socket(struct transport *transport, const struct transport_options *options,
@@ -291,8 +338,7 @@ xnor_status transport_open(const struct transport_options *options, struct trans
 
     xnor_status status = open_socket(transport, options, why);
     if (status != XNOR_OK) {
-        transport_close(transport);
-        transport_free(&transport);
+        if (transport_close(transport)) transport_free(&transport);
         return status;
     }
     for (uint32_t i = 0; i < transport->slot_count; i++) receive(&slots[i]);
@@ -328,7 +374,10 @@ void exchange_reply(struct exchange *exchange, size_t size) {
     nng_msg *message = slot->message;
     slot->message = NULL;
     nng_msg_chop(message, nng_msg_len(message) - size);
-    atomic_fetch_add(&transport->sending, 1);
+    bool crowded =
+        atomic_fetch_add(&transport->sending, 1) >= transport->slot_count / CROWDED_SHARE;
+    bool stuck = atomic_load(stuck_place(transport, slot->pipe)) == nng_pipe_id(slot->pipe);
+    nng_aio_set_timeout(slot->aio, stuck ? STUCK_SEND_MS : crowded ? CROWDED_SEND_MS : SEND_MS);
     atomic_fetch_add_explicit(&transport->replied, 1, memory_order_relaxed);
     nng_aio_set_msg(slot->aio, message);
     nng_ctx_send(slot->context, slot->aio);
@@ -358,20 +407,40 @@ struct transport_counters transport_counters(const struct transport *transport) 
     };
 }
 
-// Contexts first, so that no new operation can start; then wait for every callback; then the
-// socket.
-void transport_close(struct transport *transport) {
+// Contexts first, so that no new operation can start; then wait for every callback; then,
+// when messages that nng was reading have come to rest (see SEND_MS), the socket.
+//
+// A reaper that hangs never lets nng_close return, so that is waited for on another thread.
+static void *close_socket(void *argument) {
+    struct transport *transport = argument;
+    nng_close(transport->socket);
+    return NULL;
+}
+
+static bool close_in_time(struct transport *transport) {
+    pthread_t thread;
+    struct timespec until;
+    if (pthread_create(&thread, NULL, close_socket, transport) != 0) return false;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += CLOSE_MS / 1000;
+    return pthread_timedjoin_np(thread, NULL, &until) == 0;
+}
+
+bool transport_close(struct transport *transport) {
+    bool closed = true;
     atomic_store(&transport->closing, true);
     for (uint32_t i = 0; i < transport->context_count; i++)
         nng_ctx_close(transport->slots[i].context);
     for (uint32_t i = 0; i < transport->slot_count; i++)
         if (transport->slots[i].aio != NULL) nng_aio_stop(transport->slots[i].aio);
-    if (transport->open) nng_close(transport->socket);
+    nng_msleep(PARK_MS);
+    if (transport->open) closed = close_in_time(transport);
     transport->open = false;
     transport->context_count = 0;
     for (uint32_t i = 0; i < transport->endpoint_count; i++)
         endpoint_release(&transport->endpoints[i]);
     transport->endpoint_count = 0;
+    return closed;
 }
 
 void transport_free(struct transport **transport) {

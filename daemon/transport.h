@@ -42,10 +42,11 @@ struct transport_options {
 };
 
 struct transport_counters {
-    uint64_t received;       // messages
-    uint64_t replied;        // replies handed to nng
-    uint64_t undeliverable;  // replies nng refused, and exchanges dropped without one
-    uint64_t peers;          // connected now
+    uint64_t received; // messages
+    uint64_t replied;  // replies handed to nng
+    uint64_t
+        undeliverable; // replies the peer did not make room for, and exchanges dropped without one
+    uint64_t peers;    // connected now
     uint64_t peers_accepted; // since start
     uint64_t peers_refused;  // over max_peers
 };
@@ -60,21 +61,24 @@ void exchange_request(const struct exchange *exchange, const void **data, size_t
 // Turns the message into room for the reply; its content becomes undefined. NULL: out of memory,
 // the exchange still holds the request's memory and a smaller reply may fit.
 void *exchange_reply_buffer(struct exchange *exchange, size_t at_least, size_t *capacity);
-// Sends the first `size` bytes of the reply buffer. The exchange is no longer the caller's.
+// Sends the first `size` bytes of the reply buffer. The exchange is no longer the caller's. A peer
+// that does not read its replies loses this one after half a second at most.
 void exchange_reply(struct exchange *exchange, size_t size);
 // Gives the exchange back without a reply, for the one case where no memory is left to say so.
 void exchange_drop(struct exchange *exchange);
 
 // Call every second or so: replaces listeners that have stopped accepting, see endpoint.h.
-void transport_check(struct transport *transport);
+// False: nng does not remove closed connections any more, only a new process helps.
+bool transport_check(struct transport *transport);
 // Exchanges whose reply nng has not accepted yet.
 uint32_t transport_sending(const struct transport *transport);
 struct transport_counters transport_counters(const struct transport *transport);
 
 // Stops all traffic; when it returns, no callback runs and none will. Exchanges must not be
 // answered any more.
-void transport_close(struct transport *transport);
-// After transport_close. Frees and nulls.
+// False: nng hangs; callbacks of connections may still run, so leave the process with _exit.
+bool transport_close(struct transport *transport);
+// After transport_close was true. Frees and nulls.
 void transport_free(struct transport **transport);
 
 #endif

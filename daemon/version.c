@@ -60,7 +60,8 @@ static xnor_status make_sessions(struct version *version, const struct version_o
     uint32_t max_batch = version->batches ? options->max_batch : 1;
     struct session_set_options set = {.model = version->model,
                                       .cached = options->session_cache,
-                                      .max_bytes = options->max_session_bytes};
+                                      .max_bytes = options->max_session_bytes,
+                                      .budget = options->budget};
     for (uint32_t rows = 1; version->fixed_points && rows <= max_batch; rows *= 2) set.pinned++;
 
     version->set_count = workers_count(options->workers);

@@ -21,6 +21,7 @@ struct version_options {
     uint32_t max_batch;
     uint32_t session_cache;
     uint64_t max_session_bytes;
+    struct session_budget *budget;
     const struct workers *workers; // how many there are and which pools they use
 };
 

@@ -1,17 +1,23 @@
 #include "groups.h"
 #include "harness.h"
 
+#include <errno.h>
 #include <nng/nng.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MESSAGE_BYTES (POINTS * 12 + 4096)
 #define RANDOM_MESSAGES 400
 #define VANISHING_CLIENTS 40
+#define MUTE_CLIENTS 2
 
 static float cloud[POINTS * 3];
 static unsigned char good[MESSAGE_BYTES];
@@ -133,6 +139,12 @@ static void send_frame(int fd, uint64_t announced, const void *data, size_t size
     send_raw(fd, data, size);
 }
 
+static uint64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static void test_socket_garbage(const struct daemon *daemon) {
     begin_test("bytes that are not even the transport's protocol are dropped");
     for (int i = 0; i < 30; i++) {
@@ -184,6 +196,59 @@ static void test_vanishing(const struct daemon *daemon) {
     check_serves(daemon, "clients that vanished");
 }
 
+struct mute {
+    const struct daemon *daemon;
+    atomic_bool stop;
+};
+
+// Asks without end and never reads an answer.
+static void *ask_and_never_read(void *argument) {
+    struct mute *mute = argument;
+    unsigned char frame[256] = {1, [9] = 0x80};
+    xnord_proto_request request = {
+        .ver = XNORD_PROTO_VERSION, .op = XNORD_OP_SERVER_METADATA, .id = 1};
+    size_t size = request_encode(&request, frame + 13, sizeof frame - 13);
+    frame[8] = (unsigned char)(4 + size);
+    int fd = connect_raw(mute->daemon);
+    struct timeval timeout = {.tv_usec = 100000};
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+    send_raw(fd, greeting, sizeof greeting);
+    bool up = true;
+    while (up && !atomic_load(&mute->stop))
+        up = send(fd, frame, 13 + size, MSG_NOSIGNAL) >= 0 || errno == EAGAIN;
+    close(fd);
+    return NULL;
+}
+
+static void test_mute(const struct daemon *daemon) {
+    begin_test("clients that never read their answers do not keep the others waiting");
+    struct mute mute = {.daemon = daemon};
+    pthread_t threads[MUTE_CLIENTS];
+    xnord_client *client = client_open(daemon);
+    xnord_tensor input = xnord_cloud_tensor(input_name(), cloud, POINTS);
+    xnord_infer_request request = {.model = MODEL, .input_count = 1, .inputs = &input, .top_k = 1};
+    for (int i = 0; i < MUTE_CLIENTS; i++)
+        pthread_create(&threads[i], NULL, ask_and_never_read, &mute);
+    uint64_t longest_ms = 0, end_ms = now_ms() + 3000;
+    unsigned served = 0;
+    while (now_ms() < end_ms) {
+        xnord_result *result = NULL;
+        uint64_t before_ms = now_ms();
+        xnord_status status = xnord_infer(client, &request, &result);
+        uint64_t took_ms = now_ms() - before_ms;
+        if (took_ms > longest_ms) longest_ms = took_ms;
+        if (!check(status == XNORD_OK, "%s", xnord_last_error())) break;
+        xnord_result_free(&result);
+        served++;
+    }
+    atomic_store(&mute.stop, true);
+    for (int i = 0; i < MUTE_CLIENTS; i++) pthread_join(threads[i], NULL);
+    xnord_client_close(&client);
+    printf("   %u served, the longest took %u ms\n", served, (unsigned)longest_ms);
+    check(served > 0 && longest_ms < 4000, "one answer took %u ms", (unsigned)longest_ms);
+    check_serves(daemon, "clients that never read");
+}
+
 // nng loses the memory of connections and listeners that broke during the greeting.
 static void ignore_leaks_of_nng(const struct daemon *daemon) {
     char path[128], option[200];
@@ -212,9 +277,12 @@ void test_hostile(void) {
     test_socket_garbage(&daemon);
     test_hang_up(&daemon);
     test_vanishing(&daemon);
+    test_mute(&daemon);
     check(log_has(&daemon, "event=\"request refused\""), "malformed messages are not in the log");
     daemon_end(&daemon);
     check(log_number(&daemon, "malformed") >= 200, "%lld malformed messages counted",
           log_number(&daemon, "malformed"));
+    check(log_number(&daemon, "undeliverable") > 100, "%lld replies were dropped",
+          log_number(&daemon, "undeliverable"));
     daemon_remove(&daemon);
 }

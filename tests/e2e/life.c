@@ -16,6 +16,7 @@
 #define CLIENTS 4
 #define RELOADS 6
 #define IN_FLIGHT 16
+#define RENAMES 70
 
 static float cloud[POINTS * 3];
 
@@ -40,6 +41,8 @@ static void test_bad_configuration(void) {
     expect_start_error("key twice", "socket_mode: 0660\nsocket_mode: 0660\n", 2,
                        "xnord.yaml:2:1: this key appeared before");
     expect_start_error("anchor", "log: &x {level: info}\n", 2, ":1:6: anchors are not allowed");
+    expect_start_error("unknown kernel set", "models: {isa: mmx}\n", 2,
+                       "models.isa: kernel set 'mmx': unknown or not offered by this CPU (c");
     expect_start_error("not YAML", "log: {level: [\n", 2, "xnord.yaml:");
 }
 
@@ -134,6 +137,11 @@ static void test_no_models(void) {
     daemon_launch(&daemon, "", NULL);
     check(log_wait(&daemon, "event=ready "), "it does not start");
     xnord_client *client = client_open(&daemon);
+    xnord_server_info *info = NULL;
+    if (check(xnord_server_metadata(client, &info) == XNORD_OK, "%s", xnord_last_error())) {
+        check(strcmp(info->isa, "unknown") != 0 && info->isa[0] != '\0', "isa '%s'", info->isa);
+        xnord_free(info);
+    }
     xnord_readiness *ready = NULL;
     if (check(xnord_ready(client, NULL, NULL, &ready) == XNORD_OK, "%s", xnord_last_error())) {
         check(!ready->ready && strstr(ready->reason, "no models in") != NULL, "reason '%s'",
@@ -248,6 +256,49 @@ static void test_reload_under_load(void) {
     daemon_finish(&daemon);
 }
 
+// The table of models has 64 places; names that went must not take them for ever.
+static void test_renames(void) {
+    begin_test("a model that is renamed over and over is served under each name");
+    struct daemon daemon = {0};
+    char before[32] = MODEL ".xnor", after[32], reason[256] = "";
+    daemon_start(&daemon, "");
+    for (int i = 0; i < RENAMES; i++) {
+        char from[160], to[160];
+        snprintf(after, sizeof after, "name%d.xnor", i);
+        snprintf(from, sizeof from, "%s/%s", daemon.models, before);
+        snprintf(to, sizeof to, "%s/%s", daemon.models, after);
+        check(rename(from, to) == 0, "cannot rename %s", from);
+        reload(&daemon);
+        strcpy(before, after);
+        after[strlen(after) - strlen(".xnor")] = '\0';
+        const char *state = state_of(&daemon, after, reason, sizeof reason);
+        if (!check(strcmp(state, "READY") == 0, "%s: %s %s", after, state, reason)) break;
+    }
+    daemon_finish(&daemon);
+}
+
+// Files that are being loaded are looked at again afterwards, once per load.
+static void test_reload_while_loading(void) {
+    begin_test("SIGHUP while models load ends with every model served");
+    struct daemon daemon = {0};
+    char name[32];
+    size_t size = 0;
+    void *model = models_read(&size);
+    daemon_prepare(&daemon);
+    for (int i = 0; i < 20; i++) {
+        snprintf(name, sizeof name, "copy%d.xnor", i);
+        models_put(&daemon, name, model, size);
+    }
+    free(model);
+    daemon_launch(&daemon, "", NULL);
+    check(log_wait(&daemon, "event=listening"), "it does not start");
+    for (int i = 0; i < 20; i++) kill(daemon.pid, SIGHUP);
+    check(log_wait(&daemon, "event=ready "), "it does not become ready");
+    reload(&daemon);
+    check_serves(&daemon, "SIGHUP while loading");
+    daemon_finish(&daemon);
+}
+
 // ---- health -------------------------------------------------------------------------------------
 
 static bool receive_text(int fd, const char *text) {
@@ -352,6 +403,8 @@ void test_life(void) {
     test_damaged_models();
     test_no_models();
     test_reload_under_load();
+    test_renames();
+    test_reload_while_loading();
     test_service_manager();
     test_stop();
 }

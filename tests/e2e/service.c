@@ -296,7 +296,9 @@ static void test_deadline(void) {
     run_flood(&daemon, 1, &flood);
     unsigned ok = atomic_load(&flood.statuses[XNORD_OK]);
     unsigned expired = atomic_load(&flood.statuses[XNORD_EXPIRED]);
-    check(expired >= 1 && ok + expired == FLOOD, "%u ok, %u expired, %u others", ok, expired,
+    unsigned aborted = atomic_load(&flood.statuses[XNORD_ABORTED]);
+    check(expired >= 1 && ok + expired + aborted == FLOOD,
+          "%u ok, %u expired, %u aborted, %u others", ok, expired, aborted,
           atomic_load(&flood.others));
     check_serves(&daemon, "expired requests");
     daemon_finish(&daemon);

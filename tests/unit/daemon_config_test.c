@@ -51,6 +51,17 @@ Test(config, reference_file_names_every_key_at_its_default) {
         assert_key_equal(&config_keys[i], &defaults, &parsed);
 }
 
+// The unit's MemoryMax= is 512 MiB; model files and messages need room beside the sessions.
+Test(config, memory_is_bounded_below_the_limit_of_the_service) {
+    config_defaults(&parsed);
+    cr_assert_eq(parsed.max_memory_bytes, 256 << 20);
+    cr_assert_eq(parse("workers: {max_memory_bytes: 1048576}\n"), XNOR_OK, "%s", why.text);
+    cr_assert_eq(parsed.max_memory_bytes, 1 << 20);
+    assert_refused("workers: {max_memory_bytes: 0}\n",
+                   "t.yaml:1:29: workers.max_memory_bytes: expected an integer from 1048576 to "
+                   "68719476736, found '0'");
+}
+
 Test(config, examples_parse) {
     config_defaults(&parsed);
     cr_assert_eq(config_read(&parsed, "config/examples/vehicle.yaml", &why), XNOR_OK, "%s",

@@ -1,0 +1,102 @@
+// The memory of sessions: charged to one budget, given back, and refused when it is used up.
+// Runs from the root of the source tree.
+#include "daemon/sessions.h"
+#include "daemon/store.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct reason why;
+static void *image;
+static xnor_model *model;
+static struct session_budget budget;
+static struct session_set *set;
+
+static xnor_shape points(int64_t count) {
+    return (xnor_shape){3, {1, count, 3}};
+}
+
+static uint64_t used(void) {
+    return atomic_load(&budget.used_bytes);
+}
+
+static void set_up(void) {
+    size_t size = 0;
+    const char *path = "models/pointnet-modelnet10/pointnet-modelnet10.xnor";
+    cr_assert_eq(store_read(path, 1 << 24, &image, &size, &why), XNOR_OK, "%s", why.text);
+    cr_assert_eq(xnor_model_open_memory(image, size, NULL, &model), XNOR_OK, "%s",
+                 xnor_last_error());
+    struct session_set_options options = {
+        .model = model, .pinned = 1, .cached = 4, .max_bytes = 1 << 28, .budget = &budget};
+    budget.max_bytes = UINT64_C(1) << 30;
+    cr_assert_eq(session_set_create(&options, &set), XNOR_OK);
+}
+
+static void tear_down(void) {
+    session_set_free(&set);
+    cr_assert_eq(used(), 0, "%llu bytes are still charged", (unsigned long long)used());
+    xnor_model_unref(&model);
+    free(image);
+}
+
+TestSuite(sessions, .init = set_up, .fini = tear_down);
+
+Test(sessions, are_charged_once_for_each_shape) {
+    struct session *session = NULL;
+    xnor_shape shape = points(64), other = points(128);
+    cr_assert_eq(session_set_get(set, &shape, &session, &why), XNOR_OK, "%s", why.text);
+    uint64_t one = used();
+    cr_assert_geq(one, 64 * 3 * sizeof(float));
+    cr_assert_eq(one, session->charged_bytes);
+    cr_assert_eq(session_set_get(set, &shape, &session, &why), XNOR_OK);
+    cr_assert_eq(used(), one);
+    cr_assert_eq(session_set_get(set, &other, &session, &why), XNOR_OK);
+    cr_assert_eq(used(), one + session->charged_bytes);
+}
+
+Test(sessions, that_are_not_pinned_make_room_for_others) {
+    struct session *session = NULL;
+    xnor_shape shape = points(64), other = points(65);
+    cr_assert_eq(session_set_get(set, &shape, &session, &why), XNOR_OK);
+    budget.max_bytes = used() * 2; // without the reserve one and a half fit
+    cr_assert_eq(session_set_get(set, &other, &session, &why), XNOR_OK, "%s", why.text);
+    cr_assert_null(session_set_find(set, &shape));
+    cr_assert_eq(used(), session->charged_bytes);
+}
+
+Test(sessions, that_are_pinned_stay_and_the_request_is_refused) {
+    struct session *session = NULL;
+    xnor_shape shape = points(64), other = points(65);
+    cr_assert_eq(session_set_pin(set, &shape, &why), XNOR_OK);
+    uint64_t one = used();
+    budget.max_bytes = one * 2;
+    cr_assert_eq(session_set_get(set, &other, &session, &why), XNOR_E_MEMORY);
+    cr_assert(strstr(why.text, "workers.max_memory_bytes") != NULL, "%s", why.text);
+    cr_assert_not_null(session_set_find(set, &shape));
+    cr_assert_eq(used(), one);
+}
+
+Test(sessions, a_shape_that_can_never_fit_costs_no_session_that_works) {
+    struct session *session = NULL;
+    xnor_shape shape = points(64), huge = points(4096);
+    cr_assert_eq(session_set_get(set, &shape, &session, &why), XNOR_OK);
+    uint64_t one = used();
+    budget.max_bytes = one * 2;
+    cr_assert_eq(session_set_get(set, &huge, &session, &why), XNOR_E_MEMORY);
+    cr_assert_not_null(session_set_find(set, &shape));
+    cr_assert_eq(used(), one);
+}
+
+Test(sessions, the_reserve_is_for_pinned_ones) {
+    struct session *session = NULL;
+    xnor_shape shape = points(64);
+    cr_assert_eq(session_set_get(set, &shape, &session, &why), XNOR_OK);
+    budget.max_bytes = used();
+    session_set_free(&set);
+    struct session_set_options options = {
+        .model = model, .pinned = 1, .cached = 4, .max_bytes = 1 << 28, .budget = &budget};
+    cr_assert_eq(session_set_create(&options, &set), XNOR_OK);
+    cr_assert_eq(session_set_get(set, &shape, &session, &why), XNOR_E_MEMORY);
+    cr_assert_eq(session_set_pin(set, &shape, &why), XNOR_OK, "%s", why.text);
+}
