@@ -154,7 +154,8 @@ void xnor_tensor_set(xnor_tensor *t, size_t index, double value) {
         break;
     case XNOR_I64:
         // The largest double below 2^63.
-        ((int64_t *)t->data)[index] = to_integer(value, -0x1p63, 0x1.fffffffffffffp62);
+        ((int64_t *)t->data)[index] =
+            to_integer(value, -9223372036854775808.0, 9223372036854774784.0);
         break;
     case XNOR_U8:
         ((uint8_t *)t->data)[index] = (uint8_t)to_integer(value, 0, UINT8_MAX);
