@@ -86,16 +86,6 @@ static bool reduces_rows(const lowering *l, const xnor_node *node) {
            axes->ints[0] == (int64_t)rank - 2;
 }
 
-// x [.., N, C] + y [.., 1, C] with equal leading axes (one row for each group).
-static bool adds_per_group(const lowering *l, const xnor_node *node) {
-    const xnor_shape *x = &value_of(l, node->inputs[0])->shape;
-    const xnor_shape *y = &value_of(l, node->inputs[1])->shape;
-    if (x->rank != y->rank || x->rank < 2 || y->dims[y->rank - 2] != 1) return false;
-    for (uint32_t i = 0; i < x->rank; i++)
-        if (i != x->rank - 2 && x->dims[i] != y->dims[i]) return false;
-    return true;
-}
-
 static void set_groups(lowering *l, xnor_step *step) {
     const xnor_shape *x = &value_of(l, step->x)->shape;
     step->active = l->active[step->x];
@@ -110,7 +100,7 @@ static xnor_status lower_thr_offset(lowering *l, uint32_t index, bool *done) {
     *done = false;
     if (add == UINT32_MAX || l->graph->nodes[add].op != XNOR_OP_XNOR_ADD ||
         l->graph->nodes[add].inputs[0] != node->outputs[0] ||
-        !adds_per_group(l, &l->graph->nodes[add]) ||
+        !xnor_adds_per_group(l->graph, &l->graph->nodes[add]) ||
         value_of(l, node->inputs[0])->dtype != XNOR_BITS)
         return XNOR_OK;
     thr = only_user(l, l->graph->nodes[add].outputs[0]);
@@ -171,7 +161,7 @@ static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
 
 static xnor_status lower_xnor_add(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
-    bool direct = adds_per_group(l, node);
+    bool direct = xnor_adds_per_group(l->graph, node);
     if (l->fused[index] == UINT32_MAX) {
         xnor_step *step = add_step(l, direct ? xnor_step_acc_add : xnor_step_reference, node);
         step->w = node->inputs[1];

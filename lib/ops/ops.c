@@ -109,6 +109,15 @@ xnor_status xnor_broadcast(const xnor_node *node, const xnor_shape *a, const xno
     return XNOR_OK;
 }
 
+bool xnor_adds_per_group(const xnor_graph *graph, const xnor_node *node) {
+    const xnor_shape *x = &graph->values[node->inputs[0]].shape;
+    const xnor_shape *y = &graph->values[node->inputs[1]].shape;
+    if (x->rank != y->rank || x->rank < 2 || y->dims[y->rank - 2] != 1) return false;
+    for (uint32_t i = 0; i < x->rank; i++)
+        if (i != x->rank - 2 && x->dims[i] != y->dims[i]) return false;
+    return true;
+}
+
 void xnor_strides(const xnor_shape *shape, int64_t *strides) {
     int64_t stride = 1;
     for (uint32_t i = shape->rank; i-- > 0;) {

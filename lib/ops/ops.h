@@ -88,6 +88,9 @@ XNOR_NODISCARD xnor_status xnor_eval_axes(const xnor_node *node, const xnor_tens
 XNOR_NODISCARD xnor_status xnor_broadcast(const xnor_node *node, const xnor_shape *a,
                                           const xnor_shape *b, xnor_shape *out);
 
+// True for a node x [.., N, C] + y [.., 1, C] with equal other axes: one row of y for each group of x.
+bool xnor_adds_per_group(const xnor_graph *graph, const xnor_node *node);
+
 // Row-major walk over an output shape that tracks element offsets of broadcast or permuted inputs.
 #define XNOR_WALK_INPUTS 3
 typedef struct xnor_walk {

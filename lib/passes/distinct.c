@@ -16,16 +16,6 @@
 
 enum { MIN_POINTS = 256, MAX_CHANNELS = 64, MAX_TABLE = 1 << 17 };
 
-// x [B, N, C] + y [B, 1, C]
-static bool adds_per_cloud(const xnor_graph *graph, const xnor_node *node) {
-    const xnor_shape *x = &graph->values[node->inputs[0]].shape;
-    const xnor_shape *y = &graph->values[node->inputs[1]].shape;
-    if (x->rank != y->rank || x->rank < 2 || y->dims[y->rank - 2] != 1) return false;
-    for (uint32_t i = 0; i < x->rank; i++)
-        if (i != x->rank - 2 && x->dims[i] != y->dims[i]) return false;
-    return true;
-}
-
 static bool is_last_axis(const xnor_graph *graph, const xnor_node *node) {
     int64_t rank = graph->values[node->inputs[0]].shape.rank;
     int64_t axis = xnor_node_int(node, XNOR_ATTR_AXIS, -1);
@@ -45,7 +35,7 @@ static bool is_point_wise(const xnor_graph *graph, const xnor_node *node) {
     case XNOR_OP_AFFINE:
         return x == XNOR_F32 || x == XNOR_ACC;
     case XNOR_OP_XNOR_ADD:
-        return adds_per_cloud(graph, node);
+        return xnor_adds_per_group(graph, node);
     case XNOR_OP_SOFTMAX:
     case XNOR_OP_LOG_SOFTMAX:
         return x == XNOR_F32 && is_last_axis(graph, node);
