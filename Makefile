@@ -4,6 +4,8 @@
 #   SAN=address,undefined | SAN=thread
 #   ARCH=aarch64      cross build with aarch64-linux-gnu-gcc (libraries: `make deps`)
 
+.DEFAULT_GOAL := all
+
 ARCH ?= $(shell uname -m)
 HOST := $(shell uname -m)
 SAN ?=
