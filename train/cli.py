@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import compare, data, export, losses, loop, weights
+from . import compare, data, export, losses, loop, packs, scenes, tasks, weights
 from .binarize import ESTIMATORS
 from .networks import PointNet, initialise_from
 
@@ -30,12 +30,17 @@ def add_training(parser, epochs, lr, smoothing):
     parser.add_argument("--turn", type=float, default=0.05, help="extra turn about z, standard deviation in radians")
     parser.add_argument("--scale", type=float, default=0.15, help="largest relative stretch per axis")
     parser.add_argument("--jitter", type=float, default=0.01, help="standard deviation per coordinate")
+    parser.add_argument("--drop", type=float, default=0.0, metavar="SHARE",
+                        help="leave out up to this share of the points of each scan")
+    parser.add_argument("--samples", type=int, default=240, help="samples of an epoch, for scenes")
     add_common(parser)
 
 
 def add_common(parser):
     parser.add_argument("--data", metavar="PATH",
-                        help=f"pack (.npz) or folder of CLASS/train/*.off; default $XNORD_DATA/{data.MODELNET10}")
+                        help=f"pack (.npz) or folder of CLASS/train/*.off; default $XNORD_DATA/{packs.MODELNET10}")
+    parser.add_argument("--fold", type=int, metavar="K", help="the fold that is validation (default 9 of 10 in stored "
+                        "order, 3 of 5 where clouds have groups, stripe 3 of 5 in scenes, 5 and more are whole scenes)")
     parser.add_argument("--threads", type=int, default=1)
 
 
@@ -62,8 +67,11 @@ def parser():
     p.set_defaults(run=run_binary)
 
     p = commands.add_parser("eval", help="accuracy on the validation part")
-    p.add_argument("checkpoint")
-    p.add_argument("--all", action="store_true", help="use every cloud of --data, not only every tenth")
+    p.add_argument("checkpoint", help="checkpoint, weights.npz or the folder of a shipped model")
+    p.add_argument("--all", action="store_true", help="use all of --data, not only the validation part")
+    p.add_argument("--through-daemon", action="store_true",
+                   help="also compare with NAME/NAME.xnor beside the weights, in one process and through a private daemon")
+    p.add_argument("--build", default="build", help="folder with xnorctl and xnord (default %(default)s)")
     p.add_argument("--yaw", type=float, default=0.0, metavar="DEGREES", help="turn the clouds about z first")
     p.add_argument("--save", metavar="FILE.npz", help="write points, labels, log_probs and argmax")
     add_common(p)
@@ -80,7 +88,7 @@ def parser():
     p.set_defaults(run=run_pack)
 
     p = commands.add_parser("compare", help="labels of the compiled model beside WEIGHTS.npz against PyTorch")
-    p.add_argument("weights", metavar="WEIGHTS.npz")
+    p.add_argument("checkpoint", metavar="WEIGHTS.npz", help="or the folder of a shipped model")
     p.add_argument("--build", default="build", help="folder with xnorctl and xnord (default %(default)s)")
     add_common(p)
     p.set_defaults(run=run_compare)
@@ -108,23 +116,28 @@ def add_export(parser):
                         help="conv layout: batch normalisation and scale inside the convolution")
 
 
-def options_of(args, **more):
-    augment = dict(yaw=args.yaw, turn=args.turn, scale=args.scale, jitter=args.jitter)
-    return dict(epochs=args.epochs, batch=args.batch, lr=args.lr, seed=args.seed, smoothing=args.smoothing,
-                augment=augment, early=(args.early_points or args.points, args.early_share), **more)
+def options_of(args, source, **more):
+    augment = dict(scale=args.scale, jitter=args.jitter)
+    if isinstance(source, scenes.Scenes):
+        more["samples"] = args.samples
+    else:
+        augment.update(yaw=args.yaw, turn=args.turn, drop=args.drop)
+    return dict(fold=args.fold, epochs=args.epochs, batch=args.batch, lr=args.lr, seed=args.seed,
+                smoothing=args.smoothing, augment=augment, early=(args.early_points or args.points, args.early_share),
+                **more)
 
 
 def start(args, **config):
-    """Seeds, loads the data and makes the network. -> clouds, network, options."""
+    """Seeds, loads the data and makes the network. -> data, network, options."""
     torch.manual_seed(args.seed)
-    clouds = data.load(args.data)
-    net = PointNet(classes=len(clouds.classes), tnets=args.net == "tnets", points=args.points, **config)
+    source = packs.load(args.data)
+    net = PointNet(classes=len(source.classes), tnets=args.net == "tnets", points=args.points, **config)
     if not args.init:
-        return clouds, net, options_of(args)
-    source, _ = loop.load_network(args.init)
-    if not initialise_from(net, source):
+        return source, net, options_of(args, source)
+    other, _ = loop.load_network(args.init)
+    if not initialise_from(net, other):
         raise ValueError(f"{args.init}: no weight fits this network")
-    return clouds, net, options_of(args, init=fingerprint(source))
+    return source, net, options_of(args, source, init=fingerprint(other))
 
 
 def fingerprint(net):
@@ -149,15 +162,24 @@ def run_binary(args):
 
 def run_eval(args):
     net, classes = load_any(args.checkpoint)
-    clouds = data.load(args.data)
-    if clouds.classes != classes:
-        raise data.DataError(f"the checkpoint knows the classes {classes}, the data has {clouds.classes}")
-    part = clouds if args.all else clouds.split()[1]
-    points = data.first_points(part, net.config["points"])
+    source = packs.load(args.data)
+    if source.classes != classes:
+        raise data.DataError(f"the checkpoint knows the classes {classes}, the data has {source.classes}")
+    part = source if args.all else source.split(args.fold)[1]
+    if isinstance(part, scenes.Scenes):
+        eval_scenes(net, part)
+    else:
+        eval_clouds(net, part, args)
+    if args.through_daemon:
+        run_compare(args)
+
+
+def eval_clouds(net, part, args):
+    points = data.prepared(part, net.config["points"])
     if args.yaw:
         points = data.turn_about_z(points, np.deg2rad(args.yaw))
-    log_probs = loop.predict(net, points)
-    overall, mean, per_class = loop.accuracy(log_probs, part.labels)
+    log_probs = tasks.predict(net, points)
+    overall, mean, per_class = tasks.accuracy(log_probs, part.labels)
     print(f"clouds {len(part)}  overall {overall:.2f} %  mean per class {mean:.2f} %")
     for name, value, count in zip(part.classes, per_class, np.bincount(part.labels, minlength=len(per_class))):
         print(f"  {name:<12} {value:6.2f} %  of {count}")
@@ -165,8 +187,20 @@ def run_eval(args):
         np.savez(args.save, points=points, labels=part.labels, log_probs=log_probs, argmax=log_probs.argmax(1))
 
 
+def eval_scenes(net, part):
+    print(f"{'':<18} {'points':>9} {'accuracy':>9}  IoU of " + ", ".join(part.classes))
+    rows = [(name, *labels) for (name, _, _), *labels in zip(part.scenes, *tasks.scene_labels(net, part, net.config["points"]))]
+    rows.append(("all", np.concatenate([r[1] for r in rows]), np.concatenate([r[2] for r in rows])))
+    for name, predicted, expected in rows:
+        per_class = scenes.iou(predicted, expected, len(part.classes))
+        print(f"  {name:<16} {len(expected):>9} {100 * (predicted == expected).mean():>7.2f} %  "
+              + "  ".join(f"{v:.2f} %" if v == v else "-" for v in per_class))
+
+
 def load_any(path):
-    """A checkpoint, or the weights of a shipped model. -> network, class names."""
+    """A checkpoint, the weights of a shipped model, or its folder. -> network, class names."""
+    if Path(path).is_dir():
+        path = Path(path) / "weights.npz"
     if str(path).endswith(".npz"):
         return weights.load(path)
     net, checkpoint = loop.load_network(path)
@@ -179,10 +213,11 @@ def run_pack(args):
 
 
 def run_compare(args):
-    net, classes = load_any(args.weights)
-    folder = Path(args.weights).parent
-    _, validation = data.load(args.data).split()
-    if not compare.compare(net, classes, str(folder / f"{folder.name}.xnor"), args.build, validation):
+    net, classes = load_any(args.checkpoint)
+    path = Path(args.checkpoint)
+    folder = path if path.is_dir() else path.parent
+    _, validation = packs.load(args.data).split(args.fold)
+    if not compare.compare(net, classes, str(folder / f"{folder.resolve().name}.xnor"), args.build, validation):
         raise ValueError("the compiled model and PyTorch differ")
 
 
@@ -196,7 +231,7 @@ def run_random(args):
     export.write(net, args.out, args.layout, args.points, args.batch, args.raw, args.fold_bn)
     if args.pair:
         x = export.random_clouds(args.batch or 4, args.points or 1024, args.seed + 1)
-        y = loop.predict(net, x)
+        y = tasks.predict(net, x)
         stem = args.out[:-5] if args.out.endswith(".onnx") else args.out
         np.save(stem + ".in.npy", np.ascontiguousarray(x.transpose(0, 2, 1)) if args.layout == "conv" else x)
         np.save(stem + ".out.npy", y)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import data, loop
+from . import data, tasks
 
 
 def run_compiled(xnorctl, model, points):
@@ -22,7 +22,7 @@ def run_compiled(xnorctl, model, points):
 
 
 def run_daemon(build, models, name, clouds):
-    """Labels of clouds [clouds, points, 3], as a sensor would send them, by a private daemon."""
+    """Labels of clouds, each [points, 3] as a sensor would send it, by a private daemon."""
     with tempfile.TemporaryDirectory() as folder:
         socket = f"ipc://{folder}/infer.sock"
         Path(folder, "xnord.yaml").touch()
@@ -56,12 +56,12 @@ def wait_ready(xnorctl, socket, daemon, log):
 
 def compare(net, classes, model, build, clouds):
     """Prints the counts of differing labels; True when there is none. model: path NAME/NAME.xnor."""
-    points = data.first_points(clouds, net.config["points"])
-    log_probs = loop.predict(net, points)
+    points = data.prepared(clouds, net.config["points"])
+    log_probs = tasks.predict(net, points)
     labels = log_probs.argmax(1)
     compiled = run_compiled(f"{build}/xnorctl", model, points)
     through = run_daemon(build, str(Path(model).parent.parent), Path(model).stem,
-                         clouds.points[:, :net.config["points"]])
+                         data.as_sent(clouds, net.config["points"]))
     differ = int((compiled.argmax(1) != labels).sum())
     differ_daemon = sum(name != classes[label] for name, label in zip(through, labels))
     overall = 100 * (labels == clouds.labels).mean()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
-from . import losses
-from .data import Augment, first_points
+from . import losses, tasks
 from .networks import PointNet
+
+predict = tasks.predict  # where it used to be
 
 
 class Progress:
@@ -63,24 +63,6 @@ def read_checkpoint(path):
     return checkpoint
 
 
-@torch.no_grad()
-def predict(net, points, batch=32):
-    """points [clouds, points, 3] -> log-probabilities [clouds, classes], both numpy float32."""
-    was_training = net.training
-    net.eval()
-    out = [net(torch.from_numpy(points[i:i + batch])).numpy() for i in range(0, len(points), batch)]
-    net.train(was_training)
-    return np.concatenate(out)
-
-
-def accuracy(log_probs, labels):
-    """Overall, mean over classes, and per class (nan where a class has no cloud), in percent."""
-    hit = log_probs.argmax(1) == labels
-    per_class = np.array([100.0 * hit[labels == c].mean() if (labels == c).any() else np.nan
-                          for c in range(log_probs.shape[1])])
-    return 100.0 * hit.mean(), float(np.nanmean(per_class)), per_class
-
-
 def learning_rate(step, total, peak, warmup):
     """Linear warm-up, then cosine to zero."""
     if step < warmup:
@@ -88,16 +70,14 @@ def learning_rate(step, total, peak, warmup):
     return 0.5 * peak * (1.0 + np.cos(np.pi * (step - warmup) / max(1, total - warmup)))
 
 
-def train(net, clouds, options, out, teacher=None, log=print):
-    """Trains `net` on the training part of `clouds`; writes `out` after every epoch and continues from it if it exists.
+def train(net, source, options, out, teacher=None, log=print):
+    """Trains `net` on the training part of `source`; writes `out` after every epoch and continues from it if it exists.
 
     options: dict with epochs, batch, lr, seed, smoothing, augment, early (points, share of the epochs that train on that
-    many points a cloud) and, with a teacher, lam, eta, temperature, norm. All randomness of an epoch derives from
-    (seed, epoch), so a resumed run equals an uninterrupted one.
+    many points a sample), what the task needs and, with a teacher, lam, eta, temperature, norm. All randomness of an
+    epoch derives from (seed, epoch), so a resumed run equals an uninterrupted one.
     """
-    training, validation = clouds.split()
-    points = net.config["points"]
-    valid_x = first_points(validation, points)
+    task = tasks.of(source, net.config["points"], options)
     optimizer = torch.optim.Adam(net.parameters(), lr=options["lr"])
     first, history = 0, []
     if Path(out).exists():
@@ -110,24 +90,17 @@ def train(net, clouds, options, out, teacher=None, log=print):
         first, history = checkpoint["epoch"], checkpoint["history"]
         log(f"continuing {out} after epoch {first}")
 
-    steps = len(training) // options["batch"]
+    steps = task.steps
     total = steps * options["epochs"]
-    if not steps:
-        raise ValueError(f"{len(training)} training clouds are fewer than one batch of {options['batch']}")
     for epoch in range(first, options["epochs"]):
         started, running = time.monotonic(), 0.0
         rng = np.random.default_rng([options["seed"], epoch])
         torch.manual_seed(options["seed"] * 100003 + epoch)
-        order = rng.permutation(len(training))
         early_points, early_share = options["early"]
-        early = epoch < early_share * options["epochs"]
-        augment = Augment(early_points if early else points, **options["augment"])
+        points = early_points if epoch < early_share * options["epochs"] else None
         progress = Progress(steps)
         net.train()
-        for step in range(steps):
-            pick = order[step * options["batch"]:(step + 1) * options["batch"]]
-            x = torch.from_numpy(augment(training.points[pick], rng))
-            y = torch.from_numpy(training.labels[pick])
+        for step, (x, y) in enumerate(task.batches(rng, points)):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(epoch * steps + step, total, options["lr"], min(steps, total // 20))
             loss = batch_loss(net, teacher, x, y, options)
@@ -138,22 +111,18 @@ def train(net, clouds, options, out, teacher=None, log=print):
             progress.step(step + 1, f"epoch {epoch + 1}/{options['epochs']} loss {running / (step + 1):.4f}")
         progress.clear()
         if epoch + 1 == options["epochs"]:
-            recalibrate(net, training, augment, options["batch"], np.random.default_rng([options["seed"], epoch + 1]))
-        row = dict(epoch=epoch + 1, loss=running / steps)
-        if len(valid_x):
-            log_probs = predict(net, valid_x)
-            row["nll"] = -float(log_probs[np.arange(len(valid_x)), validation.labels].mean())
-            row["accuracy"], row["class_accuracy"], _ = accuracy(log_probs, validation.labels)
+            recalibrate(net, task.batches(np.random.default_rng([options["seed"], epoch + 1]), points))
+        row = dict(epoch=epoch + 1, loss=running / steps, **task.validate(net))
         row["seconds"] = time.monotonic() - started
         history.append(row)
         log(" ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()))
         save_checkpoint(out, dict(net=net.config, state=net.state_dict(), optimizer=optimizer.state_dict(),
-                                  epoch=epoch + 1, history=history, options=options, classes=clouds.classes))
+                                  epoch=epoch + 1, history=history, options=options, classes=source.classes))
     return history
 
 
 @torch.no_grad()
-def recalibrate(net, clouds, augment, batch, rng):
+def recalibrate(net, batches):
     """Sets the statistics of batch normalisation to the mean over one pass with the final weights.
 
     The running averages of training cover few batches, and in a binary network their noise turns signs.
@@ -164,18 +133,20 @@ def recalibrate(net, clouds, augment, batch, rng):
         norm.reset_running_stats()
         norm.momentum = None  # cumulative mean
     net.train()
-    order = rng.permutation(len(clouds))
-    for i in range(0, len(order) - batch + 1, batch):
-        net(torch.from_numpy(augment(clouds.points[order[i:i + batch]], rng)))
+    for x, _ in batches:
+        net(x)
     for norm, momentum in zip(norms, momenta):
         norm.momentum = momentum
 
 
 def batch_loss(net, teacher, x, y, options):
+    """Every point of a segmentation counts as a sample of the prediction and distillation terms."""
     logits, pools = net.features(x)
+    logits, y = logits.flatten(0, -2), y.flatten()
     if teacher is None:
         return losses.cross_entropy(logits, y, options["smoothing"])
     with torch.no_grad():
         teacher_logits, teacher_pools = teacher.features(x)
+        teacher_logits = teacher_logits.flatten(0, -2)
     return losses.kdr(logits, pools, y, teacher_logits, teacher_pools, lam=options["lam"], eta=options["eta"],
                       temperature=options["temperature"], norm=options["norm"], smoothing=options["smoothing"])

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from train import cli, export, loop
+from train import cli, export, loop, tasks
 from train.networks import PointNet
 from train.tests.onnx_numpy import evaluate
 
@@ -32,7 +32,7 @@ class Export(unittest.TestCase):
         clouds = export.random_clouds(3, POINTS, 1)
         for tnets, binary in itertools.product((False, True), (False, True)):
             net = export.random_network(4, tnets, binary, POINTS)
-            expected = loop.predict(net, clouds)
+            expected = tasks.predict(net, clouds)
             forms = [("linear", {}), ("conv", {}), ("conv", dict(fold=True)), ("linear", dict(points=POINTS, batch=3))]
             if binary:
                 forms += [("linear", dict(raw=True)), ("conv", dict(raw=True))]
@@ -73,7 +73,7 @@ class Export(unittest.TestCase):
         for batch, points in ((1, 7), (4, 200)):
             clouds = export.random_clouds(batch, points, 3)
             values, _ = evaluate(self.path, clouds)
-            np.testing.assert_allclose(values["log_probs"], loop.predict(net, clouds), atol=2e-4)
+            np.testing.assert_allclose(values["log_probs"], tasks.predict(net, clouds), atol=2e-4)
 
     def test_interface(self):
         export.write(export.random_network(8, False, True, POINTS), self.path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from train import loop
+from train import loop, tasks
 from train.data import Augment, Clouds, normalise
 from train.networks import PointNet, initialise_from
 
@@ -77,7 +77,7 @@ class Train(unittest.TestCase):
             loaded, checkpoint = loop.load_network(path)
             self.assertEqual(checkpoint["classes"], ["disc", "rod"])
             x = normalise(validation.points[:, :32])
-            np.testing.assert_array_equal(loop.predict(loaded, x), loop.predict(net, x))
+            np.testing.assert_array_equal(tasks.predict(loaded, x), tasks.predict(net, x))
             self.assertEqual([p.name for p in self.folder.glob("*.tmp")], [])
 
     def test_a_damaged_checkpoint_is_named(self):
@@ -103,10 +103,10 @@ class Recalibration(unittest.TestCase):
         torch.manual_seed(0)
         clouds, augment = toy_clouds(), Augment(32, yaw=0, turn=0, scale=0, jitter=0)
         net = PointNet(classes=2, points=32, binary=False)
-        loop.recalibrate(net, clouds, augment, 8, np.random.default_rng(3))
-        rng = np.random.default_rng(3)
-        order = rng.permutation(40)
-        x = np.concatenate([augment(clouds.points[order[i:i + 8]], rng) for i in range(0, 40, 8)])
+        batches = [(torch.from_numpy(augment(clouds.points[i:i + 8], np.random.default_rng(i))), None)
+                   for i in range(0, 40, 8)]
+        loop.recalibrate(net, batches)
+        x = np.concatenate([x for x, _ in batches])
         first = net.conv1.linear(torch.from_numpy(x)).double().reshape(5, -1, 64)
         torch.testing.assert_close(net.conv1.bn.running_mean.double(), first.mean((0, 1)), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(net.conv1.bn.running_var.double(), first.var(1).mean(0), rtol=1e-4, atol=1e-5)
@@ -123,7 +123,7 @@ class Helpers(unittest.TestCase):
 
     def test_accuracy_overall_and_mean_per_class(self):
         log_probs = np.eye(3)[[0, 0, 0, 1, 0]]
-        overall, mean, per_class = loop.accuracy(log_probs, np.array([0, 0, 0, 1, 1]))
+        overall, mean, per_class = tasks.accuracy(log_probs, np.array([0, 0, 0, 1, 1]))
         self.assertEqual((overall, mean), (80.0, 75.0))
         np.testing.assert_array_equal(per_class, [100, 50, np.nan])
 

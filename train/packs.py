@@ -1,0 +1,44 @@
+"""Finds out what a file or folder holds and loads it."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from . import meshes, scenes
+from .data import Clouds, DataError
+
+MODELNET10 = "modelnet10_train.npz"
+
+
+def load(path=None):
+    """A pack (.npz) or a folder of meshes; without a path, ModelNet10 in the folder that XNORD_DATA names.
+
+    -> Clouds, or Scenes if the pack has scene_start.
+    """
+    if path is None:
+        folder = os.environ.get("XNORD_DATA")
+        if not folder:
+            raise DataError(f"XNORD_DATA is not set: name the folder that holds {MODELNET10}, "
+                            "or give --data FOLDER with meshes as FOLDER/CLASS/train/*.off")
+        path = Path(folder) / MODELNET10
+    path = Path(path)
+    if path.is_dir():
+        return meshes.load_meshes(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file or folder")
+    with np.load(path) as pack:
+        if "scene_start" in pack.files:
+            return scenes.load(path, pack)
+        if "offsets" in pack.files:
+            require(path, pack, "xyz", "group")
+            clouds = np.split(pack["xyz"], pack["offsets"][1:-1])
+            return Clouds(clouds, pack["label"], pack["class_names"], pack["group"])
+        require(path, pack, "points")
+        return Clouds(pack["points"], pack["label"], pack["class_names"])
+
+
+def require(path, pack, *names):
+    missing = {*names, "label", "class_names"} - set(pack.files)
+    if missing:
+        raise DataError(f"{path}: lacks {', '.join(sorted(missing))}")
