@@ -6,29 +6,7 @@
 #include <string.h>
 
 #include "core/size.h"
-#include "core/tensor.h"
-#include "exec/plan.h"
-#include "ops/ops.h"
-
-typedef struct lowering {
-    xnor_plan *plan;
-    xnor_graph *graph;
-    uint8_t *done;         // by node: covered by an earlier step
-    uint32_t *fused;       // by node: an earlier node that its step takes over, or UINT32_MAX
-    xnor_value_id *active; // by value: number of distinct rows in each group, or XNOR_NO_VALUE
-} lowering;
-
-static const xnor_value *value_of(const lowering *l, xnor_value_id id) {
-    return &l->graph->values[id];
-}
-
-static size_t rows_of(const lowering *l, xnor_value_id id) {
-    return xnor_shape_rows(&value_of(l, id)->shape);
-}
-
-static size_t last_of(const lowering *l, xnor_value_id id) {
-    return (size_t)xnor_shape_last(&value_of(l, id)->shape);
-}
+#include "exec/lower.h"
 
 // The only user of a value, if it is a node and the value is no graph output.
 static uint32_t only_user(const lowering *l, xnor_value_id id) {
@@ -48,7 +26,7 @@ static bool is_float_constant(const lowering *l, xnor_value_id id) {
     return value_of(l, id)->data && value_of(l, id)->dtype == XNOR_F32;
 }
 
-static xnor_step *add_step(lowering *l, xnor_step_run run, const xnor_node *node) {
+xnor_step *xnor_add_step(lowering *l, xnor_step_run run, const xnor_node *node) {
     xnor_step *step = &l->plan->steps[l->plan->step_count++];
     *step = (xnor_step){.run = run,
                         .graph = l->graph,
@@ -117,13 +95,13 @@ static xnor_status lower_thr_offset(lowering *l, uint32_t index, bool *done) {
 static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     if (!is_model_constant(l, node->inputs[1])) {
-        add_step(l, xnor_step_reference, node);
+        xnor_add_step(l, xnor_step_reference, node);
         return XNOR_OK;
     }
     bool fused;
     XNOR_TRY(lower_thr_offset(l, index, &fused));
     if (fused) return XNOR_OK;
-    xnor_step *step = add_step(l, xnor_step_gemm_acc, node);
+    xnor_step *step = xnor_add_step(l, xnor_step_gemm_acc, node);
     set_rows(l, step);
     step->k = last_of(l, node->inputs[0]);
     step->n = last_of(l, node->outputs[0]);
@@ -163,7 +141,7 @@ static xnor_status lower_xnor_add(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     bool direct = xnor_adds_per_group(l->graph, node);
     if (l->fused[index] == UINT32_MAX) {
-        xnor_step *step = add_step(l, direct ? xnor_step_acc_add : xnor_step_reference, node);
+        xnor_step *step = xnor_add_step(l, direct ? xnor_step_acc_add : xnor_step_reference, node);
         step->w = node->inputs[1];
         if (direct) set_groups(l, step);
         step->n = last_of(l, node->outputs[0]);
@@ -171,7 +149,7 @@ static xnor_status lower_xnor_add(lowering *l, uint32_t index) {
     }
     const xnor_node *layer = &l->graph->nodes[l->fused[index]];
     const xnor_node *thr = &l->graph->nodes[only_user(l, node->outputs[0])];
-    xnor_step *step = add_step(l, xnor_step_gemm_thr_offset, layer);
+    xnor_step *step = xnor_add_step(l, xnor_step_gemm_thr_offset, layer);
     set_groups(l, step);
     step->w = node->inputs[1];
     step->y = thr->outputs[0];
@@ -204,10 +182,10 @@ static xnor_status lower_linear(lowering *l, uint32_t index) {
     if (node->input_count > 2 && node->inputs[2] != XNOR_NO_VALUE)
         direct = direct && is_float_constant(l, node->inputs[2]);
     if (!direct) {
-        add_step(l, xnor_step_reference, node);
+        xnor_add_step(l, xnor_step_reference, node);
         return XNOR_OK;
     }
-    xnor_step *step = add_step(l, xnor_step_linear, node);
+    xnor_step *step = xnor_add_step(l, xnor_step_linear, node);
     set_rows(l, step);
     step->k = last_of(l, node->inputs[0]);
     step->n = last_of(l, node->outputs[0]);
@@ -235,10 +213,10 @@ static xnor_status lower_matmul(lowering *l, uint32_t index) {
             dense = a->shape.dims[i] == b->shape.dims[i];
     }
     if (!dense || groups == 0) {
-        add_step(l, xnor_step_reference, node);
+        xnor_add_step(l, xnor_step_reference, node);
         return XNOR_OK;
     }
-    xnor_step *step = add_step(l, xnor_step_matmul, node);
+    xnor_step *step = xnor_add_step(l, xnor_step_matmul, node);
     step->w = node->inputs[1];
     step->groups = groups;
     step->rows = xnor_shape_rows(&a->shape) / groups;
@@ -253,7 +231,7 @@ static xnor_status lower_binarize(lowering *l, uint32_t index) {
     double zero = xnor_node_float(node, XNOR_ATTR_ALPHA, 1);
     xnor_step_run run = zero == 0 ? xnor_step_pack_ternary : xnor_step_pack;
     if (value_of(l, node->inputs[0])->dtype != XNOR_F32 || zero < 0) run = xnor_step_reference;
-    xnor_step *step = add_step(l, run, node);
+    xnor_step *step = xnor_add_step(l, run, node);
     set_rows(l, step);
     step->n = last_of(l, step->x);
     return XNOR_OK;
@@ -262,7 +240,7 @@ static xnor_status lower_binarize(lowering *l, uint32_t index) {
 static xnor_status lower_threshold(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     bool direct = value_of(l, node->inputs[1])->data != NULL;
-    xnor_step *step = add_step(l, direct ? xnor_step_acc_thr : xnor_step_reference, node);
+    xnor_step *step = xnor_add_step(l, direct ? xnor_step_acc_thr : xnor_step_reference, node);
     set_rows(l, step);
     step->n = last_of(l, step->x);
     step->parameters[0] = value_of(l, node->inputs[1])->data;
@@ -273,7 +251,7 @@ static xnor_status lower_reduce_max(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     xnor_dtype dtype = value_of(l, node->inputs[0])->dtype;
     bool direct = (dtype == XNOR_ACC || dtype == XNOR_F32) && reduces_rows(l, node);
-    xnor_step *step = add_step(l, direct ? xnor_step_rows_max : xnor_step_reference, node);
+    xnor_step *step = xnor_add_step(l, direct ? xnor_step_rows_max : xnor_step_reference, node);
     if (!direct) return XNOR_OK;
     const xnor_shape *x = &value_of(l, step->x)->shape;
     step->rows = (size_t)x->dims[x->rank - 2];
@@ -289,7 +267,7 @@ static xnor_status lower_softmax(lowering *l, uint32_t index) {
     int64_t axis = xnor_node_int(node, XNOR_ATTR_AXIS, -1);
     bool direct = x->dtype == XNOR_F32 && x->shape.rank > 0 &&
                   (axis == -1 || axis == (int64_t)x->shape.rank - 1);
-    xnor_step *step = add_step(l, direct ? xnor_step_softmax : xnor_step_reference, node);
+    xnor_step *step = xnor_add_step(l, direct ? xnor_step_softmax : xnor_step_reference, node);
     if (!direct) return XNOR_OK;
     set_rows(l, step);
     step->n = last_of(l, step->x);
@@ -300,7 +278,7 @@ static xnor_status lower_softmax(lowering *l, uint32_t index) {
 static xnor_status lower_knn(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32;
-    xnor_step *step = add_step(l, direct ? xnor_step_knn : xnor_step_reference, node);
+    xnor_step *step = xnor_add_step(l, direct ? xnor_step_knn : xnor_step_reference, node);
     if (!direct) return XNOR_OK;
     set_groups(l, step);
     step->active = XNOR_NO_VALUE;
@@ -312,24 +290,11 @@ static xnor_status lower_knn(lowering *l, uint32_t index) {
 
 static xnor_status lower_distinct(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
-    xnor_step *step = add_step(l, xnor_step_distinct, node);
+    xnor_step *step = xnor_add_step(l, xnor_step_distinct, node);
     const xnor_shape *x = &value_of(l, step->x)->shape;
     step->rows = (size_t)x->dims[x->rank - 2];
     step->groups = rows_of(l, step->x) / step->rows;
     step->k = (size_t)value_of(l, node->outputs[3])->shape.dims[0] * 2;
-    return XNOR_OK;
-}
-
-static xnor_status lower_expand_rows(lowering *l, uint32_t index) {
-    const xnor_node *node = &l->graph->nodes[index];
-    xnor_step *step = add_step(l, xnor_step_expand_rows, node);
-    const xnor_value *x = value_of(l, step->x);
-    size_t bytes = 0;
-    step->w = node->inputs[1];
-    step->rows = (size_t)x->shape.dims[x->shape.rank - 2];
-    step->groups = rows_of(l, step->x) / step->rows;
-    XNOR_TRY(xnor_tensor_bytes(x->dtype, &x->shape, &bytes));
-    step->n = bytes / (step->rows * step->groups);
     return XNOR_OK;
 }
 
@@ -338,7 +303,7 @@ static xnor_status lower_affine(lowering *l, uint32_t index) {
     xnor_dtype dtype = value_of(l, node->inputs[0])->dtype;
     bool direct = (dtype == XNOR_F32 || dtype == XNOR_ACC) &&
                   is_float_constant(l, node->inputs[1]) && is_float_constant(l, node->inputs[2]);
-    xnor_step *step = add_step(l, direct ? xnor_step_affine : xnor_step_reference, node);
+    xnor_step *step = xnor_add_step(l, direct ? xnor_step_affine : xnor_step_reference, node);
     set_rows(l, step);
     step->n = last_of(l, step->x);
     for (int i = 0; i < 2; i++) step->parameters[i] = value_of(l, node->inputs[i + 1])->data;
@@ -357,7 +322,7 @@ static xnor_status lower_clip(lowering *l, uint32_t index) {
     bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32;
     for (uint32_t i = 1; i < node->input_count; i++)
         direct = direct && (node->inputs[i] == XNOR_NO_VALUE || value_of(l, node->inputs[i])->data);
-    xnor_step *step = add_step(l, direct ? xnor_step_clip : xnor_step_reference, node);
+    xnor_step *step = xnor_add_step(l, direct ? xnor_step_clip : xnor_step_reference, node);
     if (!direct) return XNOR_OK;
     set_rows(l, step);
     step->n = last_of(l, step->x);
@@ -373,7 +338,7 @@ static xnor_status lower_arithmetic(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32 &&
                   value_of(l, node->inputs[1])->dtype == XNOR_F32;
-    xnor_step *step = add_step(l, direct ? xnor_step_arithmetic : xnor_step_reference, node);
+    xnor_step *step = xnor_add_step(l, direct ? xnor_step_arithmetic : xnor_step_reference, node);
     if (!direct) return XNOR_OK;
     step->w = node->inputs[1];
     step->rows = rows_of(l, step->y);
@@ -386,7 +351,7 @@ static xnor_status lower_transpose(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     const xnor_shape *x = &value_of(l, node->inputs[0])->shape;
     const xnor_attr *perm = xnor_node_attr(node, XNOR_ATTR_PERM);
-    xnor_step *step = add_step(l, xnor_step_reference, node);
+    xnor_step *step = xnor_add_step(l, xnor_step_reference, node);
     if (value_of(l, step->x)->dtype != XNOR_F32 || !perm) return XNOR_OK;
     uint32_t rank = x->rank, fixed = 0;
     while (fixed < rank && perm->ints[fixed] == (int64_t)fixed) fixed++;
@@ -425,13 +390,15 @@ static const struct {
     {XNOR_OP_TRANSPOSE, lower_transpose},
     {XNOR_OP_DISTINCT, lower_distinct},
     {XNOR_OP_KNN, lower_knn},
-    {XNOR_OP_EXPAND_ROWS, lower_expand_rows},
+    {XNOR_OP_GATHER_ROWS, xnor_lower_gather_rows},
+    {XNOR_OP_FARTHEST_POINT_SAMPLING, xnor_lower_sampling},
+    {XNOR_OP_BALL_QUERY, xnor_lower_ball_query},
     {XNOR_OP_XNOR_ADD, lower_xnor_add},
     {XNOR_OP_SOFTMAX, lower_softmax},
     {XNOR_OP_LOG_SOFTMAX, lower_softmax},
 };
 
-// Which values hold only the distinct rows: the pass has put xnor_expand_rows before everything
+// Which values hold only the distinct rows: the pass has put GatherRows before everything
 // that does not work on rows by themselves.
 static void find_active(lowering *l) {
     for (uint32_t i = 0; i < l->graph->value_count; i++) l->active[i] = XNOR_NO_VALUE;
@@ -440,7 +407,7 @@ static void find_active(lowering *l) {
         if (node->op == XNOR_OP_DISTINCT)
             l->active[node->outputs[0]] = node->outputs[1];
         else if (node->input_count && node->inputs[0] != XNOR_NO_VALUE &&
-                 node->op != XNOR_OP_EXPAND_ROWS && node->op != XNOR_OP_REDUCE_MAX)
+                 node->op != XNOR_OP_GATHER_ROWS && node->op != XNOR_OP_REDUCE_MAX)
             l->active[node->outputs[0]] = l->active[node->inputs[0]];
     }
 }
@@ -450,7 +417,7 @@ static xnor_status lower_node(lowering *l, uint32_t index) {
     if (l->done[index] || is_view(node->op)) return XNOR_OK; // views share memory
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (rules[i].op == node->op) return rules[i].lower(l, index);
-    add_step(l, xnor_step_reference, node);
+    xnor_add_step(l, xnor_step_reference, node);
     return XNOR_OK;
 }
 

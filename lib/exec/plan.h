@@ -71,7 +71,9 @@ XNOR_NODISCARD xnor_status xnor_plan_memory(xnor_plan *plan);
     X(arithmetic)                                                                                  \
     X(knn)                                                                                         \
     X(distinct)                                                                                    \
-    X(expand_rows)                                                                                 \
+    X(sampling)                                                                                    \
+    X(ball_query)                                                                                  \
+    X(gather_rows)                                                                                 \
     X(transpose)                                                                                   \
     X(reference)
 #define XNOR_STEP_DECLARE(name)                                                                    \

@@ -1,33 +1,18 @@
-// What steps do: tiles over kernels. Rows are tiled so that a cancel is seen soon and threads share
-// the work; results do not depend on the tiling.
+// What steps do: tiles over kernels.
 #include <limits.h>
 #include <math.h>
 #include <string.h>
 
 #include "core/size.h"
 #include "core/tensor.h"
-#include "exec/plan.h"
+#include "exec/tiles.h"
 #include "ops/ops.h"
-
-enum { TILE_ROWS = 256 };
-
-typedef struct tile_context {
-    const xnor_step *step;
-    const xnor_run *run;
-} tile_context;
 
 typedef struct group_context {
     tile_context inner;
     xnor_tile tile;
     size_t first; // row of the group's first
 } group_context;
-
-static xnor_status over(const xnor_step *step, const xnor_run *run, size_t count, size_t size,
-                        xnor_tile tile) {
-    tile_context context = {step, run};
-    xnor_parallel_for(run->pool, count, size, run->cancel, tile, &context);
-    return XNOR_OK;
-}
 
 // Rows of group `group` to compute: all, or as many as are distinct.
 static size_t active_rows(const xnor_step *step, const xnor_run *run, size_t group) {
@@ -487,22 +472,6 @@ xnor_status xnor_step_distinct(const xnor_step *s, const xnor_run *run) {
     tile_context context = {s, run};
     tile_distinct(&context, 0, s->groups);
     return XNOR_OK;
-}
-
-static void tile_expand_rows(void *context, size_t begin, size_t end) {
-    const tile_context *c = context;
-    const xnor_step *s = c->step;
-    const int32_t *index = c->run->values[s->w];
-    for (size_t i = begin; i < end; i++) {
-        size_t from = i / s->rows * s->rows + (size_t)index[i];
-        memcpy((uint8_t *)c->run->values[s->y] + i * s->n,
-               (const uint8_t *)c->run->values[s->x] + from * s->n, s->n);
-    }
-}
-
-// n: bytes of a row
-xnor_status xnor_step_expand_rows(const xnor_step *s, const xnor_run *run) {
-    return over(s, run, s->groups * s->rows, TILE_ROWS, tile_expand_rows);
 }
 
 // ---- last resort --------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
 #include "format/layout.h"
 #include "format/sections.h"
 
-enum { MAX_SYMBOLS = XNOR_OP_COUNT + XNOR_ATTR_COUNT };
+enum { MAX_SYMBOLS = XNOR_OP_COUNT + XNOR_ATTR_KEYS };
 
 // A symbol is the name of an operator or of an attribute; the other of the two is its COUNT.
 typedef struct symbol {
@@ -33,7 +33,7 @@ static xnor_status fail(const reader *r, const char *record, uint32_t index) {
 
 static xnor_attr_key find_attr(const char *name) {
     unsigned key = 0;
-    while (key < XNOR_ATTR_COUNT && strcmp(xnor_attr_name((xnor_attr_key)key), name) != 0) key++;
+    while (key < XNOR_ATTR_KEYS && strcmp(xnor_attr_name((xnor_attr_key)key), name) != 0) key++;
     return (xnor_attr_key)key;
 }
 
@@ -44,7 +44,7 @@ static xnor_status read_symbols(reader *r) {
             xnor_cursor_text(&r->cursor, &r->graph->arena, XNOR_FORMAT_MAX_TEXT_BYTES);
         if (!name) return fail(r, "symbol", i);
         r->symbols[i] = (symbol){xnor_op_find(name), find_attr(name)};
-        if (r->symbols[i].op == XNOR_OP_COUNT && r->symbols[i].key == XNOR_ATTR_COUNT)
+        if (r->symbols[i].op == XNOR_OP_COUNT && r->symbols[i].key == XNOR_ATTR_KEYS)
             return xnor_fail(XNOR_E_FORMAT,
                              "section 'graph': '%s' is no operator or attribute of this version",
                              name);
@@ -121,7 +121,7 @@ static xnor_status read_attr(reader *r, const char *node, xnor_attr *attr) {
     uint64_t number = xnor_cursor_varint(&r->cursor, MAX_SYMBOLS);
     uint64_t type = xnor_cursor_varint(&r->cursor, XNOR_ATTR_VALUES * 2 + 1);
     if (!r->cursor.error &&
-        (number >= r->symbol_count || r->symbols[number].key == XNOR_ATTR_COUNT))
+        (number >= r->symbol_count || r->symbols[number].key == XNOR_ATTR_KEYS))
         return xnor_fail(XNOR_E_FORMAT, "section 'graph': node '%s': symbol %llu is no attribute",
                          node, (unsigned long long)number);
     if (r->cursor.error) return XNOR_OK; // the caller reports it
@@ -138,7 +138,7 @@ static xnor_status read_attr(reader *r, const char *node, xnor_attr *attr) {
 }
 
 static xnor_status read_attrs(reader *r, xnor_node *node) {
-    uint32_t count = xnor_cursor_count(&r->cursor, XNOR_ATTR_COUNT);
+    uint32_t count = xnor_cursor_count(&r->cursor, XNOR_ATTR_KEYS);
     if (count > r->attrs_left)
         return xnor_fail(XNOR_E_FORMAT, "section 'graph': more than %d attributes",
                          XNOR_FORMAT_MAX_ATTRS);

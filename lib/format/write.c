@@ -22,13 +22,13 @@ typedef struct writer {
     xnor_value_id *order; // by number
     uint32_t *crcs;       // by number, of constants
     uint32_t count;
-    uint8_t symbols[XNOR_OP_COUNT + XNOR_ATTR_COUNT]; // index in the file + 1, or 0
+    uint8_t symbols[XNOR_OP_COUNT + XNOR_ATTR_KEYS]; // index in the file + 1, or 0
     xnor_buffer out;
     xnor_file_section sections[XNOR_SECTION_END];
     uint32_t section_count;
 } writer;
 
-_Static_assert(XNOR_OP_COUNT + XNOR_ATTR_COUNT < 256, "symbol numbers fit a byte");
+_Static_assert(XNOR_OP_COUNT + XNOR_ATTR_KEYS < 256, "symbol numbers fit a byte");
 
 static bool same_constant(const xnor_value *a, const xnor_value *b, size_t bytes) {
     return b->data && a->dtype == b->dtype && xnor_shape_equal(&a->shape, &b->shape) &&

@@ -6,14 +6,14 @@
 #include "core/tensor.h"
 #include "ops/ops.h"
 
-static const char *const attr_names[XNOR_ATTR_COUNT] = {
+static const char *const attr_names[XNOR_ATTR_KEYS] = {
 #define NAME(key, text) [XNOR_ATTR_##key] = text,
     XNOR_ATTR_TABLE(NAME)
 #undef NAME
 };
 
 const char *xnor_attr_name(xnor_attr_key key) {
-    return (unsigned)key < XNOR_ATTR_COUNT ? attr_names[key] : "?";
+    return (unsigned)key < XNOR_ATTR_KEYS ? attr_names[key] : "?";
 }
 
 void xnor_graph_init(xnor_graph *graph) {

@@ -52,13 +52,17 @@ typedef struct xnor_value {
     X(ALLOWZERO, "allowzero")                                                                      \
     X(SELECT_LAST_INDEX, "select_last_index")                                                      \
     X(COUNT_INCLUDE_PAD, "count_include_pad")                                                      \
-    X(SIZE, "size")
+    X(SIZE, "size")                                                                                \
+    X(COUNT, "count")                                                                              \
+    X(RATIO, "ratio")                                                                              \
+    X(RADIUS, "radius")                                                                            \
+    X(DILATION, "dilation")
 
 typedef enum xnor_attr_key {
 #define XNOR_ATTR_ENUM(name, text) XNOR_ATTR_##name,
     XNOR_ATTR_TABLE(XNOR_ATTR_ENUM)
 #undef XNOR_ATTR_ENUM
-        XNOR_ATTR_COUNT
+        XNOR_ATTR_KEYS
 } xnor_attr_key;
 
 #define XNOR_ATTR_VALUES 16 // values per attribute

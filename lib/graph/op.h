@@ -105,8 +105,11 @@
     /* bits [.., N, C] -> the distinct rows first, their number, and each row's place among them   \
      */ \
     X(DISTINCT, "xnor_distinct", "xnor")                                                             \
-    /* x [.., N, C], index [.., N] -> rows x[index] */                                               \
-    X(EXPAND_ROWS, "xnor_expand_rows", "xnor")
+    /* The operators of the domain's version 1, for exporters: lib/onnx/XNOR_DOMAIN.md */            \
+    X(FARTHEST_POINT_SAMPLING, "FarthestPointSampling", "xnor")                                      \
+    X(BALL_QUERY, "BallQuery", "xnor")                                                               \
+    X(K_NEAREST, "KNearest", "xnor")                                                                 \
+    X(GATHER_ROWS, "GatherRows", "xnor")
 
 typedef enum xnor_op {
 #define XNOR_OP_ENUM(id, text, domain) XNOR_OP_##id,

@@ -52,6 +52,32 @@ ALWAYS_INLINE uint64_t vf_ge0(vf v) {
 
 #include "kernels/distance.h"
 
+ALWAYS_INLINE vf vf_sub(vf a, vf b) {
+    return _mm256_sub_ps(a, b);
+}
+
+ALWAYS_INLINE vf vf_mul(vf a, vf b) {
+    return _mm256_mul_ps(a, b);
+}
+
+ALWAYS_INLINE vf vf_add(vf a, vf b) {
+    return _mm256_add_ps(a, b);
+}
+
+ALWAYS_INLINE vf vf_min(vf a, vf b) {
+    return _mm256_min_ps(a, b);
+}
+
+ALWAYS_INLINE vf vf_max(vf a, vf b) {
+    return _mm256_max_ps(a, b);
+}
+
+ALWAYS_INLINE uint64_t vf_lt(vf a, vf b) {
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+
+#include "kernels/points.h"
+
 static void pack_f32(size_t rows, size_t cols, const float *x, size_t x_stride, uint64_t *bits,
                      size_t bits_stride) {
     for (size_t r = 0; r < rows; r++) {

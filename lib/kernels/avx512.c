@@ -50,6 +50,32 @@ ALWAYS_INLINE uint64_t vf_ge0(vf v) {
 
 #include "kernels/distance.h"
 
+ALWAYS_INLINE vf vf_sub(vf a, vf b) {
+    return _mm512_sub_ps(a, b);
+}
+
+ALWAYS_INLINE vf vf_mul(vf a, vf b) {
+    return _mm512_mul_ps(a, b);
+}
+
+ALWAYS_INLINE vf vf_add(vf a, vf b) {
+    return _mm512_add_ps(a, b);
+}
+
+ALWAYS_INLINE vf vf_min(vf a, vf b) {
+    return _mm512_min_ps(a, b);
+}
+
+ALWAYS_INLINE vf vf_max(vf a, vf b) {
+    return _mm512_max_ps(a, b);
+}
+
+ALWAYS_INLINE uint64_t vf_lt(vf a, vf b) {
+    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
+
+#include "kernels/points.h"
+
 // Mask of the 16 columns from c on that exist.
 ALWAYS_INLINE __mmask16 columns_from(size_t cols, size_t c) {
     return first_lanes(c < cols ? cols - c : 0, 16);

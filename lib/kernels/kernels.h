@@ -69,6 +69,14 @@ typedef struct xnor_kernels {
     // d[j] = sum over c of (query[c] - x[c][j])², fma in the order of c. x: [channels][stride].
     void (*distances_f32)(size_t n, size_t channels, const float *x, size_t stride,
                           const float *query, float *d);
+    // Points x: [3][stride]; d² = ((dx² + dy²) + dz²), each operation rounded.
+    // nearest[j] = min(nearest[j], d² of point j to the query), unchanged where that is not a
+    // number; returns the lowest j with the largest nearest[j]. nearest: numbers from 0 up.
+    size_t (*farthest_f32)(size_t n, const float *x, size_t stride, const float *query,
+                           float *nearest);
+    // found: the first k points, in index order, with d² < limit; returns their number.
+    size_t (*within_f32)(size_t n, const float *x, size_t stride, const float *query, float limit,
+                         size_t k, int64_t *found);
 } xnor_kernels;
 
 // isa: name of the best set to use ("c", "avx2", "avx512", "neon", "neon_dotprod"); NULL takes the

@@ -52,6 +52,33 @@ ALWAYS_INLINE uint64_t vf_ge0(vf v) {
 
 #include "kernels/distance.h"
 
+ALWAYS_INLINE vf vf_sub(vf a, vf b) {
+    return vsubq_f32(a, b);
+}
+
+ALWAYS_INLINE vf vf_mul(vf a, vf b) {
+    return vmulq_f32(a, b);
+}
+
+ALWAYS_INLINE vf vf_add(vf a, vf b) {
+    return vaddq_f32(a, b);
+}
+
+ALWAYS_INLINE vf vf_min(vf a, vf b) {
+    return vminnmq_f32(a, b);
+}
+
+ALWAYS_INLINE vf vf_max(vf a, vf b) {
+    return vmaxnmq_f32(a, b);
+}
+
+ALWAYS_INLINE uint64_t vf_lt(vf a, vf b) {
+    const uint32x4_t weight = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(vcltq_f32(a, b), weight));
+}
+
+#include "kernels/points.h"
+
 // Bit i of the result is set where lane i of the 16 is all ones.
 ALWAYS_INLINE uint64_t gather16(uint32x4_t m0, uint32x4_t m1, uint32x4_t m2, uint32x4_t m3) {
     const uint16x8_t low = vuzp1q_u16(vreinterpretq_u16_u32(m0), vreinterpretq_u16_u32(m1));

@@ -8,6 +8,7 @@
 
 #define XNOR_ONNX_MIN_OPSET 7
 #define XNOR_ONNX_MAX_OPSET 18
+#define XNOR_ONNX_OWN_VERSION 1 // of domain "xnor"
 
 enum {
     XNOR_ONNX_MAX_BYTES = 512 << 20,
@@ -34,7 +35,7 @@ typedef struct xnor_import_node {
     uint32_t output_count; // named outputs, without omitted ones at the end
     uint32_t attr_count;
     xnor_value_id inputs[XNOR_MAX_INPUTS];
-    xnor_attr attrs[XNOR_ATTR_COUNT];
+    xnor_attr attrs[XNOR_ATTR_KEYS];
 } xnor_import_node;
 
 // Names must be printable; `what` and `index` say whose name it is.

@@ -31,13 +31,19 @@ static int64_t domain_version(const xnor_import_node *node) {
     return 0;
 }
 
+// Version 1 of our own domain is what XNOR_DOMAIN.md describes.
+static bool is_known_version(const xnor_import_node *node) {
+    if (*domain(node) == '\0') return node->import->opset != 0;
+    return domain_version(node) == XNOR_ONNX_OWN_VERSION;
+}
+
 static xnor_status find_op(xnor_import_node *node) {
     const char *type = op_type(node);
     bool standard = *domain(node) == '\0';
     if (standard && strcmp(type, "Dropout") == 0) type = "Identity"; // in inference
     node->op = xnor_op_find(type);
     if (node->op == XNOR_OP_COUNT || strcmp(op_domains[node->op], domain(node)) != 0 ||
-        (standard && node->import->opset == 0))
+        !is_known_version(node))
         return xnor_fail(XNOR_E_UNSUPPORTED,
                          "node '%s': operator '%s' (domain '%s', opset %lld) is not supported",
                          node->name, op_type(node), domain(node), (long long)domain_version(node));
@@ -91,12 +97,13 @@ static xnor_status add_outputs(xnor_import_node *node, xnor_value_id *ids) {
 // What ONNX says about each key; a wrong type would otherwise read as the default.
 typedef enum attr_type { INT, INTS, FLOAT } attr_type;
 
-static const attr_type attr_types[XNOR_ATTR_COUNT] = {
+static const attr_type attr_types[XNOR_ATTR_KEYS] = {
     [XNOR_ATTR_ALPHA] = FLOAT,   [XNOR_ATTR_BETA] = FLOAT,     [XNOR_ATTR_GAMMA] = FLOAT,
     [XNOR_ATTR_EPSILON] = FLOAT, [XNOR_ATTR_MIN] = FLOAT,      [XNOR_ATTR_MAX] = FLOAT,
     [XNOR_ATTR_AXES] = INTS,     [XNOR_ATTR_PERM] = INTS,      [XNOR_ATTR_STRIDES] = INTS,
     [XNOR_ATTR_PADS] = INTS,     [XNOR_ATTR_DILATIONS] = INTS, [XNOR_ATTR_KERNEL_SHAPE] = INTS,
     [XNOR_ATTR_STARTS] = INTS,   [XNOR_ATTR_ENDS] = INTS,      [XNOR_ATTR_SPLIT] = INTS,
+    [XNOR_ATTR_RATIO] = FLOAT,   [XNOR_ATTR_RADIUS] = FLOAT,
 };
 
 static const struct {
@@ -130,9 +137,9 @@ void xnor_onnx_set_ints(xnor_import_node *node, xnor_attr_key key, const int64_t
 
 static xnor_status copy_attr(xnor_import_node *node, const Onnx__AttributeProto *proto) {
     unsigned key = 0;
-    while (key < XNOR_ATTR_COUNT && strcmp(xnor_attr_name((xnor_attr_key)key), proto->name) != 0)
+    while (key < XNOR_ATTR_KEYS && strcmp(xnor_attr_name((xnor_attr_key)key), proto->name) != 0)
         key++;
-    if (key == XNOR_ATTR_COUNT)
+    if (key == XNOR_ATTR_KEYS)
         return xnor_fail(XNOR_E_UNSUPPORTED, "node '%s' (%s): attribute '%s' is not supported",
                          node->name, op_type(node), proto->name);
     attr_type type = attr_types[key];

@@ -1,4 +1,4 @@
-// Merging equal rows of bits, and undoing it.
+// Merging equal rows of bits; GatherRows undoes it.
 #include "ops/ops.h"
 
 #include <string.h>
@@ -56,30 +56,7 @@ static xnor_status eval_distinct(const xnor_node *node, const xnor_tensor *in, x
     return XNOR_OK;
 }
 
-static xnor_status infer_expand_rows(xnor_graph *graph, const xnor_node *node) {
-    const xnor_value *x = xnor_in(graph, node, 0);
-    if (x->shape.rank < 2 || x->dtype == XNOR_TERNARY) return shape_error(node, x);
-    return xnor_set_output(graph, node, 0, x->dtype, &x->shape);
-}
-
-static xnor_status eval_expand_rows(const xnor_node *node, const xnor_tensor *in,
-                                    xnor_tensor *out) {
-    const xnor_shape *shape = &in[0].shape;
-    size_t n = (size_t)shape->dims[shape->rank - 2], bytes = 0;
-    XNOR_TRY(xnor_tensor_bytes(in[0].dtype, shape, &bytes));
-    size_t rows = xnor_shape_rows(shape), row = bytes / rows;
-    for (size_t i = 0; i < rows; i++) {
-        int32_t from = ((const int32_t *)in[1].data)[i];
-        if (from < 0 || (size_t)from >= n)
-            return xnor_fail(XNOR_E_INTERNAL, "node '%s': row %d of %zu", node->name, from, n);
-        memcpy((uint8_t *)out[0].data + i * row,
-               (const uint8_t *)in[0].data + (i / n * n + (size_t)from) * row, row);
-    }
-    return XNOR_OK;
-}
-
 const xnor_op_row xnor_ops_distinct[] = {
     {XNOR_OP_DISTINCT, {1, 1, 4, 0, infer_distinct, eval_distinct}},
-    {XNOR_OP_EXPAND_ROWS, {2, 2, 1, 0, infer_expand_rows, eval_expand_rows}},
     XNOR_OPS_END,
 };

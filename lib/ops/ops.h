@@ -47,6 +47,7 @@ typedef struct xnor_op_row {
     X(select)                                                                                      \
     X(binary)                                                                                      \
     X(distinct)                                                                                    \
+    X(points)                                                                                      \
     X(knn)
 #define XNOR_OP_FAMILY(name) extern const xnor_op_row xnor_ops_##name[];
 XNOR_OP_FAMILIES(XNOR_OP_FAMILY)
@@ -87,6 +88,9 @@ XNOR_NODISCARD xnor_status xnor_eval_axes(const xnor_node *node, const xnor_tens
 // numpy broadcasting; XNOR_E_SHAPE names the node and both shapes.
 XNOR_NODISCARD xnor_status xnor_broadcast(const xnor_node *node, const xnor_shape *a,
                                           const xnor_shape *b, xnor_shape *out);
+
+// The error for a row index that is out of range.
+xnor_status xnor_row_error(const xnor_node *node, int64_t index, size_t rows);
 
 // True for a node x [.., N, C] + y [.., 1, C] with equal other axes: one row of y for each group of x.
 bool xnor_adds_per_group(const xnor_graph *graph, const xnor_node *node);

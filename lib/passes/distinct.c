@@ -3,7 +3,7 @@
 //
 //   before   bits [N, 64] -> xnor_linear -> xnor_threshold -> xnor_linear -> ReduceMax(points)
 //   after    bits -> xnor_distinct -> (the same on the distinct rows) -> ReduceMax
-//                                  -> xnor_expand_rows where points are told apart again
+//                                  -> GatherRows where points are told apart again
 //
 // 64 planes cut space into at most 43,745 cells, so the cost grows with distinct codes, not with
 // points. The pass runs on the plan's graph: it needs shapes, and the file does not change by it.
@@ -120,7 +120,7 @@ static xnor_status insert_distinct(xnor_graph *graph, uint32_t index, xnor_value
     return xnor_graph_infer_node(graph, index + 1);
 }
 
-// Follows the distinct rows; puts xnor_expand_rows where an operator needs every point.
+// Follows the distinct rows; puts GatherRows where an operator needs every point.
 static xnor_status follow(xnor_graph *graph, uint32_t first, const xnor_value_id *distinct) {
     size_t capacity = graph->value_count * (size_t)2 + 64;
     bool *compact = calloc(capacity, sizeof *compact);
@@ -142,7 +142,7 @@ static xnor_status follow(xnor_graph *graph, uint32_t first, const xnor_value_id
             if (node.inputs[k] >= capacity || !compact[node.inputs[k]]) continue;
             const xnor_value_id inputs[2] = {node.inputs[k], distinct[2]};
             xnor_value_id all = XNOR_NO_VALUE;
-            status = xnor_emit(graph, &i, XNOR_OP_EXPAND_ROWS, node.name, inputs, 2, &all);
+            status = xnor_emit(graph, &i, XNOR_OP_GATHER_ROWS, node.name, inputs, 2, &all);
             graph->nodes[i].inputs[k] = all;
         }
     }
@@ -154,7 +154,7 @@ static xnor_status follow(xnor_graph *graph, uint32_t first, const xnor_value_id
         xnor_value_id all = XNOR_NO_VALUE;
         uint32_t at = graph->node_count;
         status =
-            xnor_emit(graph, &at, XNOR_OP_EXPAND_ROWS, graph->values[id].name, inputs, 2, &all);
+            xnor_emit(graph, &at, XNOR_OP_GATHER_ROWS, graph->values[id].name, inputs, 2, &all);
         if (status == XNOR_OK) graph->outputs[k] = all;
     }
     free(compact);

@@ -10,6 +10,7 @@
 #include "core/size.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -370,6 +371,56 @@ static void check_gemm_f32_bits(checker *check) {
     check_f32(check, true);
 }
 
+// ---- points -------------------------------------------------------------------------------------
+
+// Coordinates on a coarse grid, so that many distances are equal, or anything a float can be.
+static float *fill_points(size_t n, size_t stride) {
+    const size_t count = strided(3, n, stride);
+    float *x = input(SLOT_X, count * sizeof *x);
+    const bool special = random_below(3) == 0;
+    for (size_t i = 0; i < count; i++)
+        x[i] = special ? random_float(true) : (float)random_below(9) / 4.0f - 1.0f;
+    return x;
+}
+
+static void check_farthest_f32(checker *check) {
+    for (size_t i = 0; i < 2000; i++) {
+        const size_t n = 1 + random_below(random_below(8) ? 70 : 700);
+        const size_t stride = n + random_below(3);
+        const float *x = fill_points(n, stride);
+        const float query[3] = {x[random_below(n)], random_float(true), 0.5f};
+        const size_t bytes = n * sizeof(float);
+        float *nearest[SIDE_COUNT] = {output(SIDE_EXPECTED, bytes), output(SIDE_FOUND, bytes)};
+        for (size_t j = 0; j < n; j++)
+            nearest[0][j] = nearest[1][j] = random_below(4) ? (float)random_below(5) : INFINITY;
+        const size_t expected =
+            check->expected->farthest_f32(n, x, stride, query, nearest[SIDE_EXPECTED]);
+        const size_t found = check->found->farthest_f32(n, x, stride, query, nearest[SIDE_FOUND]);
+        char what[128];
+        snprintf(what, sizeof what, "n %zu, stride %zu: %zu and %zu", n, stride, expected, found);
+        compare(check, bytes, false, what);
+        note(check, expected == found, what, 0);
+    }
+}
+
+static void check_within_f32(checker *check) {
+    for (size_t i = 0; i < 2000; i++) {
+        const size_t n = 1 + random_below(random_below(8) ? 70 : 700);
+        const size_t stride = n + random_below(3), k = random_below(40);
+        const float *x = fill_points(n, stride);
+        const float query[3] = {0.25f, random_below(4) ? -0.5f : random_float(true), 1.0f};
+        const float limit = (float)random_below(9) / 4.0f;
+        const size_t bytes = k * sizeof(int64_t);
+        int64_t *first = output(SIDE_EXPECTED, bytes), *second = output(SIDE_FOUND, bytes);
+        const size_t expected = check->expected->within_f32(n, x, stride, query, limit, k, first);
+        const size_t found = check->found->within_f32(n, x, stride, query, limit, k, second);
+        char what[128];
+        snprintf(what, sizeof what, "n %zu, k %zu: %zu and %zu", n, k, expected, found);
+        compare(check, bytes, false, what);
+        note(check, expected == found, what, 0);
+    }
+}
+
 // ---- main ---------------------------------------------------------------------------------------
 
 static const struct {
@@ -385,6 +436,8 @@ static const struct {
     {"gemm_acc_ternary", check_gemm_ternary},
     {"gemm_f32", check_gemm_f32},
     {"gemm_f32_bits", check_gemm_f32_bits},
+    {"farthest_f32", check_farthest_f32},
+    {"within_f32", check_within_f32},
 };
 
 static void check_set(const xnor_kernels *expected, const xnor_kernels *found, size_t work_limit,

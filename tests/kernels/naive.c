@@ -151,6 +151,36 @@ static void gemm_f32_bits(size_t rows, size_t k, size_t n, const float *a, size_
     }
 }
 
+static float distance(const float *x, size_t stride, const float *query, size_t j) {
+    float sum = 0;
+    for (size_t c = 0; c < 3; c++) {
+        const float d = query[c] - x[c * stride + j];
+        const float square = d * d;
+        sum += square;
+    }
+    return sum;
+}
+
+static size_t farthest_f32(size_t n, const float *x, size_t stride, const float *query,
+                           float *nearest) {
+    size_t best = 0;
+    for (size_t j = 0; j < n; j++) {
+        const float d = distance(x, stride, query, j);
+        if (!isnan(d)) nearest[j] = fminf(nearest[j], d);
+        if (nearest[j] > nearest[best]) best = j;
+    }
+    return best;
+}
+
+static size_t within_f32(size_t n, const float *x, size_t stride, const float *query, float limit,
+                         size_t k, int64_t *found) {
+    size_t count = 0;
+    for (size_t j = 0; j < n; j++) {
+        if (count < k && isless(distance(x, stride, query, j), limit)) found[count++] = (int64_t)j;
+    }
+    return count;
+}
+
 const xnor_kernels naive_kernels = {
     .isa = "naive",
     .pack_f32 = pack_f32,
@@ -165,4 +195,6 @@ const xnor_kernels naive_kernels = {
     .acc_thr = acc_thr,
     .gemm_f32 = gemm_f32,
     .gemm_f32_bits = gemm_f32_bits,
+    .farthest_f32 = farthest_f32,
+    .within_f32 = within_f32,
 };

@@ -140,8 +140,16 @@ def auto_pad():
 
 
 def own_operators():
+    imports = [helper.make_opsetid("", 13), helper.make_opsetid("xnor", 1)]
     write("own_operators", [node("xnor_binarize", ["x"], ["y"], domain="xnor", name="bits")], [value("x", [2, 3])], [value("y", [2, 3])],
-          imports=[helper.make_opsetid("", 13), helper.make_opsetid("xnor", 1)], check=False)
+          imports=imports, check=False)
+    points = [node("FarthestPointSampling", ["x"], ["taken"], domain="xnor", name="fps", ratio=0.5),
+              node("GatherRows", ["x", "taken"], ["centres"], domain="xnor", name="centres"),
+              node("BallQuery", ["x", "centres"], ["ball"], domain="xnor", name="ball", radius=0.2, count=16),
+              node("KNearest", ["x", "centres"], ["nearest"], domain="xnor", name="nearest", count=8, dilation=2),
+              node("GatherRows", ["x", "ball"], ["y"], domain="xnor", name="grouped")]
+    write("point_operators", points, [value("x", ["batch", 9, 3])], [value("y", ["batch", 5, 16, 3]), value("nearest", ["batch", 5, 8], T.INT64)],
+          imports=imports, check=False)
 
 
 def refused():
@@ -156,6 +164,8 @@ def refused():
     one("upsample", node("Upsample", ["x"], ["y"], name="up", scales=[2.0]), opset=7)
     one("domain", node("FusedRelu", ["x"], ["y"], name="fused", domain="com.vendor"),
         imports=[helper.make_opsetid("", 13), helper.make_opsetid("com.vendor", 3)])
+    one("domain_version", node("xnor_binarize", ["x"], ["y"], domain="xnor", name="bits"),
+        imports=[helper.make_opsetid("", 13), helper.make_opsetid("xnor", 2)])
     one("own_in_standard_domain", node("xnor_binarize", ["x"], ["y"], name="bits"))
     one("attribute", node("Relu", ["x"], ["y"], name="relu", slope=1.0))
     one("attribute_type", node("LogSoftmax", ["x"], ["y"], name="lsm", axis=1.0))

@@ -221,6 +221,23 @@ Test(onnx, operators_of_our_own_domain) {
     xnor_graph_free(&graph);
 }
 
+Test(onnx, operators_on_points) {
+    xnor_graph graph;
+    import("point_operators", &graph);
+    const xnor_node *fps = node_named(&graph, "fps"), *ball = node_named(&graph, "ball"),
+                    *nearest = node_named(&graph, "nearest");
+    cr_assert_eq(fps->op, XNOR_OP_FARTHEST_POINT_SAMPLING);
+    cr_assert_eq(xnor_node_float(fps, XNOR_ATTR_RATIO, 0), 0.5);
+    cr_assert_eq(ball->op, XNOR_OP_BALL_QUERY);
+    cr_assert_eq(xnor_node_float(ball, XNOR_ATTR_RADIUS, 0), (double)0.2f);
+    has_attr(ball, XNOR_ATTR_COUNT, 1, INTS(16));
+    cr_assert_eq(nearest->op, XNOR_OP_K_NEAREST);
+    has_attr(nearest, XNOR_ATTR_DILATION, 1, INTS(2));
+    has_shape(&graph.values[graph.outputs[0]], "[?, 5, 16, 3]");
+    has_shape(&graph.values[graph.outputs[1]], "[?, 5, 8]");
+    xnor_graph_free(&graph);
+}
+
 // ---- what is refused ----------------------------------------------------------------------------
 
 // X(file without "refused_", status, what the message says)
@@ -228,6 +245,7 @@ Test(onnx, operators_of_our_own_domain) {
     X(operator, E_UNSUPPORTED, "node '/head/NonZero': operator 'NonZero' (domain '', opset 13)")   \
     X(upsample, E_UNSUPPORTED, "node 'up': operator 'Upsample' (domain '', opset 7)")              \
     X(domain, E_UNSUPPORTED, "node 'fused': operator 'FusedRelu' (domain 'com.vendor', opset 3)")  \
+    X(domain_version, E_UNSUPPORTED, "operator 'xnor_binarize' (domain 'xnor', opset 2)")          \
     X(own_in_standard_domain, E_UNSUPPORTED, "operator 'xnor_binarize' (domain ''")                \
     X(attribute, E_UNSUPPORTED, "node 'relu' (Relu): attribute 'slope' is not supported")          \
     X(attribute_type, E_FORMAT, "node 'lsm' (LogSoftmax): attribute 'axis' must be an integer")    \

@@ -1,0 +1,43 @@
+// What the files of lowering rules share. Internal to lib/exec.
+#ifndef XNOR_EXEC_LOWER_H
+#define XNOR_EXEC_LOWER_H
+
+#include "core/tensor.h"
+#include "exec/plan.h"
+#include "ops/ops.h"
+
+typedef struct lowering {
+    xnor_plan *plan;
+    xnor_graph *graph;
+    uint8_t *done;         // by node: covered by an earlier step
+    uint32_t *fused;       // by node: an earlier node that its step takes over, or UINT32_MAX
+    xnor_value_id *active; // by value: number of distinct rows in each group, or XNOR_NO_VALUE
+} lowering;
+
+static inline const xnor_value *value_of(const lowering *l, xnor_value_id id) {
+    return &l->graph->values[id];
+}
+
+static inline size_t rows_of(const lowering *l, xnor_value_id id) {
+    return xnor_shape_rows(&value_of(l, id)->shape);
+}
+
+static inline size_t last_of(const lowering *l, xnor_value_id id) {
+    return (size_t)xnor_shape_last(&value_of(l, id)->shape);
+}
+
+// The axis before the last one.
+static inline size_t points_of(const lowering *l, xnor_value_id id) {
+    const xnor_shape *shape = &value_of(l, id)->shape;
+    return (size_t)shape->dims[shape->rank - 2];
+}
+
+// Appends a step for the node: x and y are its first input and output, one group of one row.
+xnor_step *xnor_add_step(lowering *l, xnor_step_run run, const xnor_node *node);
+
+// One rule per operator.
+xnor_status xnor_lower_sampling(lowering *l, uint32_t index);
+xnor_status xnor_lower_ball_query(lowering *l, uint32_t index);
+xnor_status xnor_lower_gather_rows(lowering *l, uint32_t index);
+
+#endif
