@@ -32,6 +32,8 @@ def add_training(parser, epochs, lr, smoothing):
     parser.add_argument("--jitter", type=float, default=0.01, help="standard deviation per coordinate")
     parser.add_argument("--drop", type=float, default=0.0, metavar="SHARE",
                         help="leave out up to this share of the points of each scan")
+    parser.add_argument("--balance", type=float, default=0.0, metavar="POWER",
+                        help="draw clouds with weight (clouds of the same object) ** -POWER; for data with groups")
     parser.add_argument("--samples", type=int, default=240, help="samples of an epoch, for scenes")
     add_common(parser)
 
@@ -122,6 +124,9 @@ def options_of(args, source, **more):
         more["samples"] = args.samples
     else:
         augment.update(yaw=args.yaw, turn=args.turn, drop=args.drop)
+        if args.balance and source.groups is None:
+            raise data.DataError("--balance: the clouds have no groups")
+        more["balance"] = args.balance
     return dict(fold=args.fold, epochs=args.epochs, batch=args.batch, lr=args.lr, seed=args.seed,
                 smoothing=args.smoothing, augment=augment, early=(args.early_points or args.points, args.early_share),
                 **more)

@@ -99,7 +99,7 @@ class Augment:
     turn     standard deviation of a small extra turn about z, radians
     scale    largest relative stretch per axis
     jitter   standard deviation per coordinate, in radii of the cloud
-    drop     largest share of the points of a scan that is left out, as if it were sparser; only for scans
+    drop     largest share of the points of a scan that is left out: sparser, or partly hidden; only for scans
     """
 
     def __init__(self, points, yaw=1.0, turn=0.05, scale=0.15, jitter=0.01, drop=0.0):
@@ -134,8 +134,13 @@ class Augment:
         """A random part of each scan, at least 32 points, normalised and jittered, then resampled."""
         out = []
         for cloud in clouds:
-            kept = max(min(32, len(cloud)), round(len(cloud) * (1 - self.drop * rng.random())))
-            x = normalise(cloud[rng.permutation(len(cloud))[:kept]])
+            share = self.drop * rng.random()
+            order = rng.permutation(len(cloud))
+            if rng.random() < 0.5:  # half of what is lost lies on one side, as behind another object
+                behind = np.argsort(cloud @ rng.standard_normal(3).astype(np.float32))
+                order = rng.permutation(behind[round(len(cloud) * share / 2):])
+            kept = max(min(32, len(cloud)), round(len(cloud) * (1 - share)))
+            x = normalise(cloud[order[:kept]])
             x += np.float32(self.jitter) * rng.standard_normal(x.shape, dtype=np.float32)
             out.append(resample(x, self.points))
         return np.stack(out)

@@ -12,7 +12,7 @@ from .data import DataError
 STRIPES = 5          # validation folds 0..4 are stripes of every scene, 5.. are whole scenes
 USUAL_FOLD = 3
 MARGIN = 2.0         # metres beside a held-out stripe that are not trained on either
-CHANNELS = ("x", "y", "height", "cell_height", "cell_top")
+CHANNELS = ("x", "y", "height", "cell_height", "cell_low", "cell_top", "cell_storey")
 
 
 class Recipe:
@@ -20,14 +20,14 @@ class Recipe:
 
     size    edge of a block, metres
     cells   cells along the edge of a block
-    scale   metres that become 1 in heights
+    scale   metres that become 1 in heights; also the height of the storey above the ground
     """
 
-    def __init__(self, size=4.0, cells=4, scale=5.0):
+    def __init__(self, size=4.0, cells=8, scale=5.0):
         self.size, self.cells, self.scale = size, cells, scale
 
     def features(self, xyz, before=(0.0, 0.0)):
-        """xyz [n, 3] -> channels [n, 5] float32, blocks: list of the indices of each block's points, ascending.
+        """xyz [n, 3] -> channels [n, 7] float32, blocks: list of the indices of each block's points, ascending.
 
         The grid starts `before` (metres in x and y, for training) the smallest x and y.
         """
@@ -38,10 +38,16 @@ class Recipe:
         cell = np.minimum(np.floor(inside / (self.size / self.cells)).astype(np.int64), self.cells - 1)
         z = xyz[:, 2]
         block_id, blocks = _groups(block)
-        low, _ = _extremes(block_id, z)
-        cell_low, cell_high = _extremes(_groups(block * self.cells + cell)[0], z)
-        channels = np.concatenate([(inside / (self.size / 2) - 1),
-                                   np.stack([z - low, z - cell_low, cell_high - cell_low], 1) / self.scale], 1)
+        cell_id, _ = _groups(block * self.cells + cell)
+        own = z - _extreme(np.minimum, cell_id, z)  # above the lowest point of the cell
+        storey = _extreme(np.maximum, cell_id, np.where(own < self.scale, own, 0))
+        channels = np.stack([inside[:, 0] / (self.size / 2) - 1,
+                             inside[:, 1] / (self.size / 2) - 1,
+                             (z - _extreme(np.minimum, block_id, z)) / self.scale,
+                             own / self.scale,
+                             2 * np.minimum(own, 1) - 1,
+                             _extreme(np.maximum, cell_id, own) / self.scale,
+                             storey / self.scale], 1)
         return channels.astype(np.float32), blocks
 
 
@@ -55,12 +61,11 @@ def _groups(key):
     return number, np.split(order, start[1:])
 
 
-def _extremes(number, z):
-    """Smallest and largest z of each row's group."""
-    low, high = np.full(number.max() + 1, np.inf), np.full(number.max() + 1, -np.inf)
-    np.minimum.at(low, number, z)
-    np.maximum.at(high, number, z)
-    return low[number], high[number]
+def _extreme(function, number, values):
+    """np.minimum or np.maximum over the group of each row."""
+    worst = np.full(number.max() + 1, values.max() if function is np.minimum else values.min())
+    function.at(worst, number, values)
+    return worst[number]
 
 
 def samples(blocks, points):
@@ -130,7 +135,7 @@ class Augment:
         self.points, self.scale, self.jitter, self.fewest = points, scale, jitter, fewest
 
     def draw(self, scenes, rng, count):
-        """`count` shuffled samples of blocks of random views. -> points [count, points, 5], labels [count, points]."""
+        """`count` shuffled samples of blocks of random views. -> points [count, points, 7], labels [count, points]."""
         x, y = [], []
         while len(x) < count:
             before = len(x)
@@ -158,7 +163,7 @@ class Augment:
 
 
 def evaluate(recipe, xyz, points, predict):
-    """Labels of a whole scene. predict: points [samples, points, 5] -> scores [samples, points, classes]."""
+    """Labels of a whole scene. predict: points [samples, points, 7] -> scores [samples, points, classes]."""
     channels, blocks = recipe.features(xyz)
     labels = np.empty(len(xyz), np.int64)
     cut = samples(blocks, points)

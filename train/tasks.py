@@ -32,7 +32,10 @@ def accuracy(log_probs, labels):
 
 
 class Classification:
-    """One label for each cloud. options: fold, batch, augment."""
+    """One label for each cloud. options: fold, batch, augment, balance.
+
+    balance  0: every cloud once an epoch; above: drawn with weight (clouds of its group) ** -balance
+    """
 
     def __init__(self, clouds, points, options):
         self.training, self.validation = clouds.split(options.get("fold"))
@@ -40,12 +43,18 @@ class Classification:
         self.steps = len(self.training) // self.batch
         if not self.steps:
             raise DataError(f"{len(self.training)} training clouds are fewer than one batch of {self.batch}")
+        self.weights = None
+        if options.get("balance"):
+            _, group, size = np.unique(self.training.groups, return_inverse=True, return_counts=True)
+            self.weights = size[group] ** -options["balance"]
+            self.weights /= self.weights.sum()
         self.prepared = prepared(self.validation, points) if len(self.validation) else None
 
     def batches(self, rng, points=None):
         """One epoch: x [batch, points, 3], y [batch]."""
         augment = Augment(points or self.points, **self.augment)
-        order = rng.permutation(len(self.training))
+        count = len(self.training)
+        order = rng.permutation(count) if self.weights is None else rng.choice(count, count, p=self.weights)
         for step in range(self.steps):
             pick = order[step * self.batch:(step + 1) * self.batch]
             yield torch.from_numpy(augment(self.training.take(pick), rng)), torch.from_numpy(self.training.labels[pick])

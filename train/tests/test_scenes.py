@@ -23,12 +23,15 @@ def toy_scene(count=4000, seed=0):
 
 class Blocks(unittest.TestCase):
     def test_channels_by_hand(self):
-        # Block 4 m, cells of 1 m: the first three points share a block, the first two a cell.
-        xyz = np.array([[10, 20, 1], [10.5, 20.5, 3], [13, 23.5, 0.5], [14, 20, 7]], np.float32)
-        channels, blocks = scenes.Recipe().features(xyz)
-        self.assertEqual([b.tolist() for b in blocks], [[0, 1, 2], [3]])
-        np.testing.assert_allclose(channels, [[-1, -1, 0.1, 0, 0.4], [-0.75, -0.75, 0.5, 0.4, 0.4],
-                                              [0.5, 0.75, 0, 0, 0], [-1, -1, 0, 0, 0]], atol=1e-6)
+        # Block 4 m, cells of 1 m: the first three points share a block, the first two a cell, and so do the last two.
+        xyz = np.array([[10, 20, 1], [10.5, 20.5, 3], [13, 23.5, 0.5], [14, 20, 7], [14.5, 20, 17]], np.float32)
+        channels, blocks = scenes.Recipe(4.0, 4, 5.0).features(xyz)
+        self.assertEqual([b.tolist() for b in blocks], [[0, 1, 2], [3, 4]])
+        np.testing.assert_allclose(channels, [[-1, -1, 0.1, 0, -1, 0.4, 0.4],
+                                              [-0.75, -0.75, 0.5, 0.4, 1, 0.4, 0.4],
+                                              [0.5, 0.75, 0, 0, -1, 0, 0],
+                                              [-1, -1, 0, 0, -1, 2, 0],
+                                              [-0.75, -1, 2, 2, 1, 2, 0]], atol=1e-6)
 
     def test_every_point_is_in_one_sample(self):
         _, xyz, _ = toy_scene()
@@ -44,7 +47,7 @@ class Blocks(unittest.TestCase):
         _, xyz, labels = toy_scene()
         recipe = scenes.Recipe()
         # A "network" that sees only the height above the cell's lowest point.
-        found = scenes.evaluate(recipe, xyz, 64, lambda x: np.stack([0.05 - x[..., 3], x[..., 3] - 0.05], -1))
+        found = scenes.evaluate(recipe, xyz, 64, lambda x: np.stack([0.02 - x[..., 3], x[..., 3] - 0.02], -1))
         self.assertGreater((found == labels).mean(), 0.99)
 
 
@@ -74,7 +77,7 @@ class Training(unittest.TestCase):
         source = scenes.Scenes([toy_scene()], CLASSES)
         (x, y), (again, _) = (scenes.Augment(64).draw(source, np.random.default_rng(3), 10) for _ in range(2))
         np.testing.assert_array_equal(x, again)
-        self.assertEqual((x.shape, y.shape, x.dtype), ((10, 64, 5), (10, 64), np.float32))
+        self.assertEqual((x.shape, y.shape, x.dtype), ((10, 64, 7), (10, 64), np.float32))
         self.assertLess(np.abs(x[..., :2]).max(), 1.1)
         self.assertGreater(np.abs(np.diff(y, axis=1)).mean(), 0.2)
 
