@@ -17,31 +17,7 @@
 #include "core/tensor.h"
 #include "passes/layout.h"
 #include "passes/rewrite.h"
-
-// (a - b) + b = a and (a + b) - b = a in real arithmetic; in floats a rounding error is left.
-static xnor_status cancel_straight_through(xnor_graph *graph, uint32_t index, bool *changed) {
-    const xnor_node *node = &graph->nodes[index];
-    if (node->op != XNOR_OP_ADD && node->op != XNOR_OP_SUB) return XNOR_OK;
-    xnor_op opposite = node->op == XNOR_OP_ADD ? XNOR_OP_SUB : XNOR_OP_ADD;
-    for (uint32_t k = 0; k < (node->op == XNOR_OP_ADD ? 2 : 1); k++) {
-        uint32_t producer = xnor_graph_producer(graph, node->inputs[k]);
-        xnor_value_id b = node->inputs[1 - k];
-        if (producer == UINT32_MAX || xnor_is_constant(graph, b)) continue;
-        const xnor_node *inner = &graph->nodes[producer];
-        if (inner->op != opposite) continue;
-        xnor_value_id a = XNOR_NO_VALUE;
-        if (inner->inputs[1] == b)
-            a = inner->inputs[0];
-        else if (inner->op == XNOR_OP_ADD && inner->inputs[0] == b)
-            a = inner->inputs[1];
-        if (a == XNOR_NO_VALUE ||
-            !xnor_shape_equal(&graph->values[a].shape, &graph->values[node->outputs[0]].shape))
-            continue;
-        *changed = true;
-        return xnor_bypass(graph, index, a);
-    }
-    return XNOR_OK;
-}
+#include "passes/simplify.h"
 
 // ---- linear layers ------------------------------------------------------------------------------
 
@@ -258,9 +234,11 @@ static xnor_status normal_reduction(xnor_graph *graph, uint32_t index, bool *cha
 
 xnor_status xnor_pass_canonicalise(xnor_graph *graph) {
     static const xnor_rule rules[] = {
-        xnor_drop_noop,   xnor_drop_duplicate,  cancel_straight_through, matmul_to_linear,
-        gemm_to_linear,   conv_to_linear,       batch_norm_to_affine,    channels_to_affine,
-        normal_reduction, xnor_layout_simplify, xnor_layout_sink,        NULL,
+        xnor_drop_noop,        xnor_drop_duplicate, xnor_simplify_like,
+        xnor_simplify_uniform, xnor_simplify_sum,   xnor_simplify_comparison,
+        matmul_to_linear,      gemm_to_linear,      conv_to_linear,
+        batch_norm_to_affine,  channels_to_affine,  normal_reduction,
+        xnor_layout_simplify,  xnor_layout_sink,    NULL,
     };
     static const xnor_rule settle[] = {xnor_drop_noop, xnor_layout_settle, xnor_layout_join_views,
                                        NULL};

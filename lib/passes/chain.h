@@ -8,13 +8,6 @@
 
 enum { XNOR_CHAIN_MAX = 32 };
 
-// The earliest value with the same sign as `x`: functions that keep signs (Clip around 0, Tanh, a
-// positive scale) are skipped.
-xnor_value_id xnor_before_sign(const xnor_graph *graph, xnor_value_id x);
-// Value that an xnor_binarize of `x` should have for 0: +1 (bits) when 0 is excluded, else `zero`.
-// Signs of accumulators keep `zero`: the threshold pass decides.
-double xnor_sign_of_zero(const xnor_graph *graph, xnor_value_id x, double zero);
-
 typedef struct xnor_chain {
     xnor_value_id acc;              // where it starts: a value of dtype acc
     uint32_t nodes[XNOR_CHAIN_MAX]; // node indices, from acc to the end

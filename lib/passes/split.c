@@ -12,6 +12,7 @@
 #include "core/size.h"
 #include "core/tensor.h"
 #include "passes/chain.h"
+#include "passes/sign.h"
 
 // Input of an Expand or Tile that repeats whole rows: it has one element where the result has more,
 // and the last axis is left alone. Otherwise `x` itself.

@@ -91,10 +91,27 @@ Test(binarize, weights_of_several_magnitudes_stay_float) {
     cr_assert_eq(graph_count(&b.graph, XNOR_OP_XNOR_LINEAR), 0);
 }
 
-Test(binarize, a_row_of_zeros_stays_float) {
+Test(binarize, a_row_of_zeros_has_scale_zero) {
     xnor_value_id w = builder_floats(&b, SHAPE(4, 2), D(0, 1, 0, 1, 0, 1, 0, 1));
     binarize(NODE(&b, XNOR_OP_MATMUL, NODE(&b, XNOR_OP_SIGN, input()), w));
-    cr_assert_eq(graph_count(&b.graph, XNOR_OP_LINEAR), 1);
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_XNOR_LINEAR), 1);
+    cr_assert_eq(graph_constant(&b.graph, graph_find(&b.graph, XNOR_OP_AFFINE), 1, 0), 0);
+    cr_assert_eq(graph_constant(&b.graph, graph_find(&b.graph, XNOR_OP_AFFINE), 1, 1), 1);
+}
+
+Test(binarize, ternary_weights_are_the_mean_of_two_binary_ones) {
+    xnor_value_id w = builder_floats(&b, SHAPE(4, 2), D(0.5, 2, 0, -2, -0.5, 0, 0.5, 0));
+    binarize(NODE(&b, XNOR_OP_MATMUL, NODE(&b, XNOR_OP_SIGN, input()), w));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_XNOR_LINEAR), 2);
+    const xnor_node *sum = graph_find(&b.graph, XNOR_OP_XNOR_ADD);
+    const xnor_node *first = &b.graph.nodes[xnor_graph_producer(&b.graph, sum->inputs[0])];
+    const xnor_node *second = &b.graph.nodes[xnor_graph_producer(&b.graph, sum->inputs[1])];
+    static const double bits[2][8] = {{1, 1, -1, 1, 1, -1, 1, 1}, {1, -1, -1, 1, 1, -1, -1, -1}};
+    for (size_t i = 0; i < 8; i++) {
+        cr_assert_eq(graph_constant(&b.graph, first, 1, i), bits[0][i]);
+        cr_assert_eq(graph_constant(&b.graph, second, 1, i), bits[1][i]);
+    }
+    cr_assert_eq(graph_constant(&b.graph, graph_find(&b.graph, XNOR_OP_AFFINE), 1, 1), 1);
 }
 
 Test(binarize, real_activations_stay_float) {
@@ -117,9 +134,19 @@ Test(binarize, where_not_negative_gives_zero_plus_one) {
     cr_assert_eq(zero(), 1);
 }
 
-Test(binarize, where_positive_gives_zero_minus_one) {
+// -x >= 0 where x > 0 is not; the weights are negated, too.
+static void expect_negated(void) {
+    cr_assert_eq(zero(), 1);
+    const xnor_node *binarize = graph_find(&b.graph, XNOR_OP_BINARIZE);
+    const xnor_node *minus = &b.graph.nodes[xnor_graph_producer(&b.graph, binarize->inputs[0])];
+    cr_assert_eq(minus->op, XNOR_OP_AFFINE);
+    cr_assert_eq(graph_constant(&b.graph, minus, 1, 3), -1);
+    cr_assert_eq(graph_constant(&b.graph, graph_find(&b.graph, XNOR_OP_XNOR_LINEAR), 1, 0), -1);
+}
+
+Test(binarize, where_positive_takes_zero_for_minus_one) {
     binarize(times_weights(where(XNOR_OP_GREATER, input(), 1, -1)));
-    cr_assert_eq(zero(), -1);
+    expect_negated();
 }
 
 Test(binarize, where_negative_with_branches_swapped) {
@@ -129,17 +156,78 @@ Test(binarize, where_negative_with_branches_swapped) {
 
 Test(binarize, where_not_positive_with_branches_swapped) {
     binarize(times_weights(where(XNOR_OP_LESS_OR_EQUAL, input(), -1, 1)));
-    cr_assert_eq(zero(), -1);
+    expect_negated();
 }
 
-Test(binarize, where_with_other_branches_is_no_sign) {
-    binarize(times_weights(where(XNOR_OP_GREATER, input(), 1, 0)));
+Test(binarize, the_constant_may_be_compared_with_the_value) {
+    xnor_value_id x = input(), zero_value = builder_floats(&b, SCALAR, D(0));
+    xnor_value_id truth = NODE(&b, XNOR_OP_LESS_OR_EQUAL, zero_value, x);
+    binarize(times_weights(NODE(&b, XNOR_OP_WHERE, truth, builder_floats(&b, SCALAR, D(1)),
+                                builder_floats(&b, SCALAR, D(-1)))));
+    cr_assert_eq(zero(), 1);
+    cr_assert_eq(graph_find(&b.graph, XNOR_OP_BINARIZE)->inputs[0], x);
+}
+
+// Half of the sign plus one half.
+Test(binarize, zero_or_one_is_a_sign_with_a_shift) {
+    binarize(times_weights(where(XNOR_OP_GREATER_OR_EQUAL, input(), 1, 0)));
+    cr_assert_eq(zero(), 1);
+    const xnor_node *affine = graph_find(&b.graph, XNOR_OP_AFFINE);
+    cr_assert_eq(graph_constant(&b.graph, affine, 1, 0), 0.5);
+    cr_assert_eq(graph_constant(&b.graph, affine, 2, 0), 1, "weights +1 +1 -1 +1");
+}
+
+Test(binarize, a_cast_comparison_is_zero_or_one) {
+    xnor_value_id truth =
+        NODE(&b, XNOR_OP_GREATER_OR_EQUAL, input(), builder_floats(&b, SCALAR, D(0)));
+    xnor_value_id one = NODE(&b, XNOR_OP_CAST, truth);
+    builder_attr(&b, XNOR_ATTR_TO, I(XNOR_F32));
+    xnor_value_id twice = NODE(&b, XNOR_OP_MUL, one, builder_floats(&b, SCALAR, D(2)));
+    binarize(times_weights(NODE(&b, XNOR_OP_SUB, twice, builder_floats(&b, SCALAR, D(1)))));
+    cr_assert_eq(zero(), 1);
+    const xnor_node *affine = graph_find(&b.graph, XNOR_OP_AFFINE);
+    cr_assert_eq(graph_constant(&b.graph, affine, 1, 0), 1);
+    cr_assert_eq(graph_constant(&b.graph, affine, 2, 0), 0);
+}
+
+Test(binarize, a_learned_threshold_is_an_offset) {
+    xnor_value_id limits = builder_floats(&b, SHAPE(4), D(0.5, -1, 0.25, 2));
+    xnor_value_id truth = NODE(&b, XNOR_OP_GREATER_OR_EQUAL, input(), limits);
+    binarize(times_weights(NODE(&b, XNOR_OP_WHERE, truth, builder_floats(&b, SCALAR, D(1)),
+                                builder_floats(&b, SCALAR, D(-1)))));
+    const xnor_node *binarize = graph_find(&b.graph, XNOR_OP_BINARIZE);
+    const xnor_node *offset = &b.graph.nodes[xnor_graph_producer(&b.graph, binarize->inputs[0])];
+    cr_assert_eq(graph_constant(&b.graph, offset, 2, 1), 1);
+    cr_assert_eq(graph_constant(&b.graph, offset, 2, 3), -2);
+}
+
+// ones_like(x) and its negative, for an x of unknown size.
+Test(binarize, branches_in_the_shape_of_the_value) {
+    xnor_value_id x = input(), one = builder_floats(&b, SHAPE(1), D(1));
+    xnor_value_id truth = NODE(&b, XNOR_OP_GREATER_OR_EQUAL, x, builder_floats(&b, SCALAR, D(0)));
+    xnor_value_id ones = NODE(&b, XNOR_OP_CONSTANT_OF_SHAPE, NODE(&b, XNOR_OP_SHAPE, x), one);
+    binarize(times_weights(NODE(&b, XNOR_OP_WHERE, truth, ones, NODE(&b, XNOR_OP_NEG, ones))));
+    cr_assert_eq(b.graph.node_count, 3);
+    cr_assert_eq(zero(), 1);
+}
+
+Test(binarize, a_value_with_one_sign_for_all_is_none) {
+    binarize(times_weights(where(XNOR_OP_GREATER, input(), 1, 1)));
     cr_assert_eq(graph_count(&b.graph, XNOR_OP_XNOR_LINEAR), 0);
 }
 
-Test(binarize, a_falling_sign_is_not_taken_for_a_rising_one) {
-    binarize(times_weights(where(XNOR_OP_GREATER, input(), -1, 1)));
-    cr_assert_eq(graph_count(&b.graph, XNOR_OP_BINARIZE), 0);
+Test(binarize, steps_at_several_values_stay_float) {
+    xnor_value_id x = input();
+    xnor_value_id high = where(XNOR_OP_GREATER, x, 1, 0);
+    xnor_value_id other = NODE(&b, XNOR_OP_SUB, x, builder_floats(&b, SCALAR, D(1)));
+    binarize(times_weights(NODE(&b, XNOR_OP_ADD, high, NODE(&b, XNOR_OP_SIGN, other))));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_XNOR_LINEAR), 0);
+}
+
+Test(binarize, a_falling_sign_negates_the_weights) {
+    binarize(times_weights(where(XNOR_OP_GREATER_OR_EQUAL, input(), -1, 1)));
+    cr_assert_eq(zero(), 1);
+    cr_assert_eq(graph_constant(&b.graph, graph_find(&b.graph, XNOR_OP_XNOR_LINEAR), 1, 0), -1);
 }
 
 Test(binarize, functions_that_keep_the_sign_are_skipped) {
@@ -152,8 +240,16 @@ Test(binarize, functions_that_keep_the_sign_are_skipped) {
     cr_assert_eq(b.graph.node_count, 3);
 }
 
-Test(binarize, a_clip_that_cuts_off_a_sign_is_not_skipped) {
+// Then it is 0 or 1: x > 0.
+Test(binarize, a_clip_that_cuts_off_a_sign_makes_two_values) {
     xnor_value_id y = NODE(&b, XNOR_OP_CLIP, input(), builder_floats(&b, SCALAR, D(0)));
+    binarize(times_weights(NODE(&b, XNOR_OP_SIGN, y)));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_CLIP), 0);
+    expect_negated();
+}
+
+Test(binarize, a_clip_beside_zero_is_not_skipped) {
+    xnor_value_id y = NODE(&b, XNOR_OP_CLIP, input(), builder_floats(&b, SCALAR, D(0.5)));
     binarize(times_weights(NODE(&b, XNOR_OP_SIGN, y)));
     cr_assert_eq(graph_count(&b.graph, XNOR_OP_CLIP), 1);
     cr_assert_eq(zero(), 0);
@@ -189,10 +285,28 @@ Test(binarize, one_channel_without_offset_can_be_zero) {
     cr_assert_eq(zero(), 0);
 }
 
-Test(binarize, rectified_values_are_zero_often) {
-    xnor_value_id y = NODE(&b, XNOR_OP_RELU, offset(input(), 0.2));
+Test(binarize, absolute_values_are_never_negative_but_zero) {
+    xnor_value_id y = NODE(&b, XNOR_OP_ABS, offset(input(), 0.2));
     binarize(times_weights(NODE(&b, XNOR_OP_SIGN, y)));
     cr_assert_eq(zero(), 0);
+}
+
+// {0, 1} activations: the sign of what was rectified, which is not 0 itself.
+Test(binarize, rectified_signs_need_no_third_value) {
+    xnor_value_id y = NODE(&b, XNOR_OP_RELU, offset(input(), 0.2));
+    binarize(times_weights(NODE(&b, XNOR_OP_SIGN, y)));
+    cr_assert_eq(zero(), 1);
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_RELU), 0);
+    const xnor_node *layer = graph_find(&b.graph, XNOR_OP_XNOR_LINEAR);
+    uint32_t affine;
+    cr_assert_eq(xnor_graph_uses(&b.graph, layer->outputs[0], &affine), 1);
+    cr_assert_eq(graph_constant(&b.graph, &b.graph.nodes[affine], 1, 0), 0.5);
+}
+
+Test(binarize, what_was_rectified_and_compared_with_zero_is_always_one) {
+    xnor_value_id y = NODE(&b, XNOR_OP_RELU, input());
+    binarize(times_weights(where(XNOR_OP_GREATER_OR_EQUAL, y, 1, -1)));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_XNOR_LINEAR), 1);
 }
 
 // acc + acc + offset takes few values, 0 may be one of them.
@@ -224,4 +338,34 @@ Test(binarize, layers_behind_a_scaled_sign_know_that_zeros_occur) {
     for (uint32_t i = 1; i < b.graph.node_count; i++)
         if (b.graph.nodes[i].op == XNOR_OP_BINARIZE)
             cr_assert_eq(xnor_node_float(&b.graph.nodes[i], XNOR_ATTR_ALPHA, 9), 0);
+}
+
+// ---- factors per row ----------------------------------------------------------------------------
+
+static xnor_value_id row_mean(xnor_value_id x) {
+    xnor_value_id mean = NODE(&b, XNOR_OP_REDUCE_MEAN, NODE(&b, XNOR_OP_ABS, x));
+    builder_attr(&b, XNOR_ATTR_AXES, I(-1));
+    return mean;
+}
+
+Test(binarize, a_factor_per_row_moves_behind_the_layer) {
+    xnor_value_id x = input();
+    xnor_value_id scaled = NODE(&b, XNOR_OP_MUL, NODE(&b, XNOR_OP_SIGN, x), row_mean(x));
+    xnor_value_id y =
+        NODE(&b, XNOR_OP_GEMM, scaled, weights(), builder_floats(&b, SHAPE(2), D(3, -1)));
+    binarize(y);
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_XNOR_LINEAR), 1);
+    const xnor_node *product = graph_find(&b.graph, XNOR_OP_MUL);
+    uint32_t affine;
+    cr_assert_eq(xnor_graph_uses(&b.graph, product->outputs[0], &affine), 1);
+    cr_assert_eq(graph_constant(&b.graph, &b.graph.nodes[affine], 2, 0), 3,
+                 "the bias is not scaled");
+}
+
+Test(binarize, a_factor_per_row_stays_before_real_weights) {
+    xnor_value_id x = input();
+    xnor_value_id scaled = NODE(&b, XNOR_OP_MUL, NODE(&b, XNOR_OP_SIGN, x), row_mean(x));
+    binarize(NODE(&b, XNOR_OP_MATMUL, scaled, builder_floats(&b, SHAPE(4, 1), D(1, 2, 1, 1))));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_LINEAR), 1);
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_AFFINE), 0);
 }

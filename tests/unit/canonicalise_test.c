@@ -185,6 +185,42 @@ Test(canonicalise, straight_through_leftovers_vanish) {
     graph_find(&b.graph, XNOR_OP_SIGN);
 }
 
+Test(canonicalise, a_value_minus_itself_vanishes_from_a_sum) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(-1, 3));
+    xnor_value_id soft = NODE(&b, XNOR_OP_TANH, x);
+    canonicalise(
+        NODE(&b, XNOR_OP_ADD, NODE(&b, XNOR_OP_SUB, soft, soft), NODE(&b, XNOR_OP_SIGN, x)));
+    cr_assert_eq(b.graph.node_count, 1);
+    graph_find(&b.graph, XNOR_OP_SIGN);
+}
+
+Test(canonicalise, multiples_of_a_value_cancel) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(-1, 3));
+    xnor_value_id two = builder_floats(&b, SCALAR, D(2)), soft = NODE(&b, XNOR_OP_TANH, x);
+    xnor_value_id y =
+        NODE(&b, XNOR_OP_ADD, NODE(&b, XNOR_OP_SIGN, x), NODE(&b, XNOR_OP_MUL, two, soft));
+    canonicalise(NODE(&b, XNOR_OP_SUB, NODE(&b, XNOR_OP_SUB, y, soft), soft));
+    cr_assert_eq(b.graph.node_count, 1);
+    graph_find(&b.graph, XNOR_OP_SIGN);
+}
+
+Test(canonicalise, what_is_left_of_a_sum_keeps_its_factors) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(-1, 3));
+    xnor_value_id soft = NODE(&b, XNOR_OP_TANH, x), sign = NODE(&b, XNOR_OP_SIGN, x);
+    xnor_value_id y = NODE(&b, XNOR_OP_SUB, soft, NODE(&b, XNOR_OP_ADD, sign, x));
+    canonicalise(NODE(&b, XNOR_OP_ADD, y, x));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_SIGN) + graph_count(&b.graph, XNOR_OP_TANH), 2);
+}
+
+// A difference of two values of unknown size may broadcast.
+Test(canonicalise, values_of_other_shapes_do_not_cancel) {
+    xnor_value_id row = builder_input(&b, "x", XNOR_F32, SHAPE(1, 3));
+    xnor_value_id whole = builder_input(&b, "y", XNOR_F32, SHAPE(4, 3));
+    xnor_value_id y = NODE(&b, XNOR_OP_SUB, row, whole);
+    canonicalise(NODE(&b, XNOR_OP_ADD, y, whole));
+    cr_assert_eq(b.graph.node_count, 2);
+}
+
 Test(canonicalise, equal_nodes_become_one) {
     xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(3));
     xnor_value_id leaky = NODE(&b, XNOR_OP_LEAKY_RELU, x), same = NODE(&b, XNOR_OP_LEAKY_RELU, x);

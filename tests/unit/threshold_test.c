@@ -130,13 +130,22 @@ Test(threshold, no_zero_at_sums_that_cannot_occur) {
     cr_assert_eq(graph_constant(&b.graph, graph_find(&b.graph, XNOR_OP_THRESHOLD), 1, 1), -2);
 }
 
-Test(threshold, a_rectified_sign_is_zero_or_one) {
-    static const double a[2] = {1, -1}, c[2] = {0.5, 0.5};
-    finish(sign(NODE(&b, XNOR_OP_RELU, affine(sums(2), a, c, 2))), 2);
+Test(threshold, an_absolute_value_is_zero_or_one) {
+    static const double a[2] = {1, -1}, c[2] = {2, 0};
+    finish(sign(NODE(&b, XNOR_OP_ABS, affine(sums(2), a, c, 2))), 2);
     for (int acc = -K; acc <= K; acc += 2) {
-        cr_assert_eq(entry(0, acc), acc >= 0);
-        cr_assert_eq(entry(1, acc), acc <= 0);
+        cr_assert_eq(entry(0, acc), acc != -2);
+        cr_assert_eq(entry(1, acc), acc != 0);
     }
+}
+
+// {0, 1} activations are a threshold with half of the scale and a shift behind it.
+Test(threshold, a_rectified_sign_is_one_threshold) {
+    static const double a[2] = {1, -1}, c[2] = {0, 2};
+    finish(sign(NODE(&b, XNOR_OP_RELU, affine(sums(2), a, c, 2))), 2);
+    const xnor_node *node = graph_find(&b.graph, XNOR_OP_THRESHOLD);
+    cr_assert_eq(graph_constant(&b.graph, node, 1, 0), 2, "0 is not positive");
+    cr_assert_eq(graph_constant(&b.graph, node, 1, 1), 0, "negated sums");
 }
 
 Test(threshold, several_crossings_make_a_table_of_bits) {
