@@ -9,14 +9,16 @@ import numpy as np
 import torch
 
 from . import compare, data, export, losses, loop, packs, scenes, tasks, weights
-from .binarize import ESTIMATORS
-from .networks import PointNet, initialise_from
+from .binarize import BINARIZERS, ESTIMATORS
+from .networks import KINDS, initialise_from, make_network
+from .networks.layers import POOLS
 
 
 def add_training(parser, epochs, lr, smoothing):
     parser.add_argument("-o", "--out", required=True, metavar="CKPT", help="checkpoint; continued if it exists")
     parser.add_argument("--init", metavar="CKPT", help="start from the weights of another checkpoint, binary or not")
-    parser.add_argument("--net", choices=("vanilla", "tnets"), default="vanilla")
+    parser.add_argument("--net", choices=tuple(KINDS), default="vanilla")
+    parser.add_argument("--pool", choices=POOLS, default="ema-max")
     parser.add_argument("--epochs", type=int, default=epochs)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=lr, help="peak of the cosine schedule (default %(default)s)")
@@ -60,7 +62,9 @@ def parser():
     p = commands.add_parser("binary", help="train the binary network, with --teacher by distillation (KDR)")
     add_training(p, epochs=100, lr=2e-3, smoothing=0.0)
     p.add_argument("--teacher", metavar="CKPT", help="full-precision checkpoint to learn from")
-    p.add_argument("--estimator", choices=ESTIMATORS, default="bireal", help="gradient of sign(activation)")
+    p.add_argument("--binarizer", choices=tuple(BINARIZERS), default="LSR")
+    p.add_argument("--estimator", choices=ESTIMATORS,
+                   help="gradient of sign(activation); default: bireal for LSR, the others' own (ede is that of IRNet)")
     p.add_argument("--lam", type=float, default=0.7, help="share of the distillation term, eq. (5) of KDR")
     p.add_argument("--eta", type=float, default=0.05, help="weight of the pooling term, eq. (12)")
     p.add_argument("--temperature", type=float, default=2.0)
@@ -136,7 +140,8 @@ def start(args, **config):
     """Seeds, loads the data and makes the network. -> data, network, options."""
     torch.manual_seed(args.seed)
     source = packs.load(args.data)
-    net = PointNet(classes=len(source.classes), tnets=args.net == "tnets", points=args.points, **config)
+    net = make_network(args.net, pool=args.pool, classes=len(source.classes), points=args.points, channels=source.channels,
+                       **config)
     if not args.init:
         return source, net, options_of(args, source)
     other, _ = loop.load_network(args.init)
@@ -151,12 +156,13 @@ def fingerprint(net):
 
 
 def run_teacher(args):
-    clouds, net, options = start(args, binary=False, activation=args.activation, dropout=args.dropout)
+    clouds, net, options = start(args, binarizer="float", activation=args.activation, dropout=args.dropout)
     loop.train(net, clouds, options, args.out, log=log)
 
 
 def run_binary(args):
-    clouds, net, options = start(args, binary=True, estimator=args.estimator)
+    clouds, net, options = start(args, binarizer=args.binarizer,
+                                 estimator=args.estimator or ("bireal" if args.binarizer == "LSR" else None))
     teacher = None
     if args.teacher:
         teacher, _ = loop.load_network(args.teacher)

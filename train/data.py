@@ -23,6 +23,8 @@ class Clouds:
     groups   [clouds] or None: clouds of one group show the same object and never stand on both sides of a split
     """
 
+    channels = 3  # per point
+
     def __init__(self, points, labels, classes, groups=None):
         self.ragged = isinstance(points, list)
         self.points = ([np.ascontiguousarray(p, dtype=np.float32) for p in points] if self.ragged

@@ -5,6 +5,7 @@ Input `points` float32, output `log_probs` float32 [batch, classes]. Layouts:
   conv    points [batch, 3, points], Conv1d of kernel 1
 """
 
+import copy
 import warnings
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 
 from .binarize import LSRLinear
 from .data import normalise
-from .networks import PointNet
+from .networks import make_network
 
 OPSET = 13
 
@@ -68,7 +69,8 @@ class _Deployed(nn.Module):
     def _add(self, name, linear, bn, conv):
         key, dense = name.replace(".", "_"), _Dense(linear, conv, self.raw)
         if bn is not None:
-            self.norms[key] = bn
+            self.norms[key] = copy.copy(bn)
+            self.norms[key].channels_first = conv
             if conv and self.fold and not dense.raw:
                 # What exporters make of Conv -> BatchNormalization: one Conv, its weights ±constant per output.
                 factor = bn.weight / torch.sqrt(bn.running_var + bn.eps)
@@ -94,7 +96,7 @@ class _Deployed(nn.Module):
         """Rows or [batch, channels, points] -> pooled [batch, 1024], offset included."""
         x = self._layer(key, x)
         x = x.max(2)[0] if self.conv else x.reshape(-1, points, x.shape[-1]).max(1)[0]
-        return x + self.net.conv3.delta
+        return x + self.net.conv3.pool.delta
 
     def _tnet(self, prefix, module, x, points):
         act = self._activation
@@ -110,7 +112,7 @@ class _Deployed(nn.Module):
         return self.net.conv1.activation(x)
 
     def forward(self, x):
-        act, tnets, points = self._activation, self.net.config["tnets"], x.shape[1]
+        act, tnets, points = self._activation, self.net.tnets, x.shape[1]
         if tnets:
             x = self._transform(x, self._tnet("stn", self.net.stn, x, points))
         x = act(self._layer("conv1", self._rows(x)))
@@ -150,7 +152,8 @@ def random_network(seed=0, tnets=False, binary=True, points=1024, classes=10, ac
     negative: share of channels whose batch normalisation has a negative factor, which turns a comparison around.
     """
     torch.manual_seed(seed)
-    net = PointNet(classes=classes, tnets=tnets, binary=binary, points=points, activation=activation)
+    net = make_network("tnets" if tnets else "vanilla", "LSR" if binary else "float", classes=classes, points=points,
+                       activation=activation)
     norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm1d)]
     for bn in norms:
         nn.init.uniform_(bn.weight, 0.5, 1.5)

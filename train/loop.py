@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from . import losses, tasks
-from .networks import PointNet
+from .networks import current_config, make_network
 
 predict = tasks.predict  # where it used to be
 
@@ -47,7 +47,7 @@ def save_checkpoint(path, checkpoint):
 def load_network(path):
     """-> network in evaluation mode, checkpoint."""
     checkpoint = read_checkpoint(path)
-    net = PointNet(**checkpoint["net"])
+    net = make_network(**checkpoint["net"])
     net.load_state_dict(checkpoint["state"])
     return net.eval(), checkpoint
 
@@ -60,7 +60,7 @@ def read_checkpoint(path):
         raise ValueError(f"{path}: not a checkpoint of this package ({error})") from None
     if missing:
         raise ValueError(f"{path}: not a checkpoint of this package, lacks {', '.join(sorted(missing))}")
-    return checkpoint
+    return {**checkpoint, "net": current_config(checkpoint["net"])}
 
 
 def learning_rate(step, total, peak, warmup):
@@ -94,6 +94,7 @@ def train(net, source, options, out, teacher=None, log=print):
     total = steps * options["epochs"]
     for epoch in range(first, options["epochs"]):
         started, running = time.monotonic(), 0.0
+        net.set_progress(epoch, options["epochs"])
         rng = np.random.default_rng([options["seed"], epoch])
         torch.manual_seed(options["seed"] * 100003 + epoch)
         early_points, early_share = options["early"]

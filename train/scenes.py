@@ -82,6 +82,8 @@ def samples(blocks, points):
 class Scenes:
     """scenes: list of (name, xyz [n, 3], labels [n]); classes: names."""
 
+    channels = 5  # of a sample, see Recipe.features
+
     def __init__(self, scenes, classes, recipe=None):
         self.scenes, self.classes = scenes, [str(c) for c in classes]
         self.recipe = recipe or Recipe()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .binarize import LSRLinear
-from .networks import PointNet
+from .networks import current_config, make_network
 
 
 def binary_layers(net):
@@ -37,7 +37,7 @@ def save(net, classes, path):
 def load(path):
     """-> network in evaluation form, class names."""
     with np.load(path) as pack:
-        net = PointNet(**json.loads(str(pack["config"])))
+        net = make_network(**current_config(json.loads(str(pack["config"]))))
         state = net.state_dict()
         for name, layer in binary_layers(net).items():
             bits = np.unpackbits(pack[f"bits:{name}"], axis=1)[:, :layer.weight.shape[1]]

@@ -1,5 +1,6 @@
-"""Sign, LSR layer, EMA offset and the fused pooling step against plain double-precision code."""
+"""Sign, binary layers, EMA offset and the fused pooling step against plain double-precision code."""
 
+import itertools
 import math
 import unittest
 
@@ -7,9 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from train.binarize import SHIPPED_DELTAS, LSRLinear, delta_formula, ema_delta, sign
-from train.networks import PointNet
-from train.pool import LinearNormMax
+from train.binarize import BINARIZERS, SHIPPED_DELTAS, LSRLinear, RPReLU, delta_formula, ema_delta, sign
+from train.networks.layers import POOLS, Pool
+from train.networks.pool import LinearNormPool
 
 
 class Delta(unittest.TestCase):
@@ -84,15 +85,87 @@ class Lsr(unittest.TestCase):
             self.assertGreater(grad.abs().sum().item(), 0)
 
 
-class FusedPool(unittest.TestCase):
-    """LinearNormMax must equal linear, BatchNorm1d, max in sequence: value, gradients and running statistics."""
+class Binarizers(unittest.TestCase):
+    """Every layer against sums of products in double."""
 
-    def compare(self, linear, clouds=3, points=50):
+    def setUp(self):
+        torch.manual_seed(7)
+        self.x = torch.randn(5, 33)
+
+    def layer(self, name):
+        layer = BINARIZERS[name](33, 6)
+        if layer.bias is not None:
+            nn.init.normal_(layer.bias)
+        return layer, layer.weight.detach().double().numpy(), self.x.double().numpy()
+
+    def check(self, layer, expected):
+        np.testing.assert_allclose(layer(self.x).detach().numpy(), expected, rtol=1e-5, atol=1e-5)
+
+    def test_bnn_is_plain_signs_and_a_bias(self):
+        layer, w, x = self.layer("BNN")
+        self.check(layer, np.sign(x) @ np.sign(w).T + layer.bias.detach().numpy())
+
+    def test_xnor_scales_by_mean_magnitudes_of_rows(self):
+        layer, w, x = self.layer("XNOR")
+        w = w - w.mean(1, keepdims=True)
+        scale = np.abs(w).mean(1) * np.abs(x).mean(1, keepdims=True)
+        self.check(layer, np.sign(x) @ np.sign(w).T * scale + layer.bias.detach().numpy())
+
+    def test_xnor_plus_has_one_learned_scale_per_output(self):
+        layer, w, x = self.layer("XNOR++")
+        layer.scale.data.copy_(torch.arange(6.0) - 2)
+        self.check(layer, np.sign(x) @ np.sign(w).T * (np.arange(6) - 2))
+
+    def test_irnet_scales_are_powers_of_two_of_standardised_weights(self):
+        layer, w, x = self.layer("IRNet")
+        w = (w - w.mean(1, keepdims=True)) / w.std(1, ddof=1, keepdims=True)
+        scale = 2 ** np.round(np.log2(np.abs(w).mean(1)))
+        self.check(layer, np.sign(x) @ np.sign(w).T * scale + layer.bias.detach().numpy())
+
+    def test_bireal_scales_by_mean_weight_without_bias(self):
+        layer, w, x = self.layer("BiReal")
+        self.check(layer, np.sign(x) @ np.sign(w).T * np.abs(w).mean(1))
+
+    def test_react_shifts_every_channel_before_the_sign(self):
+        layer, w, x = self.layer("ReActNet")
+        nn.init.normal_(layer.shift)
+        self.check(layer, np.sign(x + layer.shift.detach().numpy()) @ np.sign(w).T * np.abs(w).mean(1))
+
+    def test_rprelu_bends_between_two_shifts(self):
+        act = RPReLU(2)
+        act.before.data, act.after.data = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 2.0])
+        self.assertEqual(act(torch.tensor([[-3.0, -1.0]])).tolist(), [[-0.5, 1.75]])
+
+    def test_parts_equal_the_whole(self):
+        cloud, points = torch.randn(2, 1, 13), torch.randn(2, 7, 20)
+        whole = torch.cat((cloud.expand(2, 7, 13), points), -1)
+        for name, layer in ((n, c(33, 6)) for n, c in BINARIZERS.items()):
+            layer(whole)
+            torch.testing.assert_close(layer(cloud, points), layer(whole), msg=name)
+
+    def test_irnet_gradient_sharpens_with_progress(self):
+        layer, _, _ = self.layer("IRNet")
+        slopes = []
+        for epoch in (0, 50, 100):
+            layer.set_progress(epoch, 100)
+            x = torch.tensor([0.1, 1.0], requires_grad=True)
+            slopes.append(torch.autograd.grad(layer.binary(x).sum(), x)[0].tolist())
+        t = [10.0 ** (-3 + 4 * e / 100) for e in (0, 50, 100)]
+        expected = [[max(1 / v, 1) * v * (1 - math.tanh(v * x) ** 2) for x in (0.1, 1.0)] for v in t]
+        np.testing.assert_allclose(slopes, expected, rtol=1e-4, atol=1e-6)
+
+
+class FusedPool(unittest.TestCase):
+    """LinearNormPool must equal linear, normalisation and pool in sequence: value, gradients, running statistics."""
+
+    def compare(self, linear, clouds=3, points=50, kind="ema-max", clip=False):
         torch.manual_seed(5)
         features, inputs = linear.weight.shape
-        fused = LinearNormMax(linear, features, -2.0)
+        fused = LinearNormPool(linear, features, Pool(kind, points), clip)
         nn.init.uniform_(fused.bn.weight, -1.5, 1.5)
         nn.init.normal_(fused.bn.bias)
+        if linear.bias is not None:
+            nn.init.normal_(linear.bias)
         plain = nn.BatchNorm1d(features)
         plain.load_state_dict(fused.bn.state_dict())
         x = torch.randn(clouds, points, inputs, requires_grad=True)
@@ -100,9 +173,12 @@ class FusedPool(unittest.TestCase):
         for training in (True, False):
             fused.train(training)
             plain.train(training)
-            grads = []
-            for y in (fused(x), plain(linear(x.reshape(-1, inputs))).view(clouds, points, features).max(1)[0] - 2.0):
-                grads.append([y] + list(torch.autograd.grad(((y - target) ** 2).sum(), [x, linear.weight])))
+            y = plain(linear(x.reshape(-1, inputs))).view(clouds, points, features)
+            y = nn.functional.hardtanh(y) if clip else y
+            y = y.mean(1) if kind in ("mean", "ema-avg") else y.max(1)[0]
+            y = y + (ema_delta(points) if kind == "ema-max" else 0.0)
+            grads = [[y] + list(torch.autograd.grad(((y - target) ** 2).sum(), [x, linear.weight]))
+                     for y in (fused(x), y)]
             for a, b in zip(*grads):
                 torch.testing.assert_close(a, b, rtol=2e-4, atol=2e-4)
             torch.testing.assert_close(fused.bn.running_mean, plain.running_mean, rtol=1e-5, atol=1e-5)
@@ -112,33 +188,15 @@ class FusedPool(unittest.TestCase):
         torch.manual_seed(4)
         self.compare(nn.Linear(16, 24, bias=False))
 
-    def test_equals_separate_layers_when_binary(self):
+    def test_equals_separate_layers_for_every_binarizer_and_pool(self):
         # Integer sums tie, and a tie may give the gradient to another point: few points and a seed without ties.
-        torch.manual_seed(4)
-        linear = LSRLinear(257, 6)
-        linear.scale.data.fill_(0.3)
-        self.compare(linear, clouds=2, points=4)
-
-
-class Gradients(unittest.TestCase):
-    def test_every_parameter_of_every_network_receives_a_gradient(self):
-        for tnets in (False, True):
-            for binary in (False, True):
-                with self.subTest(tnets=tnets, binary=binary):
-                    torch.manual_seed(0)
-                    net = PointNet(tnets=tnets, binary=binary, points=64)
-                    for name, p in net.named_parameters():  # real T-Nets start as the identity: no gradients yet
-                        if name.endswith("tn.fc3.weight"):
-                            nn.init.normal_(p, 0, 0.05)
-                    net(torch.randn(8, 64, 3))[:, 0].sum().backward()
-                    learned = {n: p for n, p in net.named_parameters() if p.requires_grad}
-                    dead = [n for n, p in learned.items() if p.grad is None or not p.grad.abs().sum() > 0]
-                    self.assertEqual(dead, [])
-
-    def test_only_scales_without_normalisation_are_learned(self):
-        net = PointNet(tnets=True, binary=True, points=64)
-        learned = [n for n, p in net.named_parameters() if n.endswith("scale") and p.requires_grad]
-        self.assertEqual(learned, ["stn.fc3.scale", "fstn.fc3.scale"])
+        for name, kind, clip in itertools.product(BINARIZERS, POOLS, (False, True)):
+            with self.subTest(name=name, kind=kind, clip=clip):
+                torch.manual_seed(4)
+                linear = BINARIZERS[name](257, 6)
+                if name == "LSR":
+                    linear.scale.data.fill_(-0.3)
+                self.compare(linear, clouds=2, points=4, kind=kind, clip=clip)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import onnx
 from onnx import numpy_helper
 
 from train import cli, export, loop, tasks
-from train.networks import PointNet
+from train.networks import make_network
 from train.tests.onnx_numpy import evaluate
 
 POINTS = 96
@@ -86,7 +86,7 @@ class Export(unittest.TestCase):
 
     def test_untrained_network_is_refused(self):
         with self.assertRaisesRegex(ValueError, "never trained"):
-            export.write(PointNet(points=POINTS), self.path)
+            export.write(make_network("vanilla", points=POINTS), self.path)
 
     def test_random_command_writes_a_matching_pair(self):
         for layout, shape in (("linear", (4, POINTS, 3)), ("conv", (4, 3, POINTS))):

@@ -10,7 +10,7 @@ import torch
 
 from train import loop, tasks
 from train.data import Augment, Clouds, normalise
-from train.networks import PointNet, initialise_from
+from train.networks import initialise_from, make_network
 
 AUGMENT = dict(yaw=0.5, turn=0.05, scale=0.2, jitter=0.01)
 
@@ -40,9 +40,9 @@ class Train(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
-    def network(self, **config):
+    def network(self, binary):
         torch.manual_seed(2)
-        return PointNet(classes=2, points=32, **config)
+        return make_network("vanilla", "LSR" if binary else "float", classes=2, points=32, estimator="clip")
 
     def run_training(self, name, stop_after=None):
         def log(text):
@@ -91,7 +91,7 @@ class Train(unittest.TestCase):
             loop.load_network(path)
 
     def test_a_binary_network_can_start_from_real_weights(self):
-        student, teacher = self.network(binary=True), PointNet(classes=2, points=32, binary=False)
+        student, teacher = self.network(binary=True), make_network("vanilla", "float", classes=2, points=32)
         names = initialise_from(student, teacher)
         self.assertIn("fc3.weight", names)
         self.assertTrue(torch.equal(student.conv3.linear.weight, teacher.conv3.linear.weight))
@@ -102,7 +102,7 @@ class Recalibration(unittest.TestCase):
     def test_statistics_are_those_of_the_whole_pass(self):
         torch.manual_seed(0)
         clouds, augment = toy_clouds(), Augment(32, yaw=0, turn=0, scale=0, jitter=0)
-        net = PointNet(classes=2, points=32, binary=False)
+        net = make_network("vanilla", "float", classes=2, points=32)
         batches = [(torch.from_numpy(augment(clouds.points[i:i + 8], np.random.default_rng(i))), None)
                    for i in range(0, 40, 8)]
         loop.recalibrate(net, batches)

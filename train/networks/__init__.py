@@ -1,0 +1,63 @@
+"""Point-cloud networks by name."""
+
+import inspect
+
+from .dgcnn import DGCNN, DGCNN4
+from .layers import Maker
+from .pointnet import PartSegmentation, PointNet, SemanticSegmentation
+
+# Name -> class and what distinguishes the variant.
+KINDS = {
+    "vanilla": (PointNet, dict(tnets=False)),
+    "tnets": (PointNet, dict(tnets=True)),
+    "partseg": (PartSegmentation, dict(tnets=True)),
+    "partseg-vanilla": (PartSegmentation, dict(tnets=False)),
+    "semseg": (SemanticSegmentation, dict(tnets=True)),
+    "semseg-vanilla": (SemanticSegmentation, dict(tnets=False)),
+    "dgcnn": (DGCNN, {}),
+    "dgcnn4": (DGCNN4, {}),
+    "dgcnn4-avg": (DGCNN4, dict(average=True)),
+}
+
+
+def make_network(kind, binarizer="LSR", pool="ema-max", classes=10, points=1024, channels=3, activation="hardtanh",
+                 estimator=None, dropout=0.0, **more):
+    """The network of a name of KINDS; `config` of the result makes it again.
+
+    binarizer   a name of binarize.BINARIZERS, or "float" for the full-precision network
+    pool        a name of layers.POOLS
+    points      per cloud in training: the offset of EMA-max depends on it
+    channels    per point; the first three are x, y, z
+    activation  full precision only: "relu" or "hardtanh"
+    estimator   gradient of sign(activation), a name of binarize.ESTIMATORS; None: the binarizer's own
+    more        what only this kind of network has, such as k of DGCNN
+    """
+    if kind not in KINDS:
+        raise ValueError(f"network {kind}: not one of {', '.join(KINDS)}")
+    network, variant = KINDS[kind]
+    unknown = set(more) - (set(inspect.signature(network).parameters) - set(variant))
+    if unknown:
+        raise ValueError(f"network {kind} has no setting {', '.join(sorted(unknown))}")
+    net = network(Maker(binarizer, pool, activation, estimator), classes, points, channels=channels, dropout=dropout,
+                  **variant, **more)
+    net.config = dict(kind=kind, binarizer=binarizer, pool=pool, classes=classes, points=points, channels=channels,
+                      activation=activation, estimator=estimator, dropout=dropout, **more)
+    return net
+
+
+def current_config(config):
+    """The configuration as make_network takes it; early checkpoints held the arguments of the only class there was."""
+    if "kind" in config:
+        return config
+    config = dict(config)
+    tnets, binary = config.pop("tnets"), config.pop("binary")
+    return dict(kind="tnets" if tnets else "vanilla", binarizer="LSR" if binary else "float", pool="ema-max",
+                channels=3, **config)
+
+
+def initialise_from(student, teacher):
+    """Copies every parameter and buffer of the teacher that the student has under the same name and shape."""
+    target = student.state_dict()
+    shared = {k: v for k, v in teacher.state_dict().items() if k in target and v.shape == target[k].shape}
+    student.load_state_dict({**target, **shared})
+    return sorted(shared)
