@@ -31,7 +31,7 @@ static xnor_status start_local(const char *path, local *l) {
 static xnor_status run_local(local *l, const float *xyz, uint32_t *label) {
     const xnor_description *d = xnor_model_description(l->model);
     const xnor_cloud cloud = {xyz, POINTS, 12};
-    xnor_status status = xnor_cloud_prepare(d, &cloud, l->prepared);
+    xnor_status status = xnor_cloud_prepare(d, &cloud, NULL, l->prepared);
     xnor_tensor in = {XNOR_F32, {3, {1, d->points, 3}}, l->prepared};
     xnor_tensor out = {XNOR_F32, *xnor_plan_output_shape(l->plan, 0), l->scores};
     if (status == XNOR_OK) status = xnor_session_run(l->session, &in, &out, NULL);

@@ -158,7 +158,7 @@ static uint32_t prepare(const struct executor *executor, struct request **rows, 
         if (!begin(executor, request)) continue;
         void *out = (char *)session->inputs[0].data + row * row_bytes;
         xnor_status status =
-            xnor_cloud_prepare(request->version->description, &request->cloud, out);
+            xnor_cloud_prepare(request->version->description, &request->cloud, NULL, out);
         if (status != XNOR_OK) {
             refuse_failed(executor, request, status, xnor_last_error());
             continue;

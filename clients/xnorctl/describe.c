@@ -21,8 +21,12 @@ typedef enum mapping { ROOT, INPUT, OUTPUT } mapping;
 typedef enum kind {
     TEXT,
     INTEGER,
+    LENGTH,
+    CELLS,
+    CHANNELS,
     TASK,
     INPUT_KIND,
+    RESAMPLE,
     NORMALISE,
     OUTPUT_KIND,
     CLASSES,
@@ -34,7 +38,7 @@ typedef struct field {
     const char *key;
     kind kind;
     bool required;
-    size_t offset; // TEXT, INTEGER: into the description; MAPPING: the section
+    size_t offset; // TEXT, INTEGER, LENGTH: into the description; MAPPING: the section
     int64_t min;   // INTEGER
 } field;
 
@@ -49,6 +53,11 @@ static const field fields[] = {
     {INPUT, "kind", INPUT_KIND, true, 0, 0},
     {INPUT, "points", INTEGER, false, AT(points), 0},
     {INPUT, "max_points", INTEGER, false, AT(max_points), 1},
+    {INPUT, "resample", RESAMPLE, false, 0, 0},
+    {INPUT, "block", LENGTH, false, AT(block), 0},
+    {INPUT, "cells", CELLS, false, 0, 0},
+    {INPUT, "scale", LENGTH, false, AT(scale), 0},
+    {INPUT, "channels", CHANNELS, false, 0, 0},
     // No default: clouds scaled otherwise than in training give wrong labels, and nothing tells.
     {INPUT, "normalise", NORMALISE, true, 0, 0},
     {ROOT, "output", MAPPING, true, OUTPUT, 0},
@@ -142,17 +151,33 @@ static xnor_status copy_text(parser *p, const char *what, const char **out) {
 
 // ---- values -------------------------------------------------------------------------------------
 
-static xnor_status read_integer(parser *p, const char *what, int64_t min, int64_t *out) {
+static xnor_status read_integer(parser *p, const char *what, int64_t min, int64_t max,
+                                int64_t *out) {
     const char *text;
     char *end;
     XNOR_TRY(scalar(p, what, &text));
     errno = 0;
     long long value = strtoll(text, &end, 10);
     bool is_number = (*text >= '0' && *text <= '9') && *end == '\0' && errno == 0;
-    if (!is_number || value < min || value > MAX_POINTS)
+    if (!is_number || value < min || value > max)
         return fail_at(p, p->event.start_mark,
-                       "%s must be a whole number from %lld to %d, found '%s'", what,
-                       (long long)min, MAX_POINTS, text);
+                       "%s must be a whole number from %lld to %lld, found '%s'", what,
+                       (long long)min, (long long)max, text);
+    *out = value;
+    return XNOR_OK;
+}
+
+// Metres, kept as float32 so that everybody who reads the file divides by the same number.
+static xnor_status read_length(parser *p, const char *what, float *out) {
+    const char *text;
+    char *end;
+    XNOR_TRY(scalar(p, what, &text));
+    const float value = strtof(text, &end);
+    const bool is_number = (*text >= '0' && *text <= '9') && *end == '\0';
+    if (!is_number || !(value >= XNOR_MIN_LENGTH && value <= XNOR_MAX_LENGTH))
+        return fail_at(p, p->event.start_mark,
+                       "%s must be a number of metres from %g to %g, found '%s'", what,
+                       (double)XNOR_MIN_LENGTH, (double)XNOR_MAX_LENGTH, text);
     *out = value;
     return XNOR_OK;
 }
@@ -162,12 +187,20 @@ static xnor_status wrong_choice(const parser *p, const char *what, const char *c
     return fail_at(p, p->event.start_mark, "%s must be %s, found '%s'", what, choices, found);
 }
 
-static xnor_status read_normalise(parser *p, const char *what) {
-    const char *text;
-    XNOR_TRY(scalar(p, what, &text));
-    p->out.unit_sphere = strcmp(text, "unit_sphere") == 0;
-    if (p->out.unit_sphere || strcmp(text, "none") == 0) return XNOR_OK;
-    return wrong_choice(p, what, "unit_sphere or none", text);
+static xnor_status read_channels(parser *p) {
+    if (p->event.type != YAML_SEQUENCE_START_EVENT)
+        return fail_at(p, p->event.start_mark, "input.channels must be a list of names");
+    for (uint32_t count = 0;;) {
+        const char *text = NULL;
+        XNOR_TRY(next(p));
+        if (p->event.type == YAML_SEQUENCE_END_EVENT) return XNOR_OK;
+        XNOR_TRY(scalar(p, "a channel", &text));
+        if (count == XNOR_MAX_CHANNELS)
+            return fail_at(p, p->event.start_mark, "more than %d channels", XNOR_MAX_CHANNELS);
+        if (!xnor_channel_find(text, &p->out.channels[count]))
+            return wrong_choice(p, "a channel", "x, y, z, height, cell_height or cell_top", text);
+        p->out.channel_count = ++count;
+    }
 }
 
 static xnor_status read_classes(parser *p) {
@@ -199,6 +232,7 @@ static xnor_status read_mapping(parser *p, mapping section);
 static xnor_status read_value(parser *p, const field *f) {
     char what[64];
     const char *text = NULL;
+    int64_t cells = 0;
     char *base = (char *)&p->out;
     snprintf(what, sizeof what, "%s%s", prefixes[f->section], f->key);
     XNOR_TRY(next(p));
@@ -206,9 +240,23 @@ static xnor_status read_value(parser *p, const field *f) {
     case TEXT:
         return copy_text(p, what, (const char **)(void *)(base + f->offset));
     case INTEGER:
-        return read_integer(p, what, f->min, (int64_t *)(void *)(base + f->offset));
+        return read_integer(p, what, f->min, MAX_POINTS, (int64_t *)(void *)(base + f->offset));
+    case CELLS:
+        XNOR_TRY(read_integer(p, what, 1, XNOR_MAX_CELLS, &cells));
+        p->out.cells = (uint32_t)cells;
+        return XNOR_OK;
+    case CHANNELS:
+        return read_channels(p);
+    case LENGTH:
+        return read_length(p, what, (float *)(void *)(base + f->offset));
+    case RESAMPLE:
+        XNOR_TRY(scalar(p, what, &text));
+        if (xnor_resample_find(text, &p->out.resample)) return XNOR_OK;
+        return wrong_choice(p, what, "stride or farthest", text);
     case NORMALISE:
-        return read_normalise(p, what);
+        XNOR_TRY(scalar(p, what, &text));
+        if (xnor_normalise_find(text, &p->out.normalise)) return XNOR_OK;
+        return wrong_choice(p, what, "unit_sphere, block or none", text);
     case CLASSES:
         return read_classes(p);
     case MAPPING:
@@ -216,7 +264,7 @@ static xnor_status read_value(parser *p, const field *f) {
     case TASK:
         XNOR_TRY(scalar(p, what, &text));
         if (xnor_task_find(text, &p->out.task)) return XNOR_OK;
-        return wrong_choice(p, what, "classification", text);
+        return wrong_choice(p, what, "classification or segmentation", text);
     case INPUT_KIND:
         XNOR_TRY(scalar(p, what, &text));
         return strcmp(text, "cloud") == 0 ? XNOR_OK : wrong_choice(p, what, "cloud", text);
@@ -265,14 +313,20 @@ static xnor_status read_document(parser *p) {
     XNOR_TRY(expect(p, YAML_STREAM_START_EVENT, "text"));
     XNOR_TRY(expect(p, YAML_DOCUMENT_START_EVENT, "a model description, the file is empty"));
     XNOR_TRY(next(p));
+    const yaml_mark_t begin = p->event.start_mark;
     XNOR_TRY(read_mapping(p, ROOT));
+    xnor_description_default_channels(&p->out);
+    const char *flaw = xnor_description_flaw(&p->out);
+    if (flaw) return fail_at(p, begin, "%s", flaw);
+    if (p->out.max_points == 0)
+        p->out.max_points = p->out.task == XNOR_TASK_SEGMENTATION ? MAX_POINTS : DEFAULT_MAX_POINTS;
     XNOR_TRY(expect(p, YAML_DOCUMENT_END_EVENT, "the end of the description"));
     return expect(p, YAML_STREAM_END_EVENT, "one document only");
 }
 
 xnor_status describe_read(const char *path, const char *text, size_t size, xnor_arena *arena,
                           xnor_description *out) {
-    parser p = {.path = path, .arena = arena, .out = {.max_points = DEFAULT_MAX_POINTS}};
+    parser p = {.path = path, .arena = arena};
     if (!yaml_parser_initialize(&p.yaml)) return xnor_fail(XNOR_E_MEMORY, "out of memory");
     yaml_parser_set_input_string(&p.yaml, (const unsigned char *)text, size);
     xnor_status status = read_document(&p);

@@ -7,12 +7,29 @@
 #include "clients/xnorctl/layers.h"
 #include "clients/xnorctl/options.h"
 #include "core/tensor.h"
+#include "format/metadata.h"
 #include "graph/print.h"
 
 static void print_port(const char *kind, const xnor_port *port) {
     char shape[XNOR_SHAPE_TEXT];
     printf("%s '%s' %s%s\n", kind, port->name, xnor_dtype_name(port->dtype),
            xnor_shape_text(&port->shape, shape, sizeof shape));
+}
+
+static void print_description(const xnor_description *d) {
+    printf("%s version %s: %s of clouds, ", d->name, d->version, xnor_task_name(d->task));
+    if (d->points > 0)
+        printf("%" PRId64 " points", d->points);
+    else
+        printf("any number of points");
+    if (d->resample != XNOR_RESAMPLE_STRIDE) printf(", %s", xnor_resample_name(d->resample));
+    if (d->block > 0) printf(", blocks of %g m", (double)d->block);
+    printf(", normalise %s, channels", xnor_normalise_name(d->normalise));
+    for (uint32_t i = 0; i < d->channel_count; i++)
+        printf(" %s", xnor_channel_name(d->channels[i]));
+    printf(", %u classes:", d->class_count);
+    for (uint32_t i = 0; i < d->class_count; i++) printf(" %s", d->classes[i]);
+    printf("\n");
 }
 
 static void print_text(xnor_model *model, const xnor_plan *plan, uint32_t golden) {
@@ -24,11 +41,7 @@ static void print_text(xnor_model *model, const xnor_plan *plan, uint32_t golden
     if (d->task == XNOR_TASK_NONE) {
         printf("no description: raw tensors only\n");
     } else {
-        printf(
-            "%s version %s: classification of clouds, %" PRId64 " points%s, %u classes:", d->name,
-            d->version, d->points, d->unit_sphere ? ", unit sphere" : "", d->class_count);
-        for (uint32_t i = 0; i < d->class_count; i++) printf(" %s", d->classes[i]);
-        printf("\n");
+        print_description(d);
     }
     printf("%u golden pairs, arena %" PRIu64 " bytes\n\n", golden, xnor_plan_arena_bytes(plan));
     layers_print(&plan->graph, xnor_model_file_bytes(model), stdout);
@@ -62,7 +75,15 @@ static void print_json(const char *path, xnor_model *model, const xnor_plan *pla
         json_begin_object(&j, "description");
         json_string(&j, "name", d->name);
         json_string(&j, "version", d->version);
+        json_string(&j, "task", xnor_task_name(d->task));
         json_int(&j, "points", d->points);
+        json_string(&j, "resample", xnor_resample_name(d->resample));
+        json_string(&j, "normalise", xnor_normalise_name(d->normalise));
+        json_float(&j, "block", d->block);
+        json_begin_array(&j, "channels");
+        for (uint32_t i = 0; i < d->channel_count; i++)
+            json_string(&j, NULL, xnor_channel_name(d->channels[i]));
+        json_end_array(&j);
         json_begin_array(&j, "classes");
         for (uint32_t i = 0; i < d->class_count; i++) json_string(&j, NULL, d->classes[i]);
         json_end_array(&j);

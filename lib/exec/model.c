@@ -11,6 +11,7 @@
 
 #include "core/size.h"
 #include "core/tensor.h"
+#include "format/metadata.h"
 
 // ---- life ---------------------------------------------------------------------------------------
 
@@ -32,20 +33,23 @@ static const xnor_port *find_port(const xnor_port *ports, uint32_t count, const 
     return NULL;
 }
 
-// The cloud input must be [batch, points, 3] or [batch, 3, points] and take the described points.
+// The cloud input must be [batch, points, channels] or [batch, channels, points] and take the
+// described points.
 static xnor_status bind_cloud(const xnor_port *port, xnor_description *d) {
     char text[XNOR_SHAPE_TEXT];
     const int64_t *dims = port->shape.dims;
-    bool last = port->shape.rank == 3 && (dims[2] == 3 || dims[2] < 0);
-    bool first = port->shape.rank == 3 && (dims[1] == 3 || dims[1] < 0);
+    const int64_t channels = d->channel_count;
+    bool last = port->shape.rank == 3 && (dims[2] == channels || dims[2] < 0);
+    bool first = port->shape.rank == 3 && (dims[1] == channels || dims[1] < 0);
     if (port->dtype != XNOR_F32 || (!last && !first) || dims[0] > 1)
         return xnor_fail(XNOR_E_FORMAT,
-                         "description: a cloud needs input '%s' to be f32 [batch, points, 3] or "
-                         "[batch, 3, points], it is %s%s",
-                         port->name, xnor_dtype_name(port->dtype),
+                         "description: a cloud needs input '%s' to be f32 [batch, points, %u] or "
+                         "[batch, %u, points], it is %s%s",
+                         port->name, d->channel_count, d->channel_count,
+                         xnor_dtype_name(port->dtype),
                          xnor_shape_text(&port->shape, text, sizeof text));
     // [batch, 3, 3] and fully open shapes are read as points by coordinates.
-    d->channels_first = first && (!last || (dims[1] == 3 && dims[2] < 0));
+    d->channels_first = first && (!last || (dims[1] == channels && dims[2] < 0));
     int64_t points = dims[d->channels_first ? 2 : 1];
     if (points >= 0 && d->points == 0) d->points = points;
     if (points >= 0 && d->points != points)
@@ -55,10 +59,20 @@ static xnor_status bind_cloud(const xnor_port *port, xnor_description *d) {
     return XNOR_OK;
 }
 
+// A row of scores for each cloud, or for each of its points: [batch, points, classes].
 static xnor_status bind_scores(const xnor_port *port, const xnor_description *d) {
     char text[XNOR_SHAPE_TEXT];
-    int64_t classes = xnor_shape_last(&port->shape);
-    if (port->dtype == XNOR_F32 && port->shape.rank > 0 &&
+    const xnor_shape *shape = &port->shape;
+    int64_t classes = xnor_shape_last(shape);
+    bool rows =
+        d->task != XNOR_TASK_SEGMENTATION ||
+        (shape->rank == 3 && (shape->dims[1] < 0 || d->points == 0 || shape->dims[1] == d->points));
+    if (d->task == XNOR_TASK_SEGMENTATION && !rows)
+        return xnor_fail(XNOR_E_FORMAT,
+                         "description: labels of points need output '%s' to be [batch, points, "
+                         "classes], it is %s",
+                         port->name, xnor_shape_text(shape, text, sizeof text));
+    if (port->dtype == XNOR_F32 && shape->rank > 0 &&
         (classes < 0 || classes == (int64_t)d->class_count))
         return XNOR_OK;
     return xnor_fail(XNOR_E_FORMAT,
@@ -75,6 +89,8 @@ static xnor_status bind_description(xnor_model *model) {
         if (model->outputs[i].dtype == XNOR_BITS || model->outputs[i].dtype == XNOR_TERNARY)
             return xnor_fail(XNOR_E_UNSUPPORTED, "output '%s' is packed", model->outputs[i].name);
     if (d->task == XNOR_TASK_NONE) return XNOR_OK;
+    const char *flaw = xnor_description_flaw(d);
+    if (flaw) return xnor_fail(XNOR_E_FORMAT, "description: %s", flaw);
     const xnor_port *input = find_port(model->inputs, graph->input_count, d->input_name);
     const xnor_port *output = find_port(model->outputs, graph->output_count, d->output_name);
     if (!input)

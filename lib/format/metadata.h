@@ -6,8 +6,28 @@
 #include "core/status.h"
 #include "format/buffer.h"
 
+// Metres that lengths may have.
+#define XNOR_MIN_LENGTH 1e-3f
+#define XNOR_MAX_LENGTH 1e6f
+
 // Names of the enumerators, in model descriptions and in the file.
-#define XNOR_TASK_TABLE(X) X(CLASSIFICATION, "classification")
+#define XNOR_TASK_TABLE(X)                                                                         \
+    X(CLASSIFICATION, "classification")                                                            \
+    X(SEGMENTATION, "segmentation")
+#define XNOR_NORMALISE_TABLE(X)                                                                    \
+    X(NONE, "none")                                                                                \
+    X(UNIT_SPHERE, "unit_sphere")                                                                  \
+    X(BLOCK, "block")
+#define XNOR_CHANNEL_TABLE(ROW)                                                                    \
+    ROW(X, "x")                                                                                    \
+    ROW(Y, "y")                                                                                    \
+    ROW(Z, "z")                                                                                    \
+    ROW(HEIGHT, "height")                                                                          \
+    ROW(CELL_HEIGHT, "cell_height")                                                                \
+    ROW(CELL_TOP, "cell_top")
+#define XNOR_RESAMPLE_TABLE(X)                                                                     \
+    X(STRIDE, "stride")                                                                            \
+    X(FARTHEST, "farthest")
 #define XNOR_OUTPUT_KIND_TABLE(X)                                                                  \
     X(RAW, "raw")                                                                                  \
     X(LOG_PROBABILITIES, "log_probabilities")                                                      \
@@ -17,8 +37,19 @@
 // False when there is no such name.
 bool xnor_task_find(const char *name, xnor_task *out);
 bool xnor_output_kind_find(const char *name, xnor_output_kind *out);
+bool xnor_normalise_find(const char *name, xnor_normalise *out);
+bool xnor_channel_find(const char *name, xnor_channel *out);
+bool xnor_resample_find(const char *name, xnor_resample *out);
 const char *xnor_task_name(xnor_task task);
 const char *xnor_output_kind_name(xnor_output_kind kind);
+const char *xnor_normalise_name(xnor_normalise normalise);
+const char *xnor_channel_name(xnor_channel channel);
+const char *xnor_resample_name(xnor_resample resample);
+
+// Without channels: x, y, z.
+void xnor_description_default_channels(xnor_description *description);
+// What contradicts itself in a description, e.g. "resample is for classification"; NULL: nothing.
+const char *xnor_description_flaw(const xnor_description *description);
 
 void xnor_metadata_write(const xnor_description *description, xnor_buffer *out);
 // Strings are copied into `arena`. A map without "description" leaves task XNOR_TASK_NONE.

@@ -114,8 +114,36 @@ typedef struct xnor_port {
 } xnor_port;
 
 #define XNOR_MAX_CLASSES 1024
+#define XNOR_MAX_POINT_CLASSES 256 // of a segmentation: a label is one byte
 
-typedef enum xnor_task { XNOR_TASK_NONE, XNOR_TASK_CLASSIFICATION } xnor_task;
+typedef enum xnor_task {
+    XNOR_TASK_NONE,
+    XNOR_TASK_CLASSIFICATION, // a cloud has a class
+    XNOR_TASK_SEGMENTATION    // every point has a class
+} xnor_task;
+// How the coordinates that a network sees come from those of its points.
+typedef enum xnor_normalise {
+    XNOR_NORMALISE_NONE,
+    XNOR_NORMALISE_UNIT_SPHERE, // minus the mean, divided by the largest radius
+    XNOR_NORMALISE_BLOCK // x, y: -1 to 1 over the block; z: above the block's lowest, in halves of
+                         // its side
+} xnor_normalise;
+// What a network sees of a point. Heights are for blocks: metres divided by `scale`.
+typedef enum xnor_channel {
+    XNOR_CHANNEL_X,
+    XNOR_CHANNEL_Y,
+    XNOR_CHANNEL_Z,
+    XNOR_CHANNEL_HEIGHT,      // above the lowest point of the block
+    XNOR_CHANNEL_CELL_HEIGHT, // above the lowest point of the cell
+    XNOR_CHANNEL_CELL_TOP     // of the highest point of the cell above the lowest
+} xnor_channel;
+#define XNOR_MAX_CHANNELS 16
+#define XNOR_MAX_CELLS 16
+// Which points stand for a cloud that has more than the network takes.
+typedef enum xnor_resample {
+    XNOR_RESAMPLE_STRIDE,  // every (count / points)-th
+    XNOR_RESAMPLE_FARTHEST // farthest point sampling
+} xnor_resample;
 typedef enum xnor_output_kind {
     XNOR_OUTPUT_RAW,
     XNOR_OUTPUT_LOG_PROBABILITIES,
@@ -130,11 +158,18 @@ typedef struct xnor_description {
     const char *name;
     const char *version;
     xnor_task task;
-    const char *input_name;  // graph input that takes the cloud
-    int64_t points;          // points the cloud is resampled to; 0: as many as it has
-    int64_t max_points;      // larger clouds are refused
-    bool unit_sphere;        // subtract the mean, divide by the largest radius
-    bool channels_first;     // the graph input is [batch, 3, points], not [batch, points, 3]
+    const char *input_name; // graph input that takes the cloud
+    int64_t points;         // points the cloud is resampled to; 0: as many as it has
+    int64_t max_points;     // larger clouds are refused
+    xnor_resample resample;
+    xnor_normalise normalise;
+    // SEGMENTATION, 0 when not used:
+    float block;    // metres; side of the squares that are labelled each for itself; 0: the cloud
+    uint32_t cells; // cells along the side of a block
+    float scale;    // metres that become 1 in heights
+    uint32_t channel_count; // of the network's input
+    xnor_channel channels[XNOR_MAX_CHANNELS];
+    bool channels_first;     // the graph input is [batch, channels, points], not the other way
     const char *output_name; // graph output that holds the class scores
     xnor_output_kind output_kind;
     uint32_t class_count;
@@ -223,11 +258,15 @@ typedef struct xnor_cloud {
 size_t xnor_cloud_prepared_count(const xnor_description *description, size_t count);
 // Shape of the graph input for `clouds` clouds of `count` points each.
 xnor_shape xnor_cloud_shape(const xnor_description *description, size_t count, size_t clouds);
-// Resamples (by stride through the cloud's order; fewer points are repeated), centres and scales.
-// out: [points, 3] float32, or [3, points] for a graph with channels first. XNOR_E_ARGUMENT: no points; XNOR_E_LIMIT: more than max_points;
-// XNOR_E_ARGUMENT: a coordinate is NaN or infinite (the message names the point).
+// Memory that xnor_cloud_prepare needs for a cloud of `count` points, aligned as malloc does.
+size_t xnor_cloud_workspace_bytes(const xnor_description *description, size_t count);
+// Resamples, centres and scales a cloud for classification. Fewer points than wanted are repeated
+// in turn. workspace: xnor_cloud_workspace_bytes, NULL if that is 0.
+// out: [points, 3] float32, or [3, points] for a graph with channels first.
+// XNOR_E_ARGUMENT: no points, or a coordinate is NaN or infinite (the message names the point);
+// XNOR_E_LIMIT: more than max_points.
 XNOR_NODISCARD xnor_status xnor_cloud_prepare(const xnor_description *description,
-                                              const xnor_cloud *cloud, float *out);
+                                              const xnor_cloud *cloud, void *workspace, float *out);
 
 typedef struct xnor_label {
     uint32_t class_id;
@@ -238,6 +277,40 @@ typedef struct xnor_label {
 // Returns the number written, at most class_count.
 uint32_t xnor_labels_from_scores(const xnor_description *description, const float *scores,
                                  xnor_label *labels, uint32_t count);
+
+// ---- task layer: scenes in, one label per point out ---------------------------------------------
+// A scene is a cloud cut into runs of the network. A point belongs to the square (floor(x / block),
+// floor(y / block)), the block; a block has cells x cells cells. The n points of a block, in the
+// order of the scene, make c = ceil(n / points) runs: run j takes the points j, j + c, j + 2c ...,
+// repeated in turn up to `points`. With points = 0 all n make one run.
+// So a label depends on the points of its block only, and a scene may be sent in parts that divide
+// no block. Immutable after it was made; any thread may read.
+typedef struct xnor_scene xnor_scene;
+
+#define XNOR_SCENE_MAX_RUNS 65536
+
+// Memory that a scene of `count` points takes at most, while it is made.
+size_t xnor_scene_bytes(size_t count);
+// The cloud's data must stay as it is until the scene is freed. XNOR_E_ARGUMENT, XNOR_E_LIMIT: as
+// xnor_cloud_prepare; also when it takes more than XNOR_SCENE_MAX_RUNS runs or points lie farther
+// than 2^30 blocks from the origin.
+XNOR_NODISCARD xnor_status xnor_scene_create(const xnor_description *description,
+                                             const xnor_cloud *cloud, xnor_scene **out);
+void xnor_scene_free(xnor_scene **scene);
+size_t xnor_scene_run_count(const xnor_scene *scene);
+// Points of the network's input in a run: description->points if that is not 0.
+size_t xnor_scene_run_points(const xnor_scene *scene, size_t run);
+// The points that a run stands for, in the order of the network's points. points:
+// [xnor_scene_run_points]; returns how many there are.
+size_t xnor_scene_members(const xnor_scene *scene, size_t run, uint32_t *points);
+// Writes the network's input for a run: [points, channels] float32, or [channels, points].
+void xnor_scene_prepare(const xnor_scene *scene, size_t run, float *out);
+// Takes the network's scores for a run, [points, classes], and labels the points it stands for:
+// the best class, ties to the lower id, and its softmax or probability. labels and confidences:
+// [count of the cloud]; confidences may be NULL. A point without any score but NaN gets class 0
+// and confidence 0.
+void xnor_scene_label(const xnor_scene *scene, size_t run, const float *scores, uint8_t *labels,
+                      float *confidences);
 
 #ifdef __cplusplus
 }

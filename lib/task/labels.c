@@ -1,11 +1,9 @@
 // Class scores -> labels with confidences.
 #include <math.h>
 
-#include "core/status.h"
+#include "task/points.h"
 
-// Confidence of one class given the scores of all.
-static double confidence_of(xnor_output_kind kind, const float *scores, uint32_t count,
-                            uint32_t c) {
+double xnor_confidence(xnor_output_kind kind, const float *scores, uint32_t count, uint32_t c) {
     if (kind == XNOR_OUTPUT_PROBABILITIES) return (double)scores[c];
     // Softmax; for log-probabilities its denominator is 1 up to rounding.
     double largest = -INFINITY, sum = 0;
@@ -30,7 +28,7 @@ uint32_t xnor_labels_from_scores(const xnor_description *description, const floa
         }
         if (best == classes) return rank; // only NaN is left
         labels[rank] = (xnor_label){
-            best, (float)confidence_of(description->output_kind, scores, classes, best)};
+            best, (float)xnor_confidence(description->output_kind, scores, classes, best)};
         previous = scores[best];
         previous_id = best;
     }

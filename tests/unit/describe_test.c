@@ -54,7 +54,7 @@ Test(describe, every_field_is_read) {
     cr_assert_str_eq(d.input_name, "points");
     cr_assert_eq(d.points, 1024);
     cr_assert_eq(d.max_points, 100000);
-    cr_assert(d.unit_sphere);
+    cr_assert_eq(d.normalise, XNOR_NORMALISE_UNIT_SPHERE);
     cr_assert_str_eq(d.output_name, "log_probs");
     cr_assert_eq(d.output_kind, XNOR_OUTPUT_LOG_PROBABILITIES);
     cr_assert_eq(d.class_count, 3);
@@ -82,17 +82,17 @@ Test(describe, choices) {
         cr_assert_eq(d.output_kind, kinds[i].kind);
     }
     accepted(with("normalise: unit_sphere", "normalise: none"), &d);
-    cr_assert_not(d.unit_sphere);
+    cr_assert_eq(d.normalise, XNOR_NORMALISE_NONE);
     refused(
         with("kind: log_probabilities", "kind: softmax"),
         "m.yaml:13:9: output.kind must be log_probabilities, logits, probabilities or raw, found "
         "'softmax'");
     refused(with("unit_sphere", "sphere"),
-            "m.yaml:10:14: input.normalise must be unit_sphere or none, found 'sphere'");
+            "m.yaml:10:14: input.normalise must be unit_sphere, block or none, found 'sphere'");
     refused(with("kind: cloud", "kind: image"),
             "m.yaml:7:9: input.kind must be cloud, found 'image'");
     refused(with("task: classification", "task: depth"),
-            "m.yaml:4:7: task must be classification, found 'depth'");
+            "m.yaml:4:7: task must be classification or segmentation, found 'depth'");
 }
 
 Test(describe, each_mandatory_key_is_missed_by_name) {
@@ -179,4 +179,80 @@ Test(describe, files) {
     unlink(path);
     cr_assert_eq(describe_read_file(path, &arena, &d), XNOR_E_IO);
     xnor_arena_free(&arena);
+}
+
+static const char scene[] = "name: scenes\n"
+                            "version: \"1\"\n"
+                            "task: segmentation\n"
+                            "input:\n"
+                            "  name: points\n"
+                            "  kind: cloud\n"
+                            "  points: 2048\n"
+                            "  block: 4\n"
+                            "  cells: 4\n"
+                            "  scale: 0.1\n"
+                            "  normalise: block\n"
+                            "  channels: [x, y, height, cell_height, cell_top]\n"
+                            "output:\n"
+                            "  name: log_probs\n"
+                            "  kind: log_probabilities\n"
+                            "classes: [ground, tree]\n";
+
+static char *scene_with(const char *old, const char *new) {
+    const char *at = strstr(scene, old);
+    cr_assert_not_null(at, "%s", old);
+    char *text = malloc(sizeof scene + strlen(new));
+    sprintf(text, "%.*s%s%s", (int)(at - scene), scene, new, at + strlen(old));
+    return text;
+}
+
+Test(describe, segmentation) {
+    static const xnor_channel channels[] = {XNOR_CHANNEL_X, XNOR_CHANNEL_Y, XNOR_CHANNEL_HEIGHT,
+                                            XNOR_CHANNEL_CELL_HEIGHT, XNOR_CHANNEL_CELL_TOP};
+    xnor_description d;
+    accepted(scene, &d);
+    cr_assert_eq(d.task, XNOR_TASK_SEGMENTATION);
+    cr_assert_eq(d.normalise, XNOR_NORMALISE_BLOCK);
+    cr_assert_eq(d.block, 4.0f);
+    cr_assert_eq(d.cells, 4);
+    cr_assert_eq(d.scale, 0.1f);
+    cr_assert_eq(d.max_points, 16777216);
+    cr_assert_eq(d.channel_count, 5);
+    cr_assert_arr_eq(d.channels, channels, sizeof channels);
+    accepted(scene_with("  channels: [x, y, height, cell_height, cell_top]\n", ""), &d);
+    cr_assert_eq(d.channel_count, 3);
+    cr_assert_eq(d.channels[2], XNOR_CHANNEL_Z);
+}
+
+Test(describe, farthest_points) {
+    xnor_description d;
+    accepted(with("  points: 1024", "  points: 1024\n  resample: farthest"), &d);
+    cr_assert_eq(d.resample, XNOR_RESAMPLE_FARTHEST);
+    accepted(with("  points: 1024", "  points: 1024\n  resample: stride"), &d);
+    cr_assert_eq(d.resample, XNOR_RESAMPLE_STRIDE);
+    refused(with("  points: 1024", "  points: 1024\n  resample: random"),
+            "m.yaml:9:13: input.resample must be stride or farthest, found 'random'");
+}
+
+Test(describe, recipes_must_make_sense) {
+    refused(with("  points: 1024", "  points: 1024\n  block: 4"),
+            "m.yaml:2:1: blocks are for segmentation");
+    refused(with("  points: 1024", "  points: 1024\n  channels: [z, y, x]"),
+            "m.yaml:2:1: channels other than x, y, z need block");
+    refused(scene_with("  cells: 4\n", ""), "m.yaml:1:1: heights in cells need cells");
+    refused(scene_with("  scale: 0.1\n", ""), "m.yaml:1:1: heights need scale");
+    refused(scene_with("  block: 4\n", ""), "m.yaml:1:1: channels other than x, y, z need block");
+    refused(scene_with("normalise: block", "normalise: unit_sphere"),
+            "m.yaml:1:1: blocks are normalised as block or none");
+    refused(scene_with("  cells: 4\n", "  resample: farthest\n"),
+            "m.yaml:1:1: resample is for classification: a segmentation sees every point");
+    refused(scene_with("cells: 4", "cells: 17"),
+            "m.yaml:9:10: input.cells must be a whole number from 1 to 16, found '17'");
+    refused(scene_with("block: 4", "block: 0"),
+            "m.yaml:8:10: input.block must be a number of metres from 0.001 to 1e+06, found '0'");
+    refused(scene_with("block: 4", "block: nan"),
+            "m.yaml:8:10: input.block must be a number of metres from 0.001 to 1e+06, found 'nan'");
+    refused(scene_with("cell_top", "density"),
+            "m.yaml:12:41: a channel must be x, y, z, height, cell_height or cell_top, found "
+            "'density'");
 }

@@ -56,7 +56,7 @@ static void accepted(xnor_shape points, int64_t axis, int64_t described_points, 
     float xyz[48], prepared[48], scores[2];
     for (int i = 0; i < 48; i++) xyz[i] = (float)(i / 3 * (i % 3 + 1));
     const xnor_cloud cloud = {xyz, 16, 12};
-    cr_assert_eq(xnor_cloud_prepare(found, &cloud, prepared), XNOR_OK);
+    cr_assert_eq(xnor_cloud_prepare(found, &cloud, NULL, prepared), XNOR_OK);
     xnor_plan *plan = NULL;
     xnor_session *session = NULL;
     const xnor_shape shape = xnor_cloud_shape(found, 16, 1);

@@ -55,7 +55,9 @@ static void describe(xnor_contents *contents) {
         .input_name = "points",
         .points = 1024,
         .max_points = 262144,
-        .unit_sphere = true,
+        .normalise = XNOR_NORMALISE_UNIT_SPHERE,
+        .channel_count = 3,
+        .channels = {XNOR_CHANNEL_X, XNOR_CHANNEL_Y, XNOR_CHANNEL_Z},
         .output_name = "scores",
         .output_kind = XNOR_OUTPUT_LOG_PROBABILITIES,
         .class_count = 3,
@@ -202,7 +204,11 @@ static void same_description(const xnor_description *a, const xnor_description *
     cr_assert_str_eq(a->input_name, b->input_name);
     cr_assert_str_eq(a->output_name, b->output_name);
     cr_assert(a->task == b->task && a->points == b->points && a->max_points == b->max_points);
-    cr_assert(a->unit_sphere == b->unit_sphere && a->output_kind == b->output_kind);
+    cr_assert(a->normalise == b->normalise && a->output_kind == b->output_kind);
+    cr_assert(a->resample == b->resample && a->block == b->block);
+    cr_assert(a->cells == b->cells && a->scale == b->scale);
+    cr_assert_eq(a->channel_count, b->channel_count);
+    for (uint32_t i = 0; i < a->channel_count; i++) cr_assert_eq(a->channels[i], b->channels[i]);
     cr_assert_eq(a->class_count, b->class_count);
     for (uint32_t i = 0; i < a->class_count; i++) cr_assert_str_eq(a->classes[i], b->classes[i]);
 }
@@ -221,6 +227,25 @@ Test(format, round_trip_keeps_everything) {
     cr_assert_eq(out.golden_count, 1);
     same_tensor(&in.golden[0].inputs[0], &out.golden[0].inputs[0]);
     same_tensor(&in.golden[0].outputs[0], &out.golden[0].outputs[0]);
+    xnor_graph_free(&out.graph);
+    xnor_graph_free(&in.graph);
+    free(f.data);
+}
+
+Test(format, segmentations_keep_their_recipe) {
+    xnor_contents in, out;
+    build(&in);
+    in.description.task = XNOR_TASK_SEGMENTATION;
+    in.description.normalise = XNOR_NORMALISE_BLOCK;
+    in.description.block = 4.5f;
+    in.description.cells = 3;
+    in.description.scale = 0.1f;
+    in.description.channel_count = 4;
+    in.description.channels[0] = XNOR_CHANNEL_CELL_TOP;
+    in.description.channels[3] = XNOR_CHANNEL_CELL_HEIGHT;
+    file f = written(&in);
+    ok(xnor_format_read(f.data, f.size, &out));
+    same_description(&in.description, &out.description);
     xnor_graph_free(&out.graph);
     xnor_graph_free(&in.graph);
     free(f.data);
