@@ -7,6 +7,7 @@
 
 #include "core/size.h"
 #include "exec/lower.h"
+#include "exec/steps_knn.h"
 
 // The only user of a value, if it is a node and the value is no graph output.
 static uint32_t only_user(const lowering *l, xnor_value_id id) {
@@ -284,7 +285,7 @@ static xnor_status lower_knn(lowering *l, uint32_t index) {
     step->active = XNOR_NO_VALUE;
     step->n = last_of(l, step->x);
     step->k = last_of(l, step->y);
-    xnor_shape scratch = {1, {(int64_t)((step->n + 1) * step->rows + step->k)}};
+    xnor_shape scratch = {1, {(int64_t)xnor_knn_scratch(step)}};
     return xnor_graph_add_value(l->graph, node->name, XNOR_F32, &scratch, &step->scratch);
 }
 

@@ -384,53 +384,6 @@ xnor_status xnor_step_transpose(const xnor_step *s, const xnor_run *run) {
     return XNOR_OK;
 }
 
-// ---- neighbours ---------------------------------------------------------------------------------
-
-// Keeps the k smallest of d[n] in order, equal ones by index: insertion into a sorted list, which most
-// elements do not enter once it is full. values: the list's distances [k].
-static void smallest(const float *d, size_t n, size_t k, int64_t *nearest, float *values) {
-    enum { BLOCK = 32 };
-    size_t found = 0;
-    for (size_t begin = 0; begin < n; begin += BLOCK) {
-        const size_t end = begin + BLOCK < n ? begin + BLOCK : n;
-        // Whole blocks that hold nothing smaller are passed over.
-        if (found == k) {
-            int any = 0;
-            for (size_t j = begin; j < end; j++) any |= d[j] < values[k - 1];
-            if (!any) continue;
-        }
-        for (size_t j = begin; j < end; j++) {
-            const float value = d[j];
-            if (found == k && !(value < values[k - 1])) continue;
-            size_t at = found < k ? found++ : k - 1;
-            for (; at > 0 && values[at - 1] > value; at--) {
-                values[at] = values[at - 1];
-                nearest[at] = nearest[at - 1];
-            }
-            values[at] = value;
-            nearest[at] = (int64_t)j;
-        }
-    }
-}
-
-// x [groups, rows, n] -> indices [groups, rows, k]. scratch: x transposed, distances [rows], then
-// those of the list [k].
-xnor_status xnor_step_knn(const xnor_step *s, const xnor_run *run) {
-    float *columns = run->values[s->scratch], *d = columns + s->n * s->rows;
-    for (size_t group = 0; group < s->groups; group++) {
-        const float *x = (const float *)run->values[s->x] + group * s->rows * s->n;
-        int64_t *indices = (int64_t *)run->values[s->y] + group * s->rows * s->k;
-        for (size_t i = 0; i < s->rows; i++)
-            for (size_t c = 0; c < s->n; c++) columns[c * s->rows + i] = x[i * s->n + c];
-        for (size_t i = 0; i < s->rows; i++) {
-            run->kernels->distances_f32(s->rows, s->n, columns, s->rows, x + i * s->n, d);
-            smallest(d, s->rows, s->k, indices + i * s->k, d + s->rows);
-        }
-        if (run->cancel && atomic_load_explicit(run->cancel, memory_order_relaxed)) break;
-    }
-    return XNOR_OK;
-}
-
 // ---- distinct codes -----------------------------------------------------------------------------
 
 // Open addressing over codes of one word. Beyond half a table the remaining codes are appended as

@@ -12,10 +12,6 @@ static void to_columns(const float *x, size_t rows, float *columns) {
         for (size_t i = 0; i < rows; i++) columns[c * rows + i] = x[i * 3 + c];
 }
 
-static bool is_cancelled(const xnor_run *run) {
-    return run->cancel && atomic_load_explicit(run->cancel, memory_order_relaxed);
-}
-
 // scratch of a group: columns [3][rows], distances to the nearest point taken [rows]
 static void tile_sampling(void *context, size_t begin, size_t end) {
     const tile_context *c = context;

@@ -20,4 +20,8 @@ static inline xnor_status over(const xnor_step *step, const xnor_run *run, size_
     return XNOR_OK;
 }
 
+static inline bool is_cancelled(const xnor_run *run) {
+    return run->cancel && atomic_load_explicit(run->cancel, memory_order_relaxed);
+}
+
 #endif

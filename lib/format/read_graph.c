@@ -120,8 +120,7 @@ static xnor_status mark_inputs(reader *r) {
 static xnor_status read_attr(reader *r, const char *node, xnor_attr *attr) {
     uint64_t number = xnor_cursor_varint(&r->cursor, MAX_SYMBOLS);
     uint64_t type = xnor_cursor_varint(&r->cursor, XNOR_ATTR_VALUES * 2 + 1);
-    if (!r->cursor.error &&
-        (number >= r->symbol_count || r->symbols[number].key == XNOR_ATTR_KEYS))
+    if (!r->cursor.error && (number >= r->symbol_count || r->symbols[number].key == XNOR_ATTR_KEYS))
         return xnor_fail(XNOR_E_FORMAT, "section 'graph': node '%s': symbol %llu is no attribute",
                          node, (unsigned long long)number);
     if (r->cursor.error) return XNOR_OK; // the caller reports it

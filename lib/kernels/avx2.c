@@ -44,14 +44,6 @@ ALWAYS_INLINE vf vf_fma(vf a, vf b, vf c) {
     return _mm256_fmadd_ps(a, b, c);
 }
 
-ALWAYS_INLINE uint64_t vf_ge0(vf v) {
-    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_GE_OQ));
-}
-
-#include "kernels/f32_gemm.h"
-
-#include "kernels/distance.h"
-
 ALWAYS_INLINE vf vf_sub(vf a, vf b) {
     return _mm256_sub_ps(a, b);
 }
@@ -67,6 +59,14 @@ ALWAYS_INLINE vf vf_add(vf a, vf b) {
 ALWAYS_INLINE vf vf_min(vf a, vf b) {
     return _mm256_min_ps(a, b);
 }
+
+ALWAYS_INLINE uint64_t vf_ge0(vf v) {
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_GE_OQ));
+}
+
+#include "kernels/f32_gemm.h"
+
+#include "kernels/nearest.h"
 
 ALWAYS_INLINE vf vf_max(vf a, vf b) {
     return _mm256_max_ps(a, b);

@@ -42,14 +42,6 @@ ALWAYS_INLINE vf vf_fma(vf a, vf b, vf c) {
     return _mm512_fmadd_ps(a, b, c);
 }
 
-ALWAYS_INLINE uint64_t vf_ge0(vf v) {
-    return _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_GE_OQ);
-}
-
-#include "kernels/f32_gemm.h"
-
-#include "kernels/distance.h"
-
 ALWAYS_INLINE vf vf_sub(vf a, vf b) {
     return _mm512_sub_ps(a, b);
 }
@@ -65,6 +57,14 @@ ALWAYS_INLINE vf vf_add(vf a, vf b) {
 ALWAYS_INLINE vf vf_min(vf a, vf b) {
     return _mm512_min_ps(a, b);
 }
+
+ALWAYS_INLINE uint64_t vf_ge0(vf v) {
+    return _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_GE_OQ);
+}
+
+#include "kernels/f32_gemm.h"
+
+#include "kernels/nearest.h"
 
 ALWAYS_INLINE vf vf_max(vf a, vf b) {
     return _mm512_max_ps(a, b);

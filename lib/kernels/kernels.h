@@ -11,6 +11,8 @@
 
 // Channel ranges given to the gemm family start at a multiple of this and end at one, or at n.
 #define XNOR_GEMM_BLOCK 64
+// Points whose channels lie side by side for distances_f32.
+#define XNOR_PANEL 64
 
 // acc[m][c] = sum over k of ±1 · ±1 = k - 2·popcount(a[m] XOR w[c]).
 typedef struct xnor_gemm_args {
@@ -66,9 +68,6 @@ typedef struct xnor_kernels {
                           const float *b, size_t b_stride, const float *bias, uint64_t *bits,
                           size_t bits_stride);
 
-    // d[j] = sum over c of (query[c] - x[c][j])², fma in the order of c. x: [channels][stride].
-    void (*distances_f32)(size_t n, size_t channels, const float *x, size_t stride,
-                          const float *query, float *d);
     // Points x: [3][stride]; d² = ((dx² + dy²) + dz²), each operation rounded.
     // nearest[j] = min(nearest[j], d² of point j to the query), unchanged where that is not a
     // number; returns the lowest j with the largest nearest[j]. nearest: numbers from 0 up.
@@ -77,6 +76,15 @@ typedef struct xnor_kernels {
     // found: the first k points, in index order, with d² < limit; returns their number.
     size_t (*within_f32)(size_t n, const float *x, size_t stride, const float *query, float limit,
                          size_t k, int64_t *found);
+    // d[r][j] = squared distance of query r and point j: the float32 sum of (q - p)² over the channels
+    // in order, every operation rounded by itself; infinite where that is not a number. points:
+    // [panels][channels][XNOR_PANEL]; whole panels are written.
+    void (*distances_f32)(size_t rows, size_t panels, size_t channels, const float *query,
+                          size_t query_stride, const float *points, float *d, size_t d_stride);
+    // Offers d[n], the distances of points first, first + 1, .. to the list of the k nearest in order
+    // of (distance, index), which holds min(first, k) of the points before. values[k]: distances.
+    void (*nearest_f32)(size_t n, const float *d, size_t first, size_t k, float *values,
+                        int64_t *nearest);
 } xnor_kernels;
 
 // isa: name of the best set to use ("c", "avx2", "avx512", "neon", "neon_dotprod"); NULL takes the

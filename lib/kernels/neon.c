@@ -43,15 +43,6 @@ ALWAYS_INLINE vf vf_fma(vf a, vf b, vf c) {
     return vfmaq_f32(c, a, b);
 }
 
-ALWAYS_INLINE uint64_t vf_ge0(vf v) {
-    const uint32x4_t weight = {1, 2, 4, 8};
-    return vaddvq_u32(vandq_u32(vcgezq_f32(v), weight));
-}
-
-#include "kernels/f32_gemm.h"
-
-#include "kernels/distance.h"
-
 ALWAYS_INLINE vf vf_sub(vf a, vf b) {
     return vsubq_f32(a, b);
 }
@@ -65,8 +56,17 @@ ALWAYS_INLINE vf vf_add(vf a, vf b) {
 }
 
 ALWAYS_INLINE vf vf_min(vf a, vf b) {
-    return vminnmq_f32(a, b);
+    return vbslq_f32(vcltq_f32(a, b), a, b);
 }
+
+ALWAYS_INLINE uint64_t vf_ge0(vf v) {
+    const uint32x4_t weight = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(vcgezq_f32(v), weight));
+}
+
+#include "kernels/f32_gemm.h"
+
+#include "kernels/nearest.h"
 
 ALWAYS_INLINE vf vf_max(vf a, vf b) {
     return vmaxnmq_f32(a, b);

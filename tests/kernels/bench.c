@@ -6,6 +6,7 @@
 
 #include "core/size.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,12 +54,16 @@ static const bench_shape shapes[] = {
     {"pack_f32", 1024, 1, 64, WORK_MOVE},
     {"pack_f32_ternary", 1024, 1, 64, WORK_MOVE},
     {"acc_thr", 1024, 1, 512, WORK_MOVE},
+    {"distances_f32", 12, 3, 1024, WORK_FMA},
+    {"distances_f32", 12, 64, 1024, WORK_FMA},
+    {"nearest_f32", 12, 20, 1024, WORK_MOVE},
 };
 
 typedef struct bench_data {
     uint64_t *bits_a, *bits_mask, *bits_w, *bits_out;
     int32_t *limit, *acc;
-    float *a, *b, *bias, *out;
+    float *a, *b, *bias, *out, *values;
+    int64_t *nearest;
     void *packed[MAX_SETS];
 } bench_data;
 
@@ -86,6 +91,8 @@ static void make_data(const bench_shape *s, bench_data *d) {
     d->b = aligned(s->k * s->n * sizeof(float));
     d->bias = aligned(s->n * sizeof(float));
     d->out = aligned(s->rows * s->n * sizeof(float));
+    d->values = aligned(s->k * sizeof(float));
+    d->nearest = aligned(s->k * sizeof(int64_t));
     random_seed(7);
     fill_bits(d->bits_a, s->rows, s->k, k_words, PATTERN_RANDOM);
     fill_bits(d->bits_mask, s->rows, s->k, k_words, PATTERN_RANDOM);
@@ -93,6 +100,8 @@ static void make_data(const bench_shape *s, bench_data *d) {
     for (size_t i = 0; i < s->n; i++) d->limit[i] = (int32_t)s->k / 2;
     const size_t a_count = s->kind == WORK_MOVE ? s->rows * s->n : s->rows * s->k;
     for (size_t i = 0; i < a_count; i++) d->a[i] = random_float(false);
+    if (strcmp(s->family, "nearest_f32") == 0)
+        for (size_t i = 0; i < a_count; i++) d->a[i] = fabsf(d->a[i]);
     for (size_t i = 0; i < s->k * s->n; i++) d->b[i] = random_float(false);
     for (size_t i = 0; i < s->n; i++) d->bias[i] = random_float(false);
 }
@@ -134,6 +143,11 @@ static void run_once(const xnor_kernels *set, const bench_shape *s, bench_data *
     } else if (strcmp(family, "pack_f32_ternary") == 0) {
         set->pack_f32_ternary(s->rows, s->n, d->a, s->n, d->bits_out,
                               d->bits_out + s->rows * n_words, n_words);
+    } else if (strcmp(family, "distances_f32") == 0) {
+        set->distances_f32(s->rows, s->n / XNOR_PANEL, s->k, d->a, s->k, d->b, d->out, s->n);
+    } else if (strcmp(family, "nearest_f32") == 0) {
+        for (size_t r = 0; r < s->rows; r++)
+            set->nearest_f32(s->n, d->a + r * s->n, 0, s->k, d->values, d->nearest);
     } else {
         set->acc_thr(s->rows, s->n, d->acc, s->n, d->limit, d->bits_out, n_words);
     }

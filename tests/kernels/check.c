@@ -421,6 +421,78 @@ static void check_within_f32(checker *check) {
     }
 }
 
+// ---- neighbours ---------------------------------------------------------------------------------
+
+static void check_distances(checker *check) {
+    static const size_t channel_counts[] = {1, 2, 3, 4, 7, 16, 64, 65};
+    for (size_t i = 0; i < COUNT(channel_counts) * 24; i++) {
+        const size_t channels = channel_counts[i % COUNT(channel_counts)];
+        const size_t rows = 1 + random_below(20);
+        const size_t panels = 1 + random_below(3);
+        const size_t query_stride = channels + random_below(3);
+        const size_t d_stride = panels * XNOR_PANEL + random_below(3);
+        const size_t count = strided(rows, channels, query_stride);
+        float *query = input(SLOT_A, count * sizeof *query);
+        float *points = input(SLOT_B, panels * XNOR_PANEL * channels * sizeof *points);
+        const bool special = random_below(2) == 0;
+        for (size_t j = 0; j < count; j++) query[j] = random_float(special);
+        for (size_t j = 0; j < panels * XNOR_PANEL * channels; j++)
+            points[j] = random_float(special);
+        const size_t bytes = strided(rows, panels * XNOR_PANEL, d_stride) * sizeof(float);
+        check->expected->distances_f32(rows, panels, channels, query, query_stride, points,
+                                       output(SIDE_EXPECTED, bytes), d_stride);
+        check->found->distances_f32(rows, panels, channels, query, query_stride, points,
+                                    output(SIDE_FOUND, bytes), d_stride);
+        char what[128];
+        snprintf(what, sizeof what, "rows %zu, panels %zu, channels %zu, strides %zu %zu", rows,
+                 panels, channels, query_stride, d_stride);
+        compare(check, bytes, false, what);
+    }
+}
+
+// Distances: as they occur, with many equal ones, all infinite, falling and rising.
+static float distance_of(size_t kind, size_t j) {
+    switch (kind) {
+    case 0:
+        return (float)random_below(1 << 20) / 1024.0f;
+    case 1:
+        return (float)random_below(4);
+    case 2:
+        return random_below(8) ? INFINITY : (float)random_below(100);
+    case 3:
+        return 1.0e6f - (float)j;
+    case 4:
+        return (float)j;
+    default:
+        return INFINITY;
+    }
+}
+
+static void check_nearest(checker *check) {
+    static const size_t ks[] = {1, 2, 5, 16, 20, 32, 33, 64, 128, 129, 200};
+    for (size_t i = 0; i < COUNT(ks) * 60; i++) {
+        const size_t k = ks[i % COUNT(ks)];
+        const size_t chunks = 1 + random_below(3);
+        const size_t kind = random_below(6);
+        const size_t bytes = k * sizeof(float) + k * sizeof(int64_t);
+        int64_t *expected = output(SIDE_EXPECTED, bytes);
+        int64_t *found = output(SIDE_FOUND, bytes);
+        size_t first = 0;
+        for (size_t chunk = 0; chunk < chunks; chunk++) {
+            const size_t n = random_below(4) ? 1 + random_below(1200) : 64 * (1 + random_below(16));
+            float *d = input(SLOT_X, n * sizeof *d);
+            for (size_t j = 0; j < n; j++) d[j] = distance_of(kind, first + j);
+            check->expected->nearest_f32(n, d, first, k, (float *)(expected + k), expected);
+            check->found->nearest_f32(n, d, first, k, (float *)(found + k), found);
+            first += n;
+        }
+        char what[128];
+        snprintf(what, sizeof what, "%zu points in %zu chunks, k %zu, kind %zu", first, chunks, k,
+                 kind);
+        compare(check, bytes, false, what);
+    }
+}
+
 // ---- main ---------------------------------------------------------------------------------------
 
 static const struct {
@@ -438,6 +510,8 @@ static const struct {
     {"gemm_f32_bits", check_gemm_f32_bits},
     {"farthest_f32", check_farthest_f32},
     {"within_f32", check_within_f32},
+    {"distances_f32", check_distances},
+    {"nearest_f32", check_nearest},
 };
 
 static void check_set(const xnor_kernels *expected, const xnor_kernels *found, size_t work_limit,

@@ -4,6 +4,7 @@
 #include "core/size.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct packed_header {
@@ -181,6 +182,45 @@ static size_t within_f32(size_t n, const float *x, size_t stride, const float *q
     return count;
 }
 
+static void distances_f32(size_t rows, size_t panels, size_t channels, const float *query,
+                          size_t query_stride, const float *points, float *d, size_t d_stride) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t panel = 0; panel < panels; panel++)
+            for (size_t j = 0; j < XNOR_PANEL; j++) {
+                float sum = 0;
+                for (size_t c = 0; c < channels; c++) {
+                    const float p = points[(panel * channels + c) * XNOR_PANEL + j];
+                    const float square =
+                        (query[r * query_stride + c] - p) * (query[r * query_stride + c] - p);
+                    sum += square;
+                }
+                d[r * d_stride + panel * XNOR_PANEL + j] = sum == sum ? sum : INFINITY;
+            }
+}
+
+// The list so far and the new points, of which the smallest is taken k times.
+static void nearest_f32(size_t n, const float *d, size_t first, size_t k, float *values,
+                        int64_t *nearest) {
+    const size_t before = first < k ? first : k;
+    float *left = malloc((before + n + 1) * sizeof *left);
+    int64_t *names = malloc((before + n + 1) * sizeof *names);
+    if (!left || !names) abort();
+    for (size_t i = 0; i < before + n; i++) {
+        left[i] = i < before ? values[i] : d[i - before];
+        names[i] = i < before ? nearest[i] : (int64_t)(first + i - before);
+    }
+    for (size_t at = 0; at < k && at < before + n; at++) {
+        size_t best = SIZE_MAX;
+        for (size_t i = 0; i < before + n; i++)
+            if (names[i] >= 0 && (best == SIZE_MAX || left[i] < left[best])) best = i;
+        values[at] = left[best];
+        nearest[at] = names[best];
+        names[best] = -1;
+    }
+    free(left);
+    free(names);
+}
+
 const xnor_kernels naive_kernels = {
     .isa = "naive",
     .pack_f32 = pack_f32,
@@ -197,4 +237,6 @@ const xnor_kernels naive_kernels = {
     .gemm_f32_bits = gemm_f32_bits,
     .farthest_f32 = farthest_f32,
     .within_f32 = within_f32,
+    .distances_f32 = distances_f32,
+    .nearest_f32 = nearest_f32,
 };

@@ -1,6 +1,8 @@
 // k nearest neighbours: the ways exporters write them, and what is defined for equal points.
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/tensor.h"
 #include "graph_builder.h"
@@ -129,14 +131,76 @@ Test(knn, every_instruction_set) {
         compare(by_differences, 70, 5, 8, *isa);
 }
 
-Test(knn, more_neighbours_than_points_are_refused) {
+// ---- what a list holds when points are few, equal or no numbers ---------------------------------
+
+// Runs xnor_knn on a graph as it is; `x`: [1, points, channels].
+static void expect_nearest(size_t points, size_t channels, int64_t k, const float *x,
+                           const int64_t *expected) {
+    for (const char *const *isa = xnor_kernels_available(); *isa; isa++) {
+        builder b;
+        builder_init(&b, 1);
+        const xnor_shape shape = SHAPE(1, (int64_t)points, (int64_t)channels);
+        xnor_value_id y = NODE(&b, XNOR_OP_KNN, builder_input(&b, "x", XNOR_F32, shape));
+        builder_attr(&b, XNOR_ATTR_SIZE, &k, 1);
+        builder_output(&b, y, "y");
+        tensors inputs = {0}, outputs = {0}, reference = {0};
+        memcpy(tensors_add(&inputs, XNOR_F32, shape)->data, x, points * channels * sizeof *x);
+        xnor_model *model = builder_model(&b.graph, *isa);
+        builder_run(model, NULL, &inputs, &outputs);
+        builder_reference(&b.graph, &inputs, &reference);
+        size_t bytes = points * (size_t)k * sizeof(int64_t);
+        cr_expect_arr_eq(outputs.items[0].data, reference.items[0].data, bytes, "%s", *isa);
+        if (expected) cr_expect_arr_eq(outputs.items[0].data, expected, bytes, "%s", *isa);
+        tensors_free(&inputs);
+        tensors_free(&outputs);
+        tensors_free(&reference);
+        xnor_model_unref(&model);
+        builder_free(&b);
+    }
+}
+
+Test(knn, missing_neighbours_repeat_the_nearest) {
+    const float x[] = {0, 1, 3};
+    const int64_t expected[] = {0, 1, 2, 0, 0, 1, 0, 2, 1, 1, 2, 1, 0, 2, 2};
+    expect_nearest(3, 1, 5, x, expected);
+}
+
+Test(knn, one_point) {
+    const float x[] = {7, 8, 9};
+    const int64_t expected[] = {0, 0, 0, 0};
+    expect_nearest(1, 3, 4, x, expected);
+}
+
+Test(knn, points_that_are_no_numbers_come_last) {
+    const float x[] = {0, NAN, 2, INFINITY, 1};
+    // 1 and 3 are at an infinite distance from everything, themselves included.
+    const int64_t expected[] = {0, 4, 2, 1, 0, 1, 2, 3, 2, 4, 0, 1, 0, 1, 2, 3, 4, 0, 2, 1};
+    expect_nearest(5, 1, 4, x, expected);
+}
+
+Test(knn, squares_beyond_float_are_infinite) {
+    const float x[] = {0, 3e38f, -3e38f, 1};
+    const int64_t expected[] = {0, 3, 1, 1, 0, 2, 2, 0, 1, 3, 0, 1};
+    expect_nearest(4, 1, 3, x, expected);
+}
+
+// More than one chunk of points, many equal, lists of all sizes.
+Test(knn, agrees_with_the_reference) {
+    static const struct {
+        size_t points, channels;
+        int64_t k;
+        uint32_t spread;
+    } cases[] = {{1500, 3, 20, 1000}, {1200, 1, 20, 30}, {300, 64, 20, 3},
+                 {200, 3, 130, 50},   {400, 2, 60, 1},   {65, 5, 1, 9}};
     builder b;
-    builder_init(&b, 1);
-    xnor_value_id x = builder_floats(&b, SHAPE(1, 3, 2), D(1, 2, 3, 4, 5, 6));
-    xnor_value_id y = NODE(&b, XNOR_OP_KNN, x);
-    builder_attr(&b, XNOR_ATTR_SIZE, I(4));
-    builder_output(&b, y, "y");
-    builder_expect_error(&b, y, XNOR_E_SHAPE, "4 neighbours among the rows of [1, 3, 2]");
+    builder_init(&b, 5);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static float x[1 << 15];
+        for (size_t j = 0; j < cases[i].points * cases[i].channels; j++)
+            x[j] =
+                builder_once_in(&b, 500) ? NAN : (float)builder_random(&b, cases[i].spread) / 7.0f;
+        expect_nearest(cases[i].points, cases[i].channels, cases[i].k, x, NULL);
+    }
     builder_free(&b);
 }
 
