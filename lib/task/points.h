@@ -17,6 +17,11 @@ static inline size_t xnor_channels(const xnor_description *description) {
     return description->channel_count > 0 ? description->channel_count : 3;
 }
 
+static inline xnor_channel xnor_channel_at(const xnor_description *description, size_t c) {
+    return description->channel_count > 0 ? description->channels[c]
+                                          : (xnor_channel)(XNOR_CHANNEL_X + c);
+}
+
 static inline xnor_axes xnor_axes_of(const xnor_description *description, size_t points) {
     return description->channels_first ? (xnor_axes){1, points}
                                        : (xnor_axes){xnor_channels(description), 1};

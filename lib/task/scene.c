@@ -297,10 +297,11 @@ static void channels_of(const xnor_scene *scene, const block *b, size_t at, floa
     const double half = (double)d->block / 2, scale = (double)d->scale;
     float p[3];
     xnor_point(&scene->cloud, scene->points[at], p);
-    for (uint32_t c = 0; c < d->channel_count; c++) {
-        const int axis = (int)d->channels[c];
+    for (size_t c = 0; c < xnor_channels(d); c++) {
+        const xnor_channel channel = xnor_channel_at(d, c);
+        const int axis = (int)channel;
         double value = 0;
-        switch (d->channels[c]) {
+        switch (channel) {
         case XNOR_CHANNEL_X:
         case XNOR_CHANNEL_Y:
             value = blocks ? inside(b, d->block, p, axis) / half - 1 : (double)p[axis];
@@ -329,7 +330,7 @@ void xnor_scene_prepare(const xnor_scene *scene, size_t run, float *out) {
     for (size_t s = 0; s < v.slots; s++) {
         float values[XNOR_MAX_CHANNELS];
         channels_of(scene, v.block, v.first + s % v.own * v.step, values);
-        for (size_t c = 0; c < d->channel_count; c++) out[s * at.point + c * at.axis] = values[c];
+        for (size_t c = 0; c < xnor_channels(d); c++) out[s * at.point + c * at.axis] = values[c];
     }
     if (d->normalise == XNOR_NORMALISE_UNIT_SPHERE) xnor_to_unit_sphere(out, v.slots, at);
 }
