@@ -56,7 +56,8 @@ typedef struct xnor_value {
     X(COUNT, "count")                                                                              \
     X(RATIO, "ratio")                                                                              \
     X(RADIUS, "radius")                                                                            \
-    X(DILATION, "dilation")
+    X(DILATION, "dilation")                                                                        \
+    X(BATCH_DIMS, "batch_dims")
 
 typedef enum xnor_attr_key {
 #define XNOR_ATTR_ENUM(name, text) XNOR_ATTR_##name,

@@ -30,7 +30,6 @@ static const struct {
     {"Conv", "auto_pad", NORMALISED, 0},
     {"Dropout", "ratio", IGNORED, 0},
     {"Dropout", "seed", IGNORED, 0},
-    {"GatherND", "batch_dims", FIXED, 0},
     {"Shape", "start", NORMALISED, 0},
     {"Shape", "end", NORMALISED, 0},
     {"Slice", "starts", NORMALISED, 0},

@@ -3,8 +3,7 @@
 // lib/onnx/XNOR_DOMAIN.md.
 //
 // A squared distance is the float32 sum of squared differences in the order of the channels, each
-// operation rounded by itself; of KNearest, whose points have many channels, a chain of fma. One that
-// is not a number counts as infinite.
+// operation rounded by itself. One that is not a number counts as infinite.
 #include "ops/ops.h"
 
 #include <math.h>
@@ -12,14 +11,14 @@
 
 #include "core/tensor.h"
 
-static float distance(xnor_op op, const xnor_tensor *a, size_t i, const xnor_tensor *b, size_t j) {
+static float distance(const xnor_tensor *a, size_t i, const xnor_tensor *b, size_t j) {
     size_t channels = (size_t)xnor_shape_last(&a->shape);
     float sum = 0;
     for (size_t c = 0; c < channels; c++) {
         float d = (float)xnor_tensor_get(a, i * channels + c) -
                   (float)xnor_tensor_get(b, j * channels + c);
         float square = d * d;
-        sum = op == XNOR_OP_K_NEAREST ? fmaf(d, d, sum) : sum + square;
+        sum = sum + square;
     }
     return isnan(sum) ? INFINITY : sum;
 }
@@ -92,8 +91,7 @@ static float to_nearest(const xnor_tensor *points, size_t first, size_t j, const
     float nearest = INFINITY;
     for (size_t m = 0; m < count && nearest > enough; m++) {
         if ((size_t)taken[m] == j) return 0;
-        float d = distance(XNOR_OP_FARTHEST_POINT_SAMPLING, points, first + j, points,
-                           first + (size_t)taken[m]);
+        float d = distance(points, first + j, points, first + (size_t)taken[m]);
         nearest = d < nearest ? d : nearest;
     }
     return nearest;
@@ -150,13 +148,13 @@ static xnor_status infer_ball_query(xnor_graph *graph, const xnor_node *node) {
 }
 
 // The neighbour with the smallest (distance, index) above the previous one; n when there is none.
-static size_t next_nearest(xnor_op op, const xnor_tensor *points, size_t first, size_t n,
+static size_t next_nearest(const xnor_tensor *points, size_t first, size_t n,
                            const xnor_tensor *queries, size_t query, size_t previous) {
     float least = 0, before = 0;
     size_t best = n;
-    if (previous < n) before = distance(op, queries, query, points, first + previous);
+    if (previous < n) before = distance(queries, query, points, first + previous);
     for (size_t j = 0; j < n; j++) {
-        float d = distance(op, queries, query, points, first + j);
+        float d = distance(queries, query, points, first + j);
         bool after = previous == n || d > before || (d == before && j > previous);
         if (!after || (best < n && d >= least)) continue;
         best = j;
@@ -176,10 +174,8 @@ static xnor_status eval_ball_query(const xnor_node *node, const xnor_tensor *in,
         int64_t *found = (int64_t *)out[0].data + i * k;
         size_t first = i / per_group * n, count = 0;
         for (size_t j = 0; j < n && count < k; j++)
-            if (distance(node->op, &in[1], i, &in[0], first + j) < limit)
-                found[count++] = (int64_t)j;
-        if (count == 0)
-            found[count++] = (int64_t)next_nearest(node->op, &in[0], first, n, &in[1], i, n);
+            if (distance(&in[1], i, &in[0], first + j) < limit) found[count++] = (int64_t)j;
+        if (count == 0) found[count++] = (int64_t)next_nearest(&in[0], first, n, &in[1], i, n);
         for (; count < k; count++) found[count] = found[0];
     }
     return XNOR_OK;
@@ -204,7 +200,7 @@ static xnor_status eval_nearest(const xnor_node *node, const xnor_tensor *in, xn
         size_t first = i / per_group * n, at = n;
         for (size_t p = 0; p < k; p++) {
             for (size_t step = 0; step < (p ? dilation : 1) && (p == 0 || at < n); step++)
-                at = next_nearest(node->op, &in[0], first, n, &in[1], i, at);
+                at = next_nearest(&in[0], first, n, &in[1], i, at);
             found[p] = at < n ? (int64_t)at : found[0];
         }
     }

@@ -82,34 +82,48 @@ static xnor_status eval_gather_elements(const xnor_node *node, const xnor_tensor
     return XNOR_OK;
 }
 
+// out[batch, indices.., rest] = x[batch, tuple.., rest]: the last axis of the indices holds tuples.
 static xnor_status infer_gather_nd(xnor_graph *graph, const xnor_node *node) {
     const xnor_value *x = xnor_in(graph, node, 0), *indices = xnor_in(graph, node, 1);
     int64_t depth = xnor_shape_last(&indices->shape);
-    if (indices->shape.rank < 1 || depth < 1 || depth > x->shape.rank)
-        return xnor_fail(XNOR_E_SHAPE, "node '%s' (GatherND): index tuples of %lld for rank %u",
-                         node->name, (long long)depth, x->shape.rank);
+    int64_t batch = xnor_node_int(node, XNOR_ATTR_BATCH_DIMS, 0);
+    if (batch < 0 || batch >= (int64_t)indices->shape.rank || depth < 1 ||
+        batch + depth > (int64_t)x->shape.rank)
+        return xnor_fail(XNOR_E_SHAPE,
+                         "node '%s' (GatherND): index tuples of %lld for rank %u, batch_dims %lld",
+                         node->name, (long long)depth, x->shape.rank, (long long)batch);
     xnor_shape shape = {0};
-    if (indices->shape.rank - 1 + x->shape.rank - (uint32_t)depth > XNOR_MAX_RANK)
+    uint32_t first = (uint32_t)(batch + depth);
+    if (indices->shape.rank - 1 + x->shape.rank - first > XNOR_MAX_RANK)
         return xnor_fail(XNOR_E_LIMIT, "node '%s' (GatherND): rank too high", node->name);
     for (uint32_t i = 0; i + 1 < indices->shape.rank; i++)
         shape.dims[shape.rank++] = indices->shape.dims[i];
-    for (uint32_t i = (uint32_t)depth; i < x->shape.rank; i++)
-        shape.dims[shape.rank++] = x->shape.dims[i];
+    for (uint32_t i = first; i < x->shape.rank; i++) shape.dims[shape.rank++] = x->shape.dims[i];
+    for (uint32_t i = 0; i < (uint32_t)batch; i++) {
+        int64_t a = x->shape.dims[i], b = indices->shape.dims[i];
+        if (a >= 0 && b >= 0 && a != b)
+            return xnor_fail(XNOR_E_SHAPE, "node '%s' (GatherND): batches of %lld and %lld",
+                             node->name, (long long)a, (long long)b);
+        if (b < 0) shape.dims[i] = a;
+    }
     return xnor_set_output(graph, node, 0, x->dtype, &shape);
 }
 
 static xnor_status eval_gather_nd(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
-    size_t depth = (size_t)xnor_shape_last(&in[1].shape);
-    size_t tuples = xnor_tensor_count(&in[1]) / depth, inner = 1;
+    size_t depth = (size_t)xnor_shape_last(&in[1].shape), inner = 1, groups = 1;
+    size_t batch = (size_t)xnor_node_int(node, XNOR_ATTR_BATCH_DIMS, 0);
+    size_t tuples = xnor_tensor_count(&in[1]) / depth;
     int64_t strides[XNOR_MAX_RANK];
     xnor_strides(&in[0].shape, strides);
-    for (size_t i = depth; i < in[0].shape.rank; i++) inner *= (size_t)in[0].shape.dims[i];
+    for (size_t i = 0; i < batch; i++) groups *= (size_t)in[0].shape.dims[i];
+    for (size_t i = batch + depth; i < in[0].shape.rank; i++) inner *= (size_t)in[0].shape.dims[i];
     for (size_t t = 0; t < tuples; t++) {
         int64_t from = 0;
+        if (batch) from = (int64_t)(t / (tuples / groups)) * strides[batch - 1];
         for (size_t k = 0; k < depth; k++) {
             int64_t index = xnor_tensor_get_int(&in[1], t * depth + k);
-            XNOR_TRY(check_index(node, &index, in[0].shape.dims[k]));
-            from += index * strides[k];
+            XNOR_TRY(check_index(node, &index, in[0].shape.dims[batch + k]));
+            from += index * strides[batch + k];
         }
         xnor_tensor_move_run(&out[0], t * inner, &in[0], (size_t)from, inner);
     }

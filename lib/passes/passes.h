@@ -11,6 +11,7 @@
 #define XNOR_PASS_TABLE(X)                                                                         \
     X(fold, "evaluate constants in double; shapes that are known become constants")                \
     X(canonicalise, "linear layers, affine for per-channel arithmetic, channels last")             \
+    X(gather, "rows picked by index, in whatever form, become GatherRows")                         \
     X(knn, "pairwise distances and TopK become k nearest neighbours")                              \
     X(binarize, "signs become bits or ternary, ±scale weights become bits")                        \
     X(split, "layers over a concatenation: each part by itself, constant parts once per cloud")    \
