@@ -36,6 +36,7 @@ def add_training(parser, epochs, lr, smoothing):
                         help="leave out up to this share of the points of each scan")
     parser.add_argument("--balance", type=float, default=0.0, metavar="POWER",
                         help="draw clouds with weight (clouds of the same object) ** -POWER; for data with groups")
+    parser.add_argument("--class-weights", type=float, nargs="+", metavar="W", help="of the true labels' term, by class")
     parser.add_argument("--samples", type=int, default=240, help="samples of an epoch, for scenes")
     add_common(parser)
 
@@ -131,9 +132,11 @@ def options_of(args, source, **more):
         if args.balance and source.groups is None:
             raise data.DataError("--balance: the clouds have no groups")
         more["balance"] = args.balance
-    return dict(fold=args.fold, epochs=args.epochs, batch=args.batch, lr=args.lr, seed=args.seed,
-                smoothing=args.smoothing, augment=augment, early=(args.early_points or args.points, args.early_share),
-                **more)
+    if args.class_weights and len(args.class_weights) != len(source.classes):
+        raise data.DataError(f"--class-weights: {len(args.class_weights)} given, the classes are {source.classes}")
+    return dict(fold=args.fold, class_weights=args.class_weights, epochs=args.epochs, batch=args.batch, lr=args.lr,
+                seed=args.seed, smoothing=args.smoothing, augment=augment,
+                early=(args.early_points or args.points, args.early_share), **more)
 
 
 def start(args, **config):

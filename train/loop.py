@@ -144,10 +144,12 @@ def batch_loss(net, teacher, x, y, options):
     """Every point of a segmentation counts as a sample of the prediction and distillation terms."""
     logits, pools = net.features(x)
     logits, y = logits.flatten(0, -2), y.flatten()
+    weights = torch.tensor(options["class_weights"]) if options.get("class_weights") else None
     if teacher is None:
-        return losses.cross_entropy(logits, y, options["smoothing"])
+        return losses.cross_entropy(logits, y, options["smoothing"], weights)
     with torch.no_grad():
         teacher_logits, teacher_pools = teacher.features(x)
         teacher_logits = teacher_logits.flatten(0, -2)
     return losses.kdr(logits, pools, y, teacher_logits, teacher_pools, lam=options["lam"], eta=options["eta"],
-                      temperature=options["temperature"], norm=options["norm"], smoothing=options["smoothing"])
+                      temperature=options["temperature"], norm=options["norm"], smoothing=options["smoothing"],
+                      weights=weights)

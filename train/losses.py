@@ -10,9 +10,9 @@ import torch
 from torch.nn import functional as F
 
 
-def cross_entropy(logits, labels, smoothing=0.0):
-    """Eq. (4). logits: [batch, classes], labels: [batch] int."""
-    return F.cross_entropy(logits, labels, label_smoothing=smoothing) / math.log(2.0)
+def cross_entropy(logits, labels, smoothing=0.0, weights=None):
+    """Eq. (4). logits: [batch, classes], labels: [batch] int, weights: of the classes, [classes] or None."""
+    return F.cross_entropy(logits, labels, weights, label_smoothing=smoothing) / math.log(2.0)
 
 
 def distillation(logits, teacher_logits, temperature=2.0, student_temperature=None):
@@ -60,9 +60,10 @@ def pooling_term(pooled, teacher_pooled, norm="1"):
     return REGULARISERS[norm](pooled - teacher_pooled) / len(pooled)
 
 
-def kdr(logits, pools, labels, teacher_logits, teacher_pools, *, lam, eta, temperature=2.0, norm="1", smoothing=0.0):
+def kdr(logits, pools, labels, teacher_logits, teacher_pools, *, lam, eta, temperature=2.0, norm="1", smoothing=0.0,
+        weights=None):
     """Eq. (12): lam * L_DS + (1 - lam) * L_CE + eta * L_reg, L_reg on the encoder's pooling layer (the last one)."""
-    loss = (1.0 - lam) * cross_entropy(logits, labels, smoothing)
+    loss = (1.0 - lam) * cross_entropy(logits, labels, smoothing, weights)
     if lam:
         loss = loss + lam * distillation(logits, teacher_logits, temperature)
     if eta:

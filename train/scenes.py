@@ -82,7 +82,7 @@ def samples(blocks, points):
 class Scenes:
     """scenes: list of (name, xyz [n, 3], labels [n]); classes: names."""
 
-    channels = 5  # of a sample, see Recipe.features
+    channels = len(CHANNELS)
 
     def __init__(self, scenes, classes, recipe=None):
         self.scenes, self.classes = scenes, [str(c) for c in classes]

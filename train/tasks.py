@@ -68,11 +68,17 @@ class Classification:
         return dict(nll=-float(log_probs[np.arange(len(labels)), labels].mean()), accuracy=overall, class_accuracy=mean)
 
 
+# While training, figures are taken from every so many points of the validation scenes; `eval` takes all.
+MONITORED = 5
+
+
 class Segmentation:
     """One label for each point of a scene. options: fold, batch, samples (of an epoch), augment."""
 
     def __init__(self, source, points, options):
-        self.training, self.validation = source.split(options.get("fold"))
+        self.training, validation = source.split(options.get("fold"))
+        self.validation = source.of([(name, xyz[::MONITORED], labels[::MONITORED])
+                                     for name, xyz, labels in validation.scenes])
         self.points, self.batch, self.augment = points, options["batch"], options["augment"]
         self.samples = options["samples"]
         self.steps = self.samples // self.batch
