@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import compare, data, export, losses, loop, packs, scenes, tasks, weights
+from . import compare, data, export, grid, losses, loop, packs, scenes, tasks, weights
 from .binarize import BINARIZERS, ESTIMATORS
 from .networks import KINDS, initialise_from, make_network
 from .networks.layers import POOLS
@@ -72,6 +72,19 @@ def parser():
     p.add_argument("--norm", choices=sorted(losses.REGULARISERS), default="1",
                    help="norm of the pooling term, eq. (11)")
     p.set_defaults(run=run_binary)
+
+    p = commands.add_parser("grid", help="binarizers x pooling x parts of the loss, as in the KDR paper")
+    p.add_argument("-o", "--out", required=True, metavar="FOLDER", help="checkpoints and results; continued if they exist")
+    p.add_argument("--rows", nargs="+", default=["*"], metavar="PATTERN", help="only rows such as 'lsr-*' or '*-kdr'")
+    p.add_argument("--list", action="store_true", help="print the rows and their commands, run nothing")
+    p.add_argument("--report", metavar="FILE.md", help="run nothing, write the tables into FILE.md")
+    p.add_argument("--net", choices=("vanilla", "tnets"), default="vanilla")
+    p.add_argument("--points", type=int, default=1024)
+    p.add_argument("--epochs", type=int, default=100)
+    p.add_argument("--teacher-epochs", type=int, default=55)
+    p.add_argument("--seed", type=int, default=666)
+    p.add_argument("--data", metavar="PATH", help="as for the other commands")
+    p.set_defaults(run=run_grid)
 
     p = commands.add_parser("eval", help="accuracy on the validation part")
     p.add_argument("checkpoint", help="checkpoint, weights.npz or the folder of a shipped model")
@@ -172,6 +185,13 @@ def run_binary(args):
         options.update(lam=args.lam, eta=args.eta, temperature=args.temperature, norm=args.norm,
                        teacher=fingerprint(teacher))
     loop.train(net, clouds, options, args.out, teacher=teacher, log=log)
+
+
+def run_grid(args):
+    if args.report:
+        grid.report(args)
+    else:
+        grid.run(args, main, log)
 
 
 def run_eval(args):
