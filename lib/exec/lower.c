@@ -7,7 +7,6 @@
 
 #include "core/size.h"
 #include "exec/lower.h"
-#include "exec/steps_knn.h"
 
 // The only user of a value, if it is a node and the value is no graph output.
 static uint32_t only_user(const lowering *l, xnor_value_id id) {
@@ -276,19 +275,6 @@ static xnor_status lower_softmax(lowering *l, uint32_t index) {
     return XNOR_OK;
 }
 
-static xnor_status lower_knn(lowering *l, uint32_t index) {
-    const xnor_node *node = &l->graph->nodes[index];
-    bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32;
-    xnor_step *step = xnor_add_step(l, direct ? xnor_step_knn : xnor_step_reference, node);
-    if (!direct) return XNOR_OK;
-    set_groups(l, step);
-    step->active = XNOR_NO_VALUE;
-    step->n = last_of(l, step->x);
-    step->k = last_of(l, step->y);
-    xnor_shape scratch = {1, {(int64_t)xnor_knn_scratch(step)}};
-    return xnor_graph_add_value(l->graph, node->name, XNOR_F32, &scratch, &step->scratch);
-}
-
 static xnor_status lower_distinct(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     xnor_step *step = xnor_add_step(l, xnor_step_distinct, node);
@@ -390,7 +376,7 @@ static const struct {
     {XNOR_OP_DIV, lower_arithmetic},
     {XNOR_OP_TRANSPOSE, lower_transpose},
     {XNOR_OP_DISTINCT, lower_distinct},
-    {XNOR_OP_KNN, lower_knn},
+    {XNOR_OP_K_NEAREST, xnor_lower_nearest},
     {XNOR_OP_GATHER_ROWS, xnor_lower_gather_rows},
     {XNOR_OP_FARTHEST_POINT_SAMPLING, xnor_lower_sampling},
     {XNOR_OP_BALL_QUERY, xnor_lower_ball_query},

@@ -1,5 +1,6 @@
 // Lowering of the operators on point sets.
 #include "exec/lower.h"
+#include "exec/steps_knn.h"
 
 // x and, if given, queries as groups of float32 points in three dimensions.
 static bool is_direct(const lowering *l, const xnor_node *node) {
@@ -42,6 +43,23 @@ xnor_status xnor_lower_ball_query(lowering *l, uint32_t index) {
     float radius = (float)xnor_node_float(node, XNOR_ATTR_RADIUS, 0);
     step->low = radius * radius;
     return add_columns(l, step, 0);
+}
+
+xnor_status xnor_lower_nearest(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32 &&
+                  value_of(l, node->inputs[1])->dtype == XNOR_F32;
+    xnor_step *step = xnor_add_step(l, direct ? xnor_step_knn : xnor_step_reference, node);
+    if (!direct) return XNOR_OK;
+    set_points(l, step);
+    step->w = node->inputs[1];
+    step->n = last_of(l, step->x);
+    xnor_shape scratch = {1, {0}};
+    size_t floats = 0;
+    if (!xnor_knn_scratch(step, &floats) || floats > INT64_MAX / 8)
+        return xnor_fail(XNOR_E_LIMIT, "node '%s': its working memory is too large", node->name);
+    scratch.dims[0] = (int64_t)floats;
+    return xnor_graph_add_value(l->graph, node->name, XNOR_F32, &scratch, &step->scratch);
 }
 
 xnor_status xnor_lower_gather_rows(lowering *l, uint32_t index) {

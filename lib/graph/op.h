@@ -100,8 +100,6 @@
     X(TABLE, "xnor_table", "xnor")                                                                   \
     /* acc + acc, the second broadcast over axes where it has one element */                         \
     X(XNOR_ADD, "xnor_add", "xnor")                                                                  \
-    /* x [.., N, C] -> indices [.., N, k] of the k nearest rows, nearest first, itself included */   \
-    X(KNN, "xnor_knn", "xnor")                                                                       \
     /* bits [.., N, C] -> the distinct rows first, their number, and each row's place among them   \
      */ \
     X(DISTINCT, "xnor_distinct", "xnor")                                                             \

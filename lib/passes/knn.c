@@ -187,9 +187,10 @@ static xnor_status knn(xnor_graph *graph, uint32_t index, bool *changed) {
     xnor_value_id out = node.outputs[1];
     xnor_node *knn_node;
     xnor_graph_remove_node(&graph->nodes[index]);
-    XNOR_TRY(
-        xnor_graph_insert_node(graph, at, XNOR_OP_KNN, node.name, &p.x, 1, &out, 1, &knn_node));
-    XNOR_TRY(xnor_node_set_ints(graph, knn_node, XNOR_ATTR_SIZE, &k, 1));
+    const xnor_value_id inputs[2] = {p.x, p.x};
+    XNOR_TRY(xnor_graph_insert_node(graph, at, XNOR_OP_K_NEAREST, node.name, inputs, 2, &out, 1,
+                                    &knn_node));
+    XNOR_TRY(xnor_node_set_ints(graph, knn_node, XNOR_ATTR_COUNT, &k, 1));
     *changed = true;
     return xnor_graph_infer_node(graph, at);
 }

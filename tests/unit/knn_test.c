@@ -84,7 +84,7 @@ static void compare(void (*write)(builder *, xnor_value_id), size_t points, size
     const xnor_shape shape = SHAPE(CLOUDS, (int64_t)points, (int64_t)channels);
     write(&b, builder_input(&b, "x", XNOR_F32, shape));
     xnor_model *model = builder_compile(&b, isa, &compiled);
-    cr_expect_eq(graph_count(&compiled, XNOR_OP_KNN), 1);
+    cr_expect_eq(graph_count(&compiled, XNOR_OP_K_NEAREST), 1);
     cr_expect_eq(graph_count(&compiled, XNOR_OP_TOP_K), 0);
     tensors inputs = {0}, outputs = {0};
     float *x = tensors_add(&inputs, XNOR_F32, shape)->data;
@@ -133,15 +133,16 @@ Test(knn, every_instruction_set) {
 
 // ---- what a list holds when points are few, equal or no numbers ---------------------------------
 
-// Runs xnor_knn on a graph as it is; `x`: [1, points, channels].
+// Runs KNearest on a graph as it is; `x`: [1, points, channels].
 static void expect_nearest(size_t points, size_t channels, int64_t k, const float *x,
                            const int64_t *expected) {
     for (const char *const *isa = xnor_kernels_available(); *isa; isa++) {
         builder b;
         builder_init(&b, 1);
         const xnor_shape shape = SHAPE(1, (int64_t)points, (int64_t)channels);
-        xnor_value_id y = NODE(&b, XNOR_OP_KNN, builder_input(&b, "x", XNOR_F32, shape));
-        builder_attr(&b, XNOR_ATTR_SIZE, &k, 1);
+        xnor_value_id rows = builder_input(&b, "x", XNOR_F32, shape);
+        xnor_value_id y = NODE(&b, XNOR_OP_K_NEAREST, rows, rows);
+        builder_attr(&b, XNOR_ATTR_COUNT, &k, 1);
         builder_output(&b, y, "y");
         tensors inputs = {0}, outputs = {0}, reference = {0};
         memcpy(tensors_add(&inputs, XNOR_F32, shape)->data, x, points * channels * sizeof *x);
@@ -213,7 +214,7 @@ Test(knn, other_sums_are_left_alone) {
     xnor_value_id inner = NODE(&b, XNOR_OP_MATMUL, x, transposed(&b, x));
     builder_output(&b, top_k(&b, inner, 1), "indices");
     xnor_model *model = builder_compile(&b, NULL, &compiled);
-    cr_expect_eq(graph_count(&compiled, XNOR_OP_KNN), 0);
+    cr_expect_eq(graph_count(&compiled, XNOR_OP_K_NEAREST), 0);
     xnor_graph_free(&compiled);
     xnor_model_unref(&model);
     builder_free(&b);
