@@ -29,10 +29,10 @@ class Recipe:
     def features(self, xyz, before=(0.0, 0.0)):
         """xyz [n, 3] -> channels [n, 7] float32, blocks: list of the indices of each block's points, ascending.
 
-        The grid starts `before` (metres in x and y, for training) the smallest x and y.
+        The grid of blocks contains the origin of the coordinates; `before`, for training, moves it.
         """
         xyz = np.asarray(xyz, np.float64)
-        place = xyz[:, :2] - xyz[:, :2].min(0) + before
+        place = xyz[:, :2] + before
         block = np.floor(place / self.size).astype(np.int64)
         inside = place - block * self.size
         cell = np.minimum(np.floor(inside / (self.size / self.cells)).astype(np.int64), self.cells - 1)
@@ -53,6 +53,7 @@ class Recipe:
 
 def _groups(key):
     """key [n, 2] integer -> number of each row's group [n], indices of every group, ascending."""
+    key = key - key.min(0)
     flat = key[:, 0] * (key[:, 1].max() + 1) + key[:, 1]
     order = np.argsort(flat, kind="stable")
     start = np.flatnonzero(np.diff(flat[order], prepend=-1))

@@ -24,7 +24,7 @@ def toy_scene(count=4000, seed=0):
 class Blocks(unittest.TestCase):
     def test_channels_by_hand(self):
         # Block 4 m, cells of 1 m: the first three points share a block, the first two a cell, and so do the last two.
-        xyz = np.array([[10, 20, 1], [10.5, 20.5, 3], [13, 23.5, 0.5], [14, 20, 7], [14.5, 20, 17]], np.float32)
+        xyz = np.array([[-4, 20, 1], [-3.5, 20.5, 3], [-1, 23.5, 0.5], [0, 20, 7], [0.5, 20, 17]], np.float32)
         channels, blocks = scenes.Recipe(4.0, 4, 5.0).features(xyz)
         self.assertEqual([b.tolist() for b in blocks], [[0, 1, 2], [3, 4]])
         np.testing.assert_allclose(channels, [[-1, -1, 0.1, 0, -1, 0.4, 0.4],
