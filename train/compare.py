@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import data, tasks
+from . import data, scenes, tasks
 
 
 def run_compiled(xnorctl, model, points):
@@ -54,8 +54,13 @@ def wait_ready(xnorctl, socket, daemon, log):
     raise RuntimeError(f"xnord did not become ready: {Path(log).read_text()}")
 
 
-def compare(net, classes, model, build, clouds):
+def compare(net, classes, model, build, part):
     """Prints the counts of differing labels; True when there is none. model: path NAME/NAME.xnor."""
+    kind = compare_scenes if isinstance(part, scenes.Scenes) else compare_clouds
+    return kind(net, classes, model, build, part)
+
+
+def compare_clouds(net, classes, model, build, clouds):
     points = data.prepared(clouds, net.config["points"])
     log_probs = tasks.predict(net, points)
     labels = log_probs.argmax(1)
@@ -69,3 +74,15 @@ def compare(net, classes, model, build, clouds):
           f"from PyTorch: {differ} compiled, {differ_daemon} through the daemon; largest difference of "
           f"log-probabilities {np.abs(compiled - log_probs).max():.3g}")
     return differ == 0 and differ_daemon == 0 and len(through) == len(clouds)
+
+
+def compare_scenes(net, classes, model, build, part):
+    """Every point of the validation scenes."""
+    expected, truth = (np.concatenate(labels) for labels in tasks.scene_labels(net, part, net.config["points"]))
+    compiled = np.concatenate([
+        scenes.evaluate(part.recipe, xyz, net.config["points"], lambda x: run_compiled(f"{build}/xnorctl", model, x))
+        for _, xyz, _ in part.scenes])
+    differ = int((compiled != expected).sum())
+    print(f"compare {Path(model).stem}: {len(truth)} points of {len(part.scenes)} validation scenes, accuracy "
+          f"{100 * (expected == truth).mean():.2f} %, labels that differ from PyTorch: {differ} compiled")
+    return differ == 0

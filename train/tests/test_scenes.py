@@ -5,9 +5,11 @@ import unittest
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from train import packs, scenes
+from train import loop, packs, scenes
 from train.data import DataError
+from train.networks import make_network
 
 CLASSES = ["ground", "tree"]
 
@@ -80,6 +82,17 @@ class Training(unittest.TestCase):
         self.assertEqual((x.shape, y.shape, x.dtype), ((10, 64, 7), (10, 64), np.float32))
         self.assertLess(np.abs(x[..., :2]).max(), 1.1)
         self.assertGreater(np.abs(np.diff(y, axis=1)).mean(), 0.2)
+
+    def test_a_network_learns_to_tell_floor_from_poles(self):
+        source = scenes.Scenes([toy_scene()], CLASSES)
+        options = dict(epochs=3, batch=8, lr=5e-3, seed=1, smoothing=0.0, early=(64, 0.0), samples=64,
+                       augment=dict(scale=0.1, jitter=0.005), class_weights=[1.0, 2.0])
+        torch.manual_seed(0)
+        net = make_network("semseg-vanilla", binarizer="float", classes=2, points=64, channels=scenes.Scenes.channels)
+        with tempfile.TemporaryDirectory() as folder:
+            row = loop.train(net, source, options, Path(folder) / "net.pt", log=lambda _: None)[-1]
+        self.assertGreater(row["iou_ground"], 90)
+        self.assertGreater(row["accuracy"], 90)
 
     def test_intersection_over_union(self):
         values = scenes.iou(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), 3)
