@@ -37,8 +37,30 @@ static xnord_status find_version(struct models *models, const xnord_proto_reques
     return XNORD_OK;
 }
 
+// What a scene gives are values of its points, not the outputs of the graph.
+static xnord_status find_point_outputs(const xnord_proto_request *decoded, struct request *slot,
+                                       struct reason *why) {
+    slot->wants_labels = decoded->output_count == 0;
+    for (uint32_t i = 0; i < decoded->output_count; i++) {
+        if (xnord_proto_str_equal(decoded->outputs[i].name, "labels"))
+            slot->wants_labels = true;
+        else if (xnord_proto_str_equal(decoded->outputs[i].name, "confidence"))
+            slot->wants_confidence = true;
+        else
+            return refuse(why, XNORD_INVALID,
+                          "outputs[%" PRIu32
+                          "]: a segmented cloud gives 'labels' and 'confidence', not '%.*s'",
+                          i, TEXT(decoded->outputs[i].name));
+    }
+    return XNORD_OK;
+}
+
 static xnord_status find_outputs(const struct version *version, const xnord_proto_request *decoded,
                                  struct request *slot, struct reason *why) {
+    if (decoded->params.top_k > 0 && (!version->has_scores || version->segments))
+        return refuse(why, XNORD_INVALID, "params.top_k: the model gives no class scores%s",
+                      version->segments ? " of a cloud, it labels points" : "");
+    if (slot->kind == REQUEST_SCENE) return find_point_outputs(decoded, slot, why);
     uint32_t count = xnor_model_output_count(version->model);
     if (decoded->output_count == 0 && decoded->params.top_k == 0)
         slot->wanted_outputs = (UINT32_C(1) << count) - 1;
@@ -54,8 +76,6 @@ static xnord_status find_outputs(const struct version *version, const xnord_prot
         slot->wanted_outputs |= UINT32_C(1) << k;
     }
     slot->top_k = decoded->params.top_k;
-    if (slot->top_k > 0 && !version->has_scores)
-        return refuse(why, XNORD_INVALID, "params.top_k: the model gives no class scores");
     return XNORD_OK;
 }
 
@@ -94,7 +114,7 @@ static xnord_status bind_cloud(const struct version *version, const xnord_proto_
         return refuse(why, XNORD_TOO_LARGE,
                       "input '%.64s': expected at most %" PRId64 " points, found %" PRId64, name,
                       description->max_points, tensor->shape[0]);
-    slot->kind = REQUEST_CLOUD;
+    slot->kind = version->segments ? REQUEST_SCENE : REQUEST_CLOUD;
     slot->cloud = (xnor_cloud){tensor->data, (size_t)tensor->shape[0], POINT_BYTES};
     slot->shapes[0] = version_cloud_shape(version, slot->cloud.count, 1);
     return XNORD_OK;
@@ -148,8 +168,8 @@ xnord_status admit_infer(struct models *models, const xnord_proto_request *decod
     xnord_status status = find_version(models, decoded, model, why);
     if (status != XNORD_OK) return status;
     struct version *version = (*model)->active;
-    status = find_outputs(version, decoded, slot, why);
-    if (status == XNORD_OK) status = bind_inputs(version, decoded, slot, why);
+    status = bind_inputs(version, decoded, slot, why);
+    if (status == XNORD_OK) status = find_outputs(version, decoded, slot, why);
     if (status != XNORD_OK) return status;
 
     slot->received_ns = received_ns;

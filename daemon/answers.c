@@ -145,12 +145,14 @@ static void fill_port(const xnor_port *port, xnord_proto_port *out) {
 static void fill_task(const struct version *version, xnord_proto_model_metadata *body) {
     const xnor_description *description = version->description;
     if (description->task == XNOR_TASK_CLASSIFICATION) body->task = STR("classification");
+    if (description->task == XNOR_TASK_SEGMENTATION) body->task = STR("segmentation");
     body->has_cloud = version->takes_clouds;
     body->cloud = (xnord_proto_cloud){0};
     if (version->takes_clouds) {
         body->cloud.input = STR(xnor_model_input(version->model, 0)->name);
         body->cloud.points = (uint64_t)description->points;
         body->cloud.max_points = (uint64_t)description->max_points;
+        body->cloud.block = description->block;
     }
     body->class_count = description->class_count;
     for (uint32_t i = 0; i < body->class_count; i++)

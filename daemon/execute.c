@@ -17,7 +17,8 @@ static void advance(const struct executor *executor) {
 
 // Into the inbox first, then out of the socket: see workers.h. After the push the request is not
 // ours any more, the exchange still is.
-static void complete(const struct executor *executor, struct request *request, struct reply reply) {
+void execute_complete(const struct executor *executor, struct request *request,
+                      struct reply reply) {
     struct exchange *exchange = request->exchange;
     request->status = reply.status;
     request->replied_ns = clock_now_ns();
@@ -30,17 +31,17 @@ static void complete(const struct executor *executor, struct request *request, s
 
 void execute_refuse(const struct executor *executor, struct request *request, xnord_status status,
                     const char *detail) {
-    complete(executor, request, reply_error(request->exchange, request->id, status, detail));
+    execute_complete(executor, request,
+                     reply_error(request->exchange, request->id, status, detail));
 }
 
-static void refuse_failed(const struct executor *executor, struct request *request,
-                          xnor_status status, const char *detail) {
+void execute_refuse_failed(const struct executor *executor, struct request *request,
+                           xnor_status status, const char *detail) {
     if (status == XNOR_E_CANCELLED) detail = "the daemon is stopping";
     execute_refuse(executor, request, reply_status(status), detail);
 }
 
-// Marks the start; false: the deadline has passed and the request was answered.
-static bool begin(const struct executor *executor, struct request *request) {
+bool execute_begin(const struct executor *executor, struct request *request) {
     request->started_ns = clock_now_ns();
     if (request->started_ns < request->deadline_ns) return true;
     execute_refuse(executor, request, XNORD_EXPIRED, "the deadline passed while waiting");
@@ -82,28 +83,32 @@ static bool fill_labels(const struct request *request, const struct session *ses
     return true;
 }
 
+xnord_proto_infer_reply execute_reply_body(const struct request *request) {
+    return (xnord_proto_infer_reply){
+        .model = xnord_proto_str_from(request->model->name),
+        .version = xnord_proto_str_from(request->version->label),
+        .t.queue = (request->started_ns - request->received_ns) / NS_PER_US,
+        .t.compute = (request->computed_ns - request->started_ns) / NS_PER_US,
+    };
+}
+
 static void answer(const struct executor *executor, struct request *request,
                    const struct session *session, uint32_t row, uint32_t rows) {
     if (request->computed_ns >= request->deadline_ns) {
         execute_refuse(executor, request, XNORD_ABORTED, "the deadline passed before the result");
         return;
     }
-    xnord_proto_infer_reply body = {
-        .model = xnord_proto_str_from(request->model->name),
-        .version = xnord_proto_str_from(request->version->label),
-        .t.queue = (request->started_ns - request->received_ns) / NS_PER_US,
-        .t.compute = (request->computed_ns - request->started_ns) / NS_PER_US,
-    };
+    xnord_proto_infer_reply body = execute_reply_body(request);
     fill_outputs(request, session, row, rows, &body);
     if (request->top_k > 0 && !fill_labels(request, session, row, rows, &body)) {
         execute_refuse(executor, request, XNORD_INVALID, "labels need one row of class scores");
         return;
     }
     body.t.total = (clock_now_ns() - request->received_ns) / NS_PER_US;
-    complete(executor, request, reply_infer(request->exchange, request->id, &body));
+    execute_complete(executor, request, reply_infer(request->exchange, request->id, &body));
 }
 
-static xnor_status run(const struct executor *executor, struct session *session) {
+xnor_status execute_run(const struct executor *executor, struct session *session) {
     advance(executor);
     xnor_status status =
         xnor_session_run(session->run, session->inputs, session->outputs, executor->cancel);
@@ -132,18 +137,18 @@ static void execute_tensors(const struct executor *executor, struct request *req
     struct session_set *set = request->version->sets[executor->worker];
     struct session *session = NULL;
     struct reason why = {""};
-    if (!begin(executor, request)) return;
+    if (!execute_begin(executor, request)) return;
     xnor_status status = session_set_get(set, request->shapes, &session, &why);
     if (status == XNOR_OK) status = copy_inputs(request, session, &why);
     if (status == XNOR_OK) {
-        status = run(executor, session);
+        status = execute_run(executor, session);
         if (status != XNOR_OK) reason_set(&why, status, "%s", xnor_last_error());
     }
     request->computed_ns = clock_now_ns();
     if (status == XNOR_OK)
         answer(executor, request, session, 0, 1);
     else
-        refuse_failed(executor, request, status, why.text);
+        execute_refuse_failed(executor, request, status, why.text);
 }
 
 // Brings the clouds into the rows of the session's input. Rows whose request had to be refused stay
@@ -155,12 +160,13 @@ static uint32_t prepare(const struct executor *executor, struct request **rows, 
     for (uint32_t row = 0; row < count; row++) {
         struct request *request = rows[row];
         rows[row] = NULL;
-        if (!begin(executor, request)) continue;
+        if (!execute_begin(executor, request)) continue;
         void *out = (char *)session->inputs[0].data + row * row_bytes;
+        void *workspace = session_set_workspace(request->version->sets[executor->worker]);
         xnor_status status =
-            xnor_cloud_prepare(request->version->description, &request->cloud, NULL, out);
+            xnor_cloud_prepare(request->version->description, &request->cloud, workspace, out);
         if (status != XNOR_OK) {
-            refuse_failed(executor, request, status, xnor_last_error());
+            execute_refuse_failed(executor, request, status, xnor_last_error());
             continue;
         }
         rows[row] = request;
@@ -172,7 +178,7 @@ static uint32_t prepare(const struct executor *executor, struct request **rows, 
 static void execute_clouds(const struct executor *executor, struct request **rows, uint32_t count,
                            struct session *session) {
     if (prepare(executor, rows, count, session) == 0) return;
-    xnor_status status = run(executor, session);
+    xnor_status status = execute_run(executor, session);
     uint64_t computed_ns = clock_now_ns();
     for (uint32_t row = 0; row < count; row++) {
         if (rows[row] == NULL) continue;
@@ -180,13 +186,12 @@ static void execute_clouds(const struct executor *executor, struct request **row
         if (status == XNOR_OK)
             answer(executor, rows[row], session, row, count);
         else
-            refuse_failed(executor, rows[row], status, xnor_last_error());
+            execute_refuse_failed(executor, rows[row], status, xnor_last_error());
     }
 }
 
-// The session for the most rows, at most `count`, that were prepared for: powers of two.
-static uint32_t choose_rows(const struct version *version, struct session_set *set, size_t points,
-                            uint32_t count, struct session **out) {
+uint32_t execute_choose_rows(const struct version *version, struct session_set *set, size_t points,
+                             uint32_t count, struct session **out) {
     uint32_t rows = 1;
     while (rows * 2 <= count) rows *= 2;
     for (; rows > 0; rows /= 2) {
@@ -204,19 +209,25 @@ void execute_batch(const struct executor *executor, struct request **batch, uint
         execute_tensors(executor, batch[0]);
         return;
     }
+    if (batch[0]->kind == REQUEST_SCENE) {
+        assert(count == 1);
+        execute_scene(executor, batch[0]);
+        return;
+    }
     const struct version *version = batch[0]->version;
     struct session_set *set = version->sets[executor->worker];
     for (uint32_t next = 0; next < count;) {
         struct request *first = batch[next];
         struct session *session = NULL;
         struct reason why = {""};
-        uint32_t rows = choose_rows(version, set, first->cloud.count, count - next, &session);
+        uint32_t rows =
+            execute_choose_rows(version, set, first->cloud.count, count - next, &session);
         xnor_status status = XNOR_OK;
         if (session == NULL) status = session_set_get(set, first->shapes, &session, &why);
         if (status == XNOR_OK)
             execute_clouds(executor, &batch[next], rows, session);
         else
-            refuse_failed(executor, first, status, why.text);
+            execute_refuse_failed(executor, first, status, why.text);
         next += rows;
     }
 }

@@ -5,7 +5,9 @@
 #define XNORD_EXECUTE_H
 
 #include "inbox.h"
+#include "reply.h"
 #include "request.h"
+#include "version.h"
 
 #include <stdatomic.h>
 
@@ -16,6 +18,9 @@ struct executor {
     void (*wake)(void *context);
     void *wake_context;
     atomic_uint_fast64_t *advanced_ns; // set to the time at every step, for the watchdog
+    // Between two runs of a long request: lets brief ones that wait run on this worker.
+    void (*let_others)(const struct executor *executor, void *context);
+    void *let_others_context;
 };
 
 // Answers every request of batch[0 .. count), which batch with each other.
@@ -23,5 +28,24 @@ void execute_batch(const struct executor *executor, struct request **batch, uint
 // Answers one request without running it.
 void execute_refuse(const struct executor *executor, struct request *request, xnord_status status,
                     const char *detail);
+
+// ---- what execute_scene.c shares ----------------------------------------------------------------
+
+// Answers a request whose every point gets a label.
+void execute_scene(const struct executor *executor, struct request *request);
+// Marks the start; false: the deadline has passed and the request was answered.
+bool execute_begin(const struct executor *executor, struct request *request);
+// Answers with what the reply says.
+void execute_complete(const struct executor *executor, struct request *request, struct reply reply);
+// Answers with the failure of the engine.
+void execute_refuse_failed(const struct executor *executor, struct request *request,
+                           xnor_status status, const char *detail);
+// The part of the reply that every result has.
+xnord_proto_infer_reply execute_reply_body(const struct request *request);
+xnor_status execute_run(const struct executor *executor, struct session *session);
+// The session for the most rows, at most `count`, that were prepared for: powers of two. 1 and
+// *out NULL when none was.
+uint32_t execute_choose_rows(const struct version *version, struct session_set *set, size_t points,
+                             uint32_t count, struct session **out);
 
 #endif

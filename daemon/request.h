@@ -26,6 +26,7 @@ enum request_state {
 
 enum request_kind {
     REQUEST_CLOUD,  // one cloud [points, 3] for the task layer
+    REQUEST_SCENE,  // the same, each point of which gets a label: many runs of the network
     REQUEST_TENSORS // one dense tensor per graph input
 };
 
@@ -40,11 +41,12 @@ struct request {
     struct version *version; // what it runs on, one reference
 
     enum request_kind kind;
-    xnor_cloud cloud;                   // data points into the message
-    xnor_shape shapes[XNOR_MAX_PORTS];  // of the graph inputs, for one request
-    const void *inputs[XNOR_MAX_PORTS]; // TENSORS: dense data in the message, unaligned
-    uint32_t wanted_outputs;            // bit per graph output
-    uint32_t top_k;                     // labels wanted
+    xnor_cloud cloud;                    // data points into the message
+    xnor_shape shapes[XNOR_MAX_PORTS];   // of the graph inputs, for one request
+    const void *inputs[XNOR_MAX_PORTS];  // TENSORS: dense data in the message, unaligned
+    uint32_t wanted_outputs;             // bit per graph output
+    bool wants_labels, wants_confidence; // SCENE
+    uint32_t top_k;                      // labels wanted
 
     uint64_t received_ns;
     uint64_t deadline_ns; // UINT64_MAX: none
@@ -73,6 +75,10 @@ void request_abandon(struct request_slots *slots, struct request *request);
 // Gives back a slot whose request was answered.
 void request_release(struct request_slots *slots, struct request *request);
 
+// Whether it takes one run of the network, so that others need not wait long for it.
+static inline bool request_is_brief(const struct request *request) {
+    return request->kind != REQUEST_SCENE;
+}
 // Whether two queued requests may run as rows of one batch.
 bool request_batches_with(const struct request *a, const struct request *b);
 

@@ -14,13 +14,16 @@ void schedule_push(struct schedule *schedule, struct request *request) {
     schedule->count++;
 }
 
-uint32_t schedule_take(struct schedule *schedule, uint32_t limit, struct request **batch) {
+static uint32_t take(struct schedule *schedule, bool brief, uint32_t limit,
+                     struct request **batch) {
     uint32_t taken = 0;
     struct request *previous = NULL;
     struct request *request = schedule->oldest;
     while (request != NULL && taken < limit) {
         struct request *next = request->next;
-        if (taken == 0 || request_batches_with(batch[0], request)) {
+        bool fits = taken == 0 ? !brief || request_is_brief(request)
+                               : request_batches_with(batch[0], request);
+        if (fits) {
             if (previous != NULL)
                 previous->next = next;
             else
@@ -36,6 +39,14 @@ uint32_t schedule_take(struct schedule *schedule, uint32_t limit, struct request
     }
     schedule->count -= taken;
     return taken;
+}
+
+uint32_t schedule_take(struct schedule *schedule, uint32_t limit, struct request **batch) {
+    return take(schedule, false, limit, batch);
+}
+
+uint32_t schedule_take_brief(struct schedule *schedule, uint32_t limit, struct request **batch) {
+    return take(schedule, true, limit, batch);
 }
 
 uint32_t schedule_share(const struct schedule *schedule, uint32_t idle, uint32_t max_batch) {

@@ -16,6 +16,8 @@ void schedule_push(struct schedule *schedule, struct request *request);
 // Takes the oldest request and up to limit - 1 younger ones that batch with it, in order, into
 // batch[]. Returns how many; 0 when empty.
 uint32_t schedule_take(struct schedule *schedule, uint32_t limit, struct request **batch);
+// The same among brief requests.
+uint32_t schedule_take_brief(struct schedule *schedule, uint32_t limit, struct request **batch);
 // How many requests one of `idle` free workers should take, so that the others get work too.
 uint32_t schedule_share(const struct schedule *schedule, uint32_t idle, uint32_t max_batch);
 

@@ -12,8 +12,34 @@ struct session_set {
     struct session_set_options options;
     uint32_t capacity;
     uint64_t uses; // a clock for last_used
+    void *workspace;
     struct session sessions[];
 };
+
+// ---- the budget ---------------------------------------------------------------------------------
+
+static bool take(struct session_budget *budget, uint64_t bytes, uint64_t max, struct reason *why) {
+    uint64_t used = atomic_load(&budget->used_bytes);
+    do {
+        if (used <= max && bytes <= max - used) continue;
+        reason_set(why, XNOR_E_MEMORY,
+                   "this needs %" PRIu64 " bytes, and %" PRIu64
+                   " of workers.max_memory_bytes are left",
+                   bytes, used > max ? 0 : max - used);
+        return false;
+    } while (!atomic_compare_exchange_weak(&budget->used_bytes, &used, used + bytes));
+    return true;
+}
+
+bool session_budget_take(struct session_budget *budget, uint64_t bytes, struct reason *why) {
+    return take(budget, bytes, budget->max_bytes - budget->max_bytes / SESSION_BUDGET_RESERVE, why);
+}
+
+void session_budget_give(struct session_budget *budget, uint64_t bytes) {
+    atomic_fetch_sub(&budget->used_bytes, bytes);
+}
+
+// ---- sets ---------------------------------------------------------------------------------------
 
 xnor_status session_set_create(const struct session_set_options *options,
                                struct session_set **out) {
@@ -22,8 +48,26 @@ xnor_status session_set_create(const struct session_set_options *options,
     if (set == NULL) return XNOR_E_MEMORY;
     set->options = *options;
     set->capacity = capacity;
+    if (options->workspace_bytes > 0) {
+        struct reason why;
+        set->workspace = malloc(options->workspace_bytes);
+        if (set->workspace == NULL ||
+            !take(options->budget, options->workspace_bytes, options->budget->max_bytes, &why)) {
+            free(set->workspace);
+            free(set);
+            return XNOR_E_MEMORY;
+        }
+    }
     *out = set;
     return XNOR_OK;
+}
+
+void *session_set_workspace(struct session_set *set) {
+    return set->workspace;
+}
+
+struct session_budget *session_set_budget(struct session_set *set) {
+    return set->options.budget;
 }
 
 static void release(struct session_budget *budget, struct session *session) {
@@ -42,6 +86,8 @@ void session_set_free(struct session_set **set) {
     if (*set == NULL) return;
     for (uint32_t i = 0; i < (*set)->capacity; i++)
         if ((*set)->sessions[i].run != NULL) clear(*set, &(*set)->sessions[i]);
+    session_budget_give((*set)->options.budget, (*set)->options.workspace_bytes);
+    free((*set)->workspace);
     free(*set);
     *set = NULL;
 }

@@ -44,8 +44,13 @@ struct session_set_options {
     uint32_t pinned;               // room for described shapes
     uint32_t cached;               // room for other shapes
     uint64_t max_bytes;            // of one session: arena, inputs and outputs
+    size_t workspace_bytes;        // for preparing inputs
     struct session_budget *budget; // of all sets
 };
+
+// Takes memory that is none of a session's. False, and a reason: so much is not left.
+bool session_budget_take(struct session_budget *budget, uint64_t bytes, struct reason *why);
+void session_budget_give(struct session_budget *budget, uint64_t bytes);
 
 XNOR_NODISCARD xnor_status session_set_create(const struct session_set_options *options,
                                               struct session_set **out);
@@ -61,5 +66,8 @@ XNOR_NODISCARD xnor_status session_set_get(struct session_set *set, const xnor_s
                                            struct session **out, struct reason *why);
 // Like session_set_get, but NULL instead of making one.
 struct session *session_set_find(struct session_set *set, const xnor_shape *shapes);
+// Memory of options.workspace_bytes, NULL for 0.
+void *session_set_workspace(struct session_set *set);
+struct session_budget *session_set_budget(struct session_set *set);
 
 #endif

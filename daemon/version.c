@@ -48,6 +48,7 @@ static void describe(struct version *version, uint32_t max_batch) {
     version->takes_clouds = description->task != XNOR_TASK_NONE &&
                             xnor_model_input_count(version->model) == 1 &&
                             input->dtype == XNOR_F32 && input->shape.rank == CLOUD_RANK;
+    version->segments = version->takes_clouds && description->task == XNOR_TASK_SEGMENTATION;
     version->fixed_points = version->takes_clouds && description->points > 0;
     find_scores(version);
     version->batches = version->fixed_points && input->shape.dims[0] < 0 && max_batch > 1 &&
@@ -62,6 +63,9 @@ static xnor_status make_sessions(struct version *version, const struct version_o
                                       .cached = options->session_cache,
                                       .max_bytes = options->max_session_bytes,
                                       .budget = options->budget};
+    if (version->takes_clouds)
+        set.workspace_bytes = xnor_cloud_workspace_bytes(version->description,
+                                                         (size_t)version->description->max_points);
     for (uint32_t rows = 1; version->fixed_points && rows <= max_batch; rows *= 2) set.pinned++;
 
     version->set_count = workers_count(options->workers);

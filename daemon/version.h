@@ -33,6 +33,7 @@ struct version {
     bool takes_clouds; // the task layer can feed its only input
     bool fixed_points; // every cloud becomes the same shape, so sessions exist and batches form
     bool batches;      // clouds may be rows of one run
+    bool segments;     // each point of a cloud gets a label
     bool has_scores;   // an output holds one float32 score per class
     uint32_t score_output;
     uint64_t file_bytes;

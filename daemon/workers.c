@@ -55,13 +55,27 @@ xnor_status workers_create(const struct workers_options *options, struct workers
     return XNOR_OK;
 }
 
+// Only when no other worker is free: one that is has been woken for it.
+static void let_others(const struct executor *executor, void *context) {
+    struct workers *workers = context;
+    struct request *batch[MAX_BATCH];
+    pthread_mutex_lock(&workers->mutex);
+    uint32_t count = 0;
+    if (workers->idle == 0)
+        count = schedule_take_brief(&workers->schedule, workers->options.max_batch, batch);
+    pthread_mutex_unlock(&workers->mutex);
+    if (count > 0) execute_batch(executor, batch, count);
+}
+
 static struct executor executor_of(struct workers *workers, struct worker *worker) {
     return (struct executor){.worker = worker->index,
                              .cancel = &workers->cancel,
                              .done = workers->options.done,
                              .wake = workers->options.wake,
                              .wake_context = workers->options.wake_context,
-                             .advanced_ns = &worker->advanced_ns};
+                             .advanced_ns = &worker->advanced_ns,
+                             .let_others = let_others,
+                             .let_others_context = workers};
 }
 
 // Waits for work. Returns how many requests are in batch[]; 0 when it is time to end.

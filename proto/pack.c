@@ -68,6 +68,7 @@ static bool is_present(const xnord_proto_field *field, const char *base) {
     case XNORD_TYPE_RESERVED:
         return false;
     case XNORD_TYPE_F32:
+        return *(const float *)value != 0;
     case XNORD_TYPE_DATATYPE:
     case XNORD_TYPE_DATA:
         return true;

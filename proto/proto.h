@@ -190,6 +190,7 @@ typedef struct xnord_proto_cloud {
     xnord_proto_str input; // name of the input that takes the cloud; absent: no description
     uint64_t points;       // resampled to this many; 0: as many as it has
     uint64_t max_points;   // larger clouds are refused; 0: no limit but max_message
+    float block;           // optional, metres: points are labelled by squares of this side
 } xnord_proto_cloud;
 
 typedef struct xnord_proto_model_metadata {
@@ -204,7 +205,7 @@ typedef struct xnord_proto_model_metadata {
     xnord_proto_port inputs[XNORD_PROTO_MAX_TENSORS];
     uint32_t output_count;
     xnord_proto_port outputs[XNORD_PROTO_MAX_TENSORS];
-    xnord_proto_str task; // optional: "classification"
+    xnord_proto_str task; // optional: "classification", "segmentation"
     bool has_cloud;       // whether `cloud` is there
     xnord_proto_cloud cloud;
     uint32_t class_count;

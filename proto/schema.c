@@ -84,6 +84,7 @@ static const xnord_proto_field cloud_fields[] = {
     ONE(S, input, STR, MUST),
     ONE(S, points, U64, MUST),
     ONE(S, max_points, U64, MUST),
+    ONE(S, block, F32, MAY),
 };
 SCHEMA(cloud, S)
 #undef S

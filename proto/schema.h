@@ -8,6 +8,7 @@
 // Every key of every body.
 #define XNORD_KEY_TABLE(X)                                                                         \
     X(as)                                                                                          \
+    X(block)                                                                                       \
     X(boot_id)                                                                                     \
     X(build)                                                                                       \
     X(classes)                                                                                     \

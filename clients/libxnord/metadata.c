@@ -194,6 +194,7 @@ static xnord_status copy_model(answer *a, xnord_model_info **out) {
     copy->cloud_input = xnord_block_text(block, in->cloud.input);
     copy->cloud_points = in->cloud.points;
     copy->cloud_max_points = in->cloud.max_points;
+    copy->cloud_block = in->cloud.block;
     copy->class_count = in->class_count;
     copy->classes = xnord_block_texts(block, in->classes, in->class_count);
     *out = copy;

@@ -97,6 +97,22 @@ const xnord_tensor *xnord_result_find(const xnord_result *result, const char *na
     return NULL;
 }
 
+static const void *point_values(const xnord_result *result, const char *name,
+                                xnord_datatype datatype, size_t *count) {
+    const xnord_tensor *tensor = xnord_result_find(result, name);
+    if (!tensor || tensor->datatype != datatype || tensor->rank != 1) return NULL;
+    if (count) *count = (size_t)tensor->shape[0];
+    return tensor->data;
+}
+
+const uint8_t *xnord_result_point_labels(const xnord_result *result, size_t *count) {
+    return point_values(result, "labels", XNORD_UINT8, count);
+}
+
+const float *xnord_result_point_confidences(const xnord_result *result, size_t *count) {
+    return point_values(result, "confidence", XNORD_FP32, count);
+}
+
 const xnord_timing *xnord_result_timing(const xnord_result *result) {
     return &result->timing;
 }

@@ -198,7 +198,9 @@ static xnor_status read_channels(parser *p) {
         if (count == XNOR_MAX_CHANNELS)
             return fail_at(p, p->event.start_mark, "more than %d channels", XNOR_MAX_CHANNELS);
         if (!xnor_channel_find(text, &p->out.channels[count]))
-            return wrong_choice(p, "a channel", "x, y, z, height, cell_height or cell_top", text);
+            return wrong_choice(p, "a channel",
+                                "x, y, z, height, cell_height, cell_low, cell_top or cell_storey",
+                                text);
         p->out.channel_count = ++count;
     }
 }

@@ -80,6 +80,8 @@ const char *xnor_description_flaw(const xnor_description *d) {
     if (has_channel(d, XNOR_CHANNEL_HEIGHT) && !(d->scale > 0)) return "heights need scale";
     if (has_channel(d, XNOR_CHANNEL_CELL_HEIGHT) && d->cells == 0)
         return "heights in cells need cells";
+    if (d->resample == XNOR_RESAMPLE_FARTHEST && d->max_points == 0)
+        return "resample: farthest needs max_points";
     if (segments && d->class_count > XNOR_MAX_POINT_CLASSES)
         return "a segmentation has at most 256 classes";
     return NULL;

@@ -24,7 +24,9 @@
     ROW(Z, "z")                                                                                    \
     ROW(HEIGHT, "height")                                                                          \
     ROW(CELL_HEIGHT, "cell_height")                                                                \
-    ROW(CELL_TOP, "cell_top")
+    ROW(CELL_LOW, "cell_low")                                                                      \
+    ROW(CELL_TOP, "cell_top")                                                                      \
+    ROW(CELL_STOREY, "cell_storey")
 #define XNOR_RESAMPLE_TABLE(X)                                                                     \
     X(STRIDE, "stride")                                                                            \
     X(FARTHEST, "farthest")

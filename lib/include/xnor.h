@@ -135,7 +135,9 @@ typedef enum xnor_channel {
     XNOR_CHANNEL_Z,
     XNOR_CHANNEL_HEIGHT,      // above the lowest point of the block
     XNOR_CHANNEL_CELL_HEIGHT, // above the lowest point of the cell
-    XNOR_CHANNEL_CELL_TOP     // of the highest point of the cell above the lowest
+    XNOR_CHANNEL_CELL_LOW,    // the same in metres, from 0 or less as -1 to 1 m or more as 1
+    XNOR_CHANNEL_CELL_TOP,    // of the cell's highest point above its lowest
+    XNOR_CHANNEL_CELL_STOREY  // the same among its points less than `scale` above the lowest
 } xnor_channel;
 #define XNOR_MAX_CHANNELS 16
 #define XNOR_MAX_CELLS 16

@@ -23,7 +23,8 @@ struct xnor_scene {
     block *blocks;
     size_t block_count;
     size_t run_count;
-    float *cell_low, *cell_high; // z, for each of `points`; NULL when no channel asks
+    // z in the cell of each of `points`; NULL when no channel asks
+    float *cell_low, *cell_high, *cell_storey;
 };
 
 // ---- sorting ------------------------------------------------------------------------------------
@@ -142,27 +143,35 @@ static size_t cell_of(const xnor_description *d, const block *b, const float p[3
 
 static void fill_cells(xnor_scene *scene, const block *b) {
     const xnor_description *d = scene->description;
-    float low[XNOR_MAX_CELLS * XNOR_MAX_CELLS], high[XNOR_MAX_CELLS * XNOR_MAX_CELLS];
-    for (size_t c = 0; c < (size_t)d->cells * d->cells; c++) low[c] = INFINITY, high[c] = -INFINITY;
-    for (int pass = 0; pass < 2; pass++)
+    struct {
+        float low, high, storey;
+    } cells[XNOR_MAX_CELLS * XNOR_MAX_CELLS];
+    for (size_t c = 0; c < (size_t)d->cells * d->cells; c++) {
+        cells[c].low = INFINITY;
+        cells[c].high = cells[c].storey = -INFINITY;
+    }
+    for (int pass = 0; pass < 3; pass++)
         for (size_t i = b->first; i < b->first + b->count; i++) {
             float p[3];
             xnor_point(&scene->cloud, scene->points[i], p);
-            const size_t cell = cell_of(d, b, p);
+            const size_t c = cell_of(d, b, p);
             if (pass == 0) {
-                low[cell] = fminf(low[cell], p[2]);
-                high[cell] = fmaxf(high[cell], p[2]);
+                cells[c].low = fminf(cells[c].low, p[2]);
+                cells[c].high = fmaxf(cells[c].high, p[2]);
+            } else if (pass == 1) {
+                if ((double)p[2] - (double)cells[c].low < (double)d->scale)
+                    cells[c].storey = fmaxf(cells[c].storey, p[2]);
             } else {
-                scene->cell_low[i] = low[cell];
-                scene->cell_high[i] = high[cell];
+                scene->cell_low[i] = cells[c].low;
+                scene->cell_high[i] = cells[c].high;
+                scene->cell_storey[i] = cells[c].storey;
             }
         }
 }
 
 static bool needs_cells(const xnor_description *d) {
     for (uint32_t c = 0; c < d->channel_count; c++)
-        if (d->channels[c] == XNOR_CHANNEL_CELL_HEIGHT || d->channels[c] == XNOR_CHANNEL_CELL_TOP)
-            return d->cells > 0;
+        if (d->channels[c] >= XNOR_CHANNEL_CELL_HEIGHT) return true;
     return false;
 }
 
@@ -205,6 +214,9 @@ static xnor_status make(xnor_scene *scene, sorter *s) {
         scene->cell_low = (float *)(void *)s->other;
         scene->cell_high = (float *)(void *)s->keys;
         s->other = s->keys = NULL;
+        scene->cell_storey = malloc(count * sizeof *scene->cell_storey);
+        if (!scene->cell_storey)
+            return xnor_fail(XNOR_E_MEMORY, "no memory for a scene of %zu points", count);
         for (size_t i = 0; i < scene->block_count; i++) fill_cells(scene, &scene->blocks[i]);
     }
     return number_runs(scene);
@@ -212,13 +224,15 @@ static xnor_status make(xnor_scene *scene, sorter *s) {
 
 size_t xnor_scene_bytes(size_t count) {
     const size_t blocks = count < XNOR_SCENE_MAX_RUNS ? count : XNOR_SCENE_MAX_RUNS;
-    return sizeof(xnor_scene) + 3 * count * sizeof(uint32_t) + blocks * sizeof(block);
+    return sizeof(xnor_scene) + 4 * count * sizeof(uint32_t) + blocks * sizeof(block);
 }
 
 xnor_status xnor_scene_create(const xnor_description *description, const xnor_cloud *cloud,
                               xnor_scene **out) {
     XNOR_TRY(xnor_points_check(description, cloud));
     XNOR_TRY(check_extent(description, cloud));
+    if (needs_cells(description) && (description->cells == 0 || !(description->block > 0)))
+        return xnor_fail(XNOR_E_ARGUMENT, "channels of cells need blocks with cells");
     if (cloud->count > UINT32_MAX)
         return xnor_fail(XNOR_E_LIMIT, "the cloud has %zu points, at most %u are accepted",
                          cloud->count, UINT32_MAX);
@@ -244,6 +258,7 @@ void xnor_scene_free(xnor_scene **scene) {
     free((*scene)->points);
     free((*scene)->cell_low);
     free((*scene)->cell_high);
+    free((*scene)->cell_storey);
     free((*scene)->blocks);
     free(*scene);
     *scene = NULL;
@@ -315,8 +330,14 @@ static void channels_of(const xnor_scene *scene, const block *b, size_t at, floa
         case XNOR_CHANNEL_CELL_HEIGHT:
             value = ((double)p[2] - (double)scene->cell_low[at]) / scale;
             break;
+        case XNOR_CHANNEL_CELL_LOW:
+            value = 2 * fmin((double)p[2] - (double)scene->cell_low[at], 1) - 1;
+            break;
         case XNOR_CHANNEL_CELL_TOP:
             value = ((double)scene->cell_high[at] - (double)scene->cell_low[at]) / scale;
+            break;
+        case XNOR_CHANNEL_CELL_STOREY:
+            value = ((double)scene->cell_storey[at] - (double)scene->cell_low[at]) / scale;
             break;
         }
         out[c] = (float)value;

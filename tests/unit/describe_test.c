@@ -253,6 +253,6 @@ Test(describe, recipes_must_make_sense) {
     refused(scene_with("block: 4", "block: nan"),
             "m.yaml:8:10: input.block must be a number of metres from 0.001 to 1e+06, found 'nan'");
     refused(scene_with("cell_top", "density"),
-            "m.yaml:12:41: a channel must be x, y, z, height, cell_height or cell_top, found "
-            "'density'");
+            "m.yaml:12:41: a channel must be x, y, z, height, cell_height, cell_low, cell_top or "
+            "cell_storey, found 'density'");
 }

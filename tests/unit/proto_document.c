@@ -206,4 +206,26 @@ Test(proto_examples, infer_means_what_the_text_says) {
     cr_assert(xnord_proto_str_equal(body.infer.labels[0].label, "sofa"));
     cr_assert_eq(body.infer.labels[0].confidence, 0.75f);
     cr_assert_eq(body.infer.t.compute, 803);
+
+    decode_request(find_example("request", "infer", 2), &request);
+    cr_assert_eq(request.inputs[0].shape[0], 3);
+    cr_assert(xnord_proto_str_equal(request.outputs[1].name, "confidence"));
+    e = find_example("reply", "infer", 2);
+    cr_assert_eq(xnord_proto_decode_reply(e->bytes, e->size, &reply, &error), XNORD_OK);
+    recode(e, &reply, buffer);
+    cr_assert_eq(body.infer.outputs[0].datatype, XNORD_UINT8);
+    cr_assert_eq(((const uint8_t *)body.infer.outputs[0].data)[1], 1);
+    cr_assert_eq(body.infer.outputs[1].size, 12);
+}
+
+Test(proto_examples, only_segmentations_have_blocks) {
+    xnord_proto_reply reply;
+    xnord_proto_error error;
+    unsigned char buffer[2048];
+    for (size_t i = 0; i < 2; i++) {
+        const example *e = find_example("reply", "model_metadata", i);
+        cr_assert_eq(xnord_proto_decode_reply(e->bytes, e->size, &reply, &error), XNORD_OK);
+        recode(e, &reply, buffer);
+        cr_assert_eq(body.model_metadata.cloud.block, i == 0 ? 0 : 4.0f);
+    }
 }

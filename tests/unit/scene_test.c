@@ -7,6 +7,7 @@
 #include "xnor.h"
 
 #define COUNT 4000
+#define CHANNELS 8
 
 static const char *const classes[] = {"ground", "tree", "clutter"};
 
@@ -18,10 +19,11 @@ static xnor_description recipe(int64_t points) {
                               .block = 3.7f,
                               .cells = 5,
                               .scale = 2.5f,
-                              .channel_count = 6,
+                              .channel_count = CHANNELS,
                               .channels = {XNOR_CHANNEL_CELL_TOP, XNOR_CHANNEL_X, XNOR_CHANNEL_Y,
                                            XNOR_CHANNEL_Z, XNOR_CHANNEL_HEIGHT,
-                                           XNOR_CHANNEL_CELL_HEIGHT},
+                                           XNOR_CHANNEL_CELL_HEIGHT, XNOR_CHANNEL_CELL_LOW,
+                                           XNOR_CHANNEL_CELL_STOREY},
                               .output_kind = XNOR_OUTPUT_LOGITS,
                               .class_count = 3,
                               .classes = classes};
@@ -68,7 +70,7 @@ static bool together(const xnor_description *d, size_t i, size_t k, bool cells) 
 }
 
 // Channels of a point by looking at all others.
-static void slow_channels(const xnor_description *d, size_t i, float out[6]) {
+static void slow_channels(const xnor_description *d, size_t i, float out[CHANNELS]) {
     double low = INFINITY, cell_low = INFINITY, cell_high = -INFINITY;
     const double x = (double)points[i * 3], y = (double)points[i * 3 + 1],
                  z = (double)points[i * 3 + 2];
@@ -88,6 +90,13 @@ static void slow_channels(const xnor_description *d, size_t i, float out[6]) {
     out[3] = (float)((z - low) / (side / 2));
     out[4] = (float)((z - low) / scale);
     out[5] = (float)((z - cell_low) / scale);
+    out[6] = (float)(z - cell_low < 1 ? 2 * (z - cell_low) - 1 : 1);
+    double storey = 0;
+    for (size_t k = 0; k < COUNT; k++) {
+        const double own = (double)points[k * 3 + 2] - cell_low;
+        if (together(d, i, k, true) && own < scale) storey = fmax(storey, own);
+    }
+    out[7] = (float)(storey / scale);
 }
 
 static xnor_scene *create(const xnor_description *d, const float *xyz, size_t count) {
@@ -114,7 +123,7 @@ Test(scene, every_point_is_in_one_run_and_seen_as_the_rules_say) {
     static unsigned seen[COUNT];
     for (size_t run = 0; run < xnor_scene_run_count(scene); run++) {
         uint32_t members[16];
-        float input[16 * 6], expected[6];
+        float input[16 * CHANNELS], expected[CHANNELS];
         cr_assert_eq(xnor_scene_run_points(scene, run), 16);
         const size_t own = xnor_scene_members(scene, run, members);
         cr_assert(own >= 1 && own <= 16);
@@ -126,10 +135,11 @@ Test(scene, every_point_is_in_one_run_and_seen_as_the_rules_say) {
             cr_assert_eq(block_of(&d, members[s], &place), n);
             cr_assert_eq(place, first % runs + s * runs);
             slow_channels(&d, members[s], expected);
-            cr_assert_arr_eq(&input[s * 6], expected, sizeof expected, "run %zu slot %zu", run, s);
+            cr_assert_arr_eq(&input[s * CHANNELS], expected, sizeof expected, "run %zu slot %zu",
+                             run, s);
         }
         for (size_t s = own; s < 16; s++)
-            cr_assert_arr_eq(&input[s * 6], &input[s % own * 6], sizeof expected);
+            cr_assert_arr_eq(&input[s * CHANNELS], &input[s % own * CHANNELS], sizeof expected);
     }
     for (size_t i = 0; i < COUNT; i++) cr_assert_eq(seen[i], 1, "point %zu", i);
     xnor_scene_free(&scene);
@@ -138,13 +148,14 @@ Test(scene, every_point_is_in_one_run_and_seen_as_the_rules_say) {
 
 Test(scene, channels_first_is_the_same_turned) {
     xnor_description d = recipe(16);
-    float last[16 * 6], first[16 * 6];
+    float last[16 * CHANNELS], first[16 * CHANNELS];
     xnor_scene *scene = create(&d, points, COUNT);
     xnor_scene_prepare(scene, 7, last);
     d.channels_first = true;
     xnor_scene_prepare(scene, 7, first);
     for (size_t s = 0; s < 16; s++)
-        for (size_t c = 0; c < 6; c++) cr_assert_eq(first[c * 16 + s], last[s * 6 + c]);
+        for (size_t c = 0; c < CHANNELS; c++)
+            cr_assert_eq(first[c * 16 + s], last[s * CHANNELS + c]);
     xnor_scene_free(&scene);
 }
 
@@ -170,7 +181,7 @@ static void fake_scores(const float *input, size_t slots, size_t channels, float
 
 static void label(const xnor_description *d, const float *xyz, size_t count, uint8_t *labels,
                   float *confidences) {
-    float input[16 * 6], scores[16 * 3];
+    float input[16 * CHANNELS], scores[16 * 3];
     xnor_scene *scene = create(d, xyz, count);
     memset(labels, 0xff, count);
     for (size_t run = 0; run < xnor_scene_run_count(scene); run++) {
@@ -256,9 +267,9 @@ Test(scene, single_and_equal_points) {
     for (size_t count = 1; count <= 100; count += 99) {
         xnor_scene *scene = create(&d, equal, count);
         cr_assert_eq(xnor_scene_run_count(scene), (count + 15) / 16);
-        float input[16 * 6];
+        float input[16 * CHANNELS];
         xnor_scene_prepare(scene, 0, input);
-        for (size_t s = 0; s < 16; s++) cr_assert_eq(input[s * 6 + 4], 0);
+        for (size_t s = 0; s < 16; s++) cr_assert_eq(input[s * CHANNELS + 4], 0);
         xnor_scene_free(&scene);
     }
 }

@@ -150,7 +150,7 @@ typedef struct xnord_model_info {
     const char *version;
     const char *platform; // "xnor"
     const char *isa;
-    const char *task; // "classification", or "" for a model without a description
+    const char *task; // "classification", "segmentation", or "" for a model without a description
     uint64_t file_bytes;
     uint32_t version_count;
     const char *const *versions;
@@ -161,6 +161,9 @@ typedef struct xnord_model_info {
     const char *cloud_input;   // input that takes FP32 [points, 3] clouds as they come; "" if none
     uint64_t cloud_points;     // a cloud is resampled to this many; 0: as many as it has
     uint64_t cloud_max_points; // larger clouds are refused; 0: no limit but max_message
+    float cloud_block; // segmentation: a label depends only on the points of the square (floor(x /
+                       // block), floor(y / block)), so a scene may be sent in parts that divide no
+                       // square; 0: send it whole
     uint32_t class_count;
     const char *const *classes; // class id is the index
 } xnord_model_info;
@@ -228,7 +231,8 @@ typedef struct xnord_infer_request {
     const char *version; // NULL: the active one
     uint32_t input_count;
     const xnord_tensor *inputs;
-    // Names of the tensors wanted. 0 of them: all if top_k is 0, none if it is not.
+    // Names of the tensors wanted. 0 of them: all if top_k is 0, none if it is not. For a cloud to a
+    // segmentation model "labels" and "confidence"; 0 of them: "labels".
     uint32_t output_count;
     const char *const *outputs;
     uint32_t top_k;       // labels wanted from a classification model, at most XNORD_MAX_TOP_K
@@ -292,6 +296,10 @@ uint32_t xnord_result_tensor_count(const xnord_result *result);
 const xnord_tensor *xnord_result_tensor(const xnord_result *result, uint32_t index);
 // NULL: the result holds no tensor of that name.
 const xnord_tensor *xnord_result_find(const xnord_result *result, const char *name);
+// Segmentation: the class id of every point of the cloud, in its order, and the confidence (0..1)
+// of each if "confidence" was asked for. count may be NULL; NULL: the result holds none.
+const uint8_t *xnord_result_point_labels(const xnord_result *result, size_t *count);
+const float *xnord_result_point_confidences(const xnord_result *result, size_t *count);
 const xnord_timing *xnord_result_timing(const xnord_result *result);
 // Sets *result to NULL; *result may be NULL.
 void xnord_result_free(xnord_result **result);
