@@ -201,11 +201,18 @@ $(B)/tests/models: $(B)/tests/models.o $(B)/libxnor.a
 	@$(call say,LD)
 	$(Q)$(CC) $(base_ldflags) $^ -o $@ $(lib_libs)
 
-$(B)/tests/e2e/daemon_test: $(call objects,$(e2e_src)) $(B)/libxnord.a
-	@$(call say,LD)
-	$(Q)$(CC) $(base_ldflags) $^ -o $@ -lnng $(msgpack_libs)
+# A segmentation network with random weights, for the tests.
+$(B)/tests/e2e/segment.xnor: tests/e2e/segment.onnx tests/e2e/segment.yaml $(B)/xnorctl
+	@mkdir -p $(@D)
+	@$(call say,XNOR)
+	$(Q)$(B)/xnorctl compile $< -o $@ --describe tests/e2e/segment.yaml > $@.log
 
-test_programs := $(addprefix $(B)/,tests/unit/all tests/kernels/check tests/models tests/e2e/daemon_test)
+$(B)/tests/e2e/daemon_test: $(call objects,$(e2e_src)) $(B)/libxnord.a $(B)/libxnor.a
+	@$(call say,LD)
+	$(Q)$(CC) $(base_ldflags) $^ -o $@ -lnng $(msgpack_libs) $(lib_libs)
+
+test_programs := $(addprefix $(B)/,tests/unit/all tests/kernels/check tests/models tests/e2e/daemon_test \
+    tests/e2e/segment.xnor)
 fuzz_programs := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(fuzz_src))
 
 # Fuzz targets: clang builds everything they reach with the fuzzer's instrumentation.

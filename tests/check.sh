@@ -13,8 +13,9 @@ passed=0
 failed=0
 XNORD_BIN=$build/xnord
 XNORD_TEST_MODELS=$root/models
+XNORD_TEST_SEGMENT=$build/tests/e2e/segment.xnor
 LSAN_OPTIONS=suppressions=$root/tests/lsan.supp:print_suppressions=0
-export XNORD_BIN XNORD_TEST_MODELS LSAN_OPTIONS
+export XNORD_BIN XNORD_TEST_MODELS XNORD_TEST_SEGMENT LSAN_OPTIONS
 
 # count NAME COMMAND...: runs it and takes the counts from its output; a program that fails without
 # counting, or counts nothing, is one failure.

@@ -1,6 +1,7 @@
 // End-to-end tests of xnord: starts the real program on private sockets and looks at it from
 // outside.
 //   XNORD_BIN          the program
+//   XNORD_TEST_SEGMENT a compiled tests/e2e/segment.onnx
 //   XNORD_TEST_MODELS  folder with pointnet-modelnet10/pointnet-modelnet10.xnor
 // Arguments name groups to run; none means all.
 #include "groups.h"
@@ -17,6 +18,7 @@ static const struct {
     {"bad_input", test_bad_input},
     {"hostile", test_hostile},
     {"life", test_life},
+    {"segment", test_segment},
 };
 
 static bool chosen(const char *name, int argc, char **argv) {

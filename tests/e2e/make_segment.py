@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Writes segment.onnx: a small binarized network with random weights that gives every point a class.
+
+Five channels of each point -> 32 real features, their signs -> 64 binary ones, the largest of each over the points,
+beside each point's own signs -> 64 binary features -> log-probabilities of 3 classes. Input [batch, 128, 5].
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+POINTS, CHANNELS, CLASSES = 128, 5, 3
+random = np.random.default_rng(11)
+
+
+def real(*shape):
+    return random.standard_normal(shape).astype(np.float32)
+
+
+def signs(*shape):
+    return np.where(random.random(shape) < 0.5, -1, 1).astype(np.float32)
+
+
+def main():
+    constants = {
+        "w1": real(CHANNELS, 32) * 2, "b1": real(32),
+        "w2": signs(32, 64), "s2": np.float32(0.25), "b2": real(64),
+        "w3": signs(96, 64), "b3": real(64) * 4, "w4": real(64, CLASSES), "b4": real(CLASSES),
+        "all": np.array([1, POINTS, 64], np.int64),
+    }
+    nodes = [
+        ("MatMul", ["points", "w1"], "m1", {}), ("Add", ["m1", "b1"], "a1", {}), ("Sign", ["a1"], "own", {}),
+        ("MatMul", ["own", "w2"], "m2", {}), ("Mul", ["m2", "s2"], "c2", {}), ("Add", ["c2", "b2"], "a2", {}),
+        ("ReduceMax", ["a2"], "top", {"axes": [1], "keepdims": 1}), ("Expand", ["top", "all"], "every", {}),
+        ("Sign", ["every"], "cloud", {}), ("Concat", ["cloud", "own"], "both", {"axis": 2}),
+        ("MatMul", ["both", "w3"], "m3", {}), ("Add", ["m3", "b3"], "a3", {}), ("Sign", ["a3"], "h3", {}),
+        ("MatMul", ["h3", "w4"], "m4", {}), ("Add", ["m4", "b4"], "a4", {}),
+        ("LogSoftmax", ["a4"], "log_probs", {"axis": 2}),
+    ]
+    graph = helper.make_graph(
+        [helper.make_node(op, inputs, [out], name=out, **more) for op, inputs, out, more in nodes], "segment",
+        [helper.make_tensor_value_info("points", TensorProto.FLOAT, ["batch", POINTS, CHANNELS])],
+        [helper.make_tensor_value_info("log_probs", TensorProto.FLOAT, ["batch", POINTS, CLASSES])],
+        [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], producer_name="make_segment.py")
+    model.ir_version = 7
+    onnx.checker.check_model(model)
+    onnx.save(model, Path(__file__).with_name("segment.onnx"))
+
+
+if __name__ == "__main__":
+    main()
