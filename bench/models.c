@@ -71,7 +71,8 @@ static xnor_shape parse_shape(const char *text) {
 // The points of `cloud_path`, resampled, centred and scaled as the task layer does: [1, points, 3].
 static xnor_status fill_input(const char *cloud_path, xnor_tensor *input) {
     const cloud_options options = {.sample_points = CLOUD_DEFAULT_SAMPLE_POINTS};
-    const xnor_description d = {.points = input->shape.dims[1], .normalise = XNOR_NORMALISE_UNIT_SPHERE};
+    const xnor_description d = {.points = input->shape.dims[1],
+                                .normalise = XNOR_NORMALISE_UNIT_SPHERE};
     cloud points;
     xnor_status status = cloud_read(cloud_path, &options, &points);
     if (status != XNOR_OK) return status;

@@ -8,14 +8,6 @@
 #include "core/size.h"
 #include "exec/lower.h"
 
-// The only user of a value, if it is a node and the value is no graph output.
-static uint32_t only_user(const lowering *l, xnor_value_id id) {
-    uint32_t user = UINT32_MAX;
-    if (xnor_graph_uses(l->graph, id, &user) != 1 || xnor_graph_is_output(l->graph, id))
-        return UINT32_MAX;
-    return user;
-}
-
 // A constant of the model itself, of which the model keeps a packed form. A file may hold graphs
 // that the compiler never writes, where such a parameter is computed: those run by reference.
 static bool is_model_constant(const lowering *l, xnor_value_id id) {
@@ -50,10 +42,6 @@ static void set_rows(lowering *l, xnor_step *step) {
     const xnor_shape *x = &value_of(l, step->x)->shape;
     step->groups = step->rows / (size_t)x->dims[x->rank - 2];
     step->rows = (size_t)x->dims[x->rank - 2];
-}
-
-static bool is_view(xnor_op op) {
-    return (xnor_op_lookup(op)->flags & XNOR_VIEW) != 0;
 }
 
 // A reduction over the axis before the last one only: [.., rows, n] -> [.., n].
@@ -139,11 +127,17 @@ static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
 
 static xnor_status lower_xnor_add(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
-    bool direct = xnor_adds_per_group(l->graph, node);
+    bool direct = xnor_adds_per_group(l->graph, node), alike;
+    alike = xnor_shape_equal(&value_of(l, node->inputs[0])->shape,
+                             &value_of(l, node->inputs[1])->shape);
     if (l->fused[index] == UINT32_MAX) {
-        xnor_step *step = xnor_add_step(l, direct ? xnor_step_acc_add : xnor_step_reference, node);
+        xnor_step *step =
+            xnor_add_step(l, direct || alike ? xnor_step_acc_add : xnor_step_reference, node);
         step->w = node->inputs[1];
-        if (direct) set_groups(l, step);
+        if (alike)
+            step->groups = rows_of(l, step->x);
+        else if (direct)
+            set_groups(l, step);
         step->n = last_of(l, node->outputs[0]);
         return XNOR_OK;
     }
@@ -185,15 +179,21 @@ static xnor_status lower_linear(lowering *l, uint32_t index) {
         xnor_add_step(l, xnor_step_reference, node);
         return XNOR_OK;
     }
-    xnor_step *step = xnor_add_step(l, xnor_step_linear, node);
-    set_rows(l, step);
-    step->k = last_of(l, node->inputs[0]);
+    xnor_step *step;
+    if (l->fused[index] != UINT32_MAX) {
+        step = xnor_lower_edges_linear(l, l->fused[index], index);
+    } else {
+        step = xnor_add_step(l, xnor_step_linear, node);
+        set_rows(l, step);
+        step->k = last_of(l, node->inputs[0]);
+    }
     step->n = last_of(l, node->outputs[0]);
     XNOR_TRY(xnor_model_pack_linear(l->plan->model, node->inputs[1], &packed));
     step->packed = packed;
     if (node->input_count > 2 && node->inputs[2] != XNOR_NO_VALUE)
         step->parameters[0] = value_of(l, node->inputs[2])->data;
-    fuse_binarize(l, step, xnor_step_linear_bits);
+    bool edges = step->run == xnor_step_edges_linear;
+    fuse_binarize(l, step, edges ? xnor_step_edges_linear_bits : xnor_step_linear_bits);
     return XNOR_OK;
 }
 
@@ -229,6 +229,10 @@ static xnor_status lower_matmul(lowering *l, uint32_t index) {
 static xnor_status lower_binarize(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     double zero = xnor_node_float(node, XNOR_ATTR_ALPHA, 1);
+    if (l->fused[index] != UINT32_MAX) {
+        xnor_lower_edges_signs(l, l->fused[index], index);
+        return XNOR_OK;
+    }
     xnor_step_run run = zero == 0 ? xnor_step_pack_ternary : xnor_step_pack;
     if (value_of(l, node->inputs[0])->dtype != XNOR_F32 || zero < 0) run = xnor_step_reference;
     xnor_step *step = xnor_add_step(l, run, node);
@@ -377,6 +381,7 @@ static const struct {
     {XNOR_OP_TRANSPOSE, lower_transpose},
     {XNOR_OP_DISTINCT, lower_distinct},
     {XNOR_OP_K_NEAREST, xnor_lower_nearest},
+    {XNOR_OP_EDGES, xnor_lower_edges},
     {XNOR_OP_GATHER_ROWS, xnor_lower_gather_rows},
     {XNOR_OP_FARTHEST_POINT_SAMPLING, xnor_lower_sampling},
     {XNOR_OP_BALL_QUERY, xnor_lower_ball_query},

@@ -32,6 +32,18 @@ static inline size_t points_of(const lowering *l, xnor_value_id id) {
     return (size_t)shape->dims[shape->rank - 2];
 }
 
+// The only user of a value, if it is a node and the value is no graph output.
+static inline uint32_t only_user(const lowering *l, xnor_value_id id) {
+    uint32_t user = UINT32_MAX;
+    if (xnor_graph_uses(l->graph, id, &user) != 1 || xnor_graph_is_output(l->graph, id))
+        return UINT32_MAX;
+    return user;
+}
+
+static inline bool is_view(xnor_op op) {
+    return (xnor_op_lookup(op)->flags & XNOR_VIEW) != 0;
+}
+
 // Appends a step for the node: x and y are its first input and output, one group of one row.
 xnor_step *xnor_add_step(lowering *l, xnor_step_run run, const xnor_node *node);
 
@@ -40,5 +52,9 @@ xnor_status xnor_lower_sampling(lowering *l, uint32_t index);
 xnor_status xnor_lower_ball_query(lowering *l, uint32_t index);
 xnor_status xnor_lower_nearest(lowering *l, uint32_t index);
 xnor_status xnor_lower_gather_rows(lowering *l, uint32_t index);
+xnor_status xnor_lower_edges(lowering *l, uint32_t index);
+// Steps that take over node `edges` (xnor_edges) for its only user.
+void xnor_lower_edges_signs(lowering *l, uint32_t edges, uint32_t user);
+xnor_step *xnor_lower_edges_linear(lowering *l, uint32_t edges, uint32_t user);
 
 #endif

@@ -61,6 +61,7 @@ xnor_status xnor_plan_create_with(xnor_model *model, const xnor_shape *shapes,
     if (status == XNOR_OK) status = set_inputs(&plan->graph, shapes);
     if (status == XNOR_OK) status = xnor_fold_within(&plan->graph, MAX_CONSTANT_BYTES);
     if (status == XNOR_OK) status = check_known(&plan->graph);
+    if (status == XNOR_OK) status = xnor_pass_edges(&plan->graph);
     if (status == XNOR_OK && !(options && options->no_distinct))
         status = xnor_pass_distinct(&plan->graph);
     if (status == XNOR_OK) status = xnor_lower(plan);

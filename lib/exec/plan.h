@@ -69,6 +69,10 @@ XNOR_NODISCARD xnor_status xnor_plan_memory(xnor_plan *plan);
     X(affine)                                                                                      \
     X(clip)                                                                                        \
     X(arithmetic)                                                                                  \
+    X(edges)                                                                                       \
+    X(edges_signs)                                                                                 \
+    X(edges_linear)                                                                                \
+    X(edges_linear_bits)                                                                           \
     X(knn)                                                                                         \
     X(distinct)                                                                                    \
     X(sampling)                                                                                    \

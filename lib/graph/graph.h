@@ -57,7 +57,8 @@ typedef struct xnor_value {
     X(RATIO, "ratio")                                                                              \
     X(RADIUS, "radius")                                                                            \
     X(DILATION, "dilation")                                                                        \
-    X(BATCH_DIMS, "batch_dims")
+    X(BATCH_DIMS, "batch_dims")                                                                    \
+    X(PARTS, "parts")
 
 typedef enum xnor_attr_key {
 #define XNOR_ATTR_ENUM(name, text) XNOR_ATTR_##name,

@@ -100,6 +100,8 @@
     X(TABLE, "xnor_table", "xnor")                                                                   \
     /* acc + acc, the second broadcast over axes where it has one element */                         \
     X(XNOR_ADD, "xnor_add", "xnor")                                                                  \
+    /* x [.., N, C], indices [.., N, k] -> x_i and x_j - x_i of all neighbours j */                  \
+    X(EDGES, "xnor_edges", "xnor")                                                                   \
     /* bits [.., N, C] -> the distinct rows first, their number, and each row's place among them   \
      */ \
     X(DISTINCT, "xnor_distinct", "xnor")                                                             \

@@ -78,6 +78,8 @@ ALWAYS_INLINE uint64_t vf_lt(vf a, vf b) {
 
 #include "kernels/points.h"
 
+#include "kernels/edges.h"
+
 static void pack_f32(size_t rows, size_t cols, const float *x, size_t x_stride, uint64_t *bits,
                      size_t bits_stride) {
     for (size_t r = 0; r < rows; r++) {

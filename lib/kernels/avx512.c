@@ -76,6 +76,8 @@ ALWAYS_INLINE uint64_t vf_lt(vf a, vf b) {
 
 #include "kernels/points.h"
 
+#include "kernels/edges.h"
+
 // Mask of the 16 columns from c on that exist.
 ALWAYS_INLINE __mmask16 columns_from(size_t cols, size_t c) {
     return first_lanes(c < cols ? cols - c : 0, 16);

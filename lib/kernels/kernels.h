@@ -68,6 +68,10 @@ typedef struct xnor_kernels {
                           const float *b, size_t b_stride, const float *bias, uint64_t *bits,
                           size_t bits_stride);
 
+    // Signs of x[index[r]] - own for `count` rows r, as pack_f32_ternary gives those of a row.
+    void (*edge_signs_f32)(size_t count, size_t cols, const float *x, size_t x_stride,
+                           const int64_t *index, const float *own, uint64_t *positive,
+                           uint64_t *nonzero, size_t bits_stride);
     // Points x: [3][stride]; d² = ((dx² + dy²) + dz²), each operation rounded.
     // nearest[j] = min(nearest[j], d² of point j to the query), unchanged where that is not a
     // number; returns the lowest j with the largest nearest[j]. nearest: numbers from 0 up.

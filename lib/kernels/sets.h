@@ -24,7 +24,8 @@
     X(distances_f32)                                                                               \
     X(farthest_f32)                                                                                \
     X(within_f32)                                                                                  \
-    X(nearest_f32)
+    X(nearest_f32)                                                                                 \
+    X(edge_signs_f32)
 #define XNOR_FAMILY_FIELD(name) .name = name,       // in an initialiser
 #define XNOR_FAMILY_ENTRY(name) table->name = name; // in a fill function
 

@@ -29,6 +29,8 @@ XNOR_NODISCARD xnor_status xnor_fold_within(xnor_graph *graph, size_t limit);
 // Runs when a plan is made, on a graph whose shapes are known: equal codes of points are evaluated
 // once.
 XNOR_NODISCARD xnor_status xnor_pass_distinct(xnor_graph *graph);
+// Runs when a plan is made: gathers of neighbours and what EdgeConv makes of them.
+XNOR_NODISCARD xnor_status xnor_pass_edges(xnor_graph *graph);
 
 // Runs every pass. dump_after: name of the pass after which the graph is printed to `dump`,
 // "import" for the graph as it came, or NULL. XNOR_E_ARGUMENT lists the names when there is no such

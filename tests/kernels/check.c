@@ -493,6 +493,33 @@ static void check_nearest(checker *check) {
     }
 }
 
+static void check_edge_signs(checker *check) {
+    for (size_t i = 0; i < COUNT(column_counts) * 12; i++) {
+        const size_t cols = column_counts[i % COUNT(column_counts)];
+        const size_t count = 1 + random_below(30), points = 1 + random_below(9);
+        const size_t x_stride = cols + random_below(3), words = xnor_words(cols);
+        const size_t stride = words + random_below(3);
+        float *x = input(SLOT_X, strided(points, cols, x_stride) * sizeof *x);
+        int64_t *index = input(SLOT_A, count * sizeof *index);
+        const bool special = random_below(2) == 0;
+        for (size_t j = 0; j < strided(points, cols, x_stride); j++)
+            x[j] = random_below(3) ? (float)random_below(3) : random_float(special);
+        for (size_t j = 0; j < count; j++) index[j] = (int64_t)random_below(points);
+        const float *own = x + random_below(points) * x_stride;
+        const size_t bytes = 2 * count * stride * sizeof(uint64_t);
+        const xnor_kernels *sets[SIDE_COUNT] = {check->expected, check->found};
+        for (output_side side = 0; side < SIDE_COUNT; side++) {
+            uint64_t *out = output(side, bytes);
+            sets[side]->edge_signs_f32(count, cols, x, x_stride, index, own, out,
+                                       out + count * stride, stride);
+        }
+        char what[128];
+        snprintf(what, sizeof what, "%zu of %zu points, cols %zu, strides %zu %zu", count, points,
+                 cols, x_stride, stride);
+        compare(check, bytes, false, what);
+    }
+}
+
 // ---- main ---------------------------------------------------------------------------------------
 
 static const struct {
@@ -512,6 +539,7 @@ static const struct {
     {"within_f32", check_within_f32},
     {"distances_f32", check_distances},
     {"nearest_f32", check_nearest},
+    {"edge_signs_f32", check_edge_signs},
 };
 
 static void check_set(const xnor_kernels *expected, const xnor_kernels *found, size_t work_limit,

@@ -221,6 +221,19 @@ static void nearest_f32(size_t n, const float *d, size_t first, size_t k, float 
     free(names);
 }
 
+static void edge_signs_f32(size_t count, size_t cols, const float *x, size_t x_stride,
+                           const int64_t *index, const float *own, uint64_t *positive,
+                           uint64_t *nonzero, size_t bits_stride) {
+    float *row = malloc(cols * sizeof *row);
+    if (!row) abort();
+    for (size_t r = 0; r < count; r++) {
+        for (size_t c = 0; c < cols; c++) row[c] = x[(size_t)index[r] * x_stride + c] - own[c];
+        pack_f32_ternary(1, cols, row, cols, positive + r * bits_stride, nonzero + r * bits_stride,
+                         bits_stride);
+    }
+    free(row);
+}
+
 const xnor_kernels naive_kernels = {
     .isa = "naive",
     .pack_f32 = pack_f32,
@@ -239,4 +252,5 @@ const xnor_kernels naive_kernels = {
     .within_f32 = within_f32,
     .distances_f32 = distances_f32,
     .nearest_f32 = nearest_f32,
+    .edge_signs_f32 = edge_signs_f32,
 };
