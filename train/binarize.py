@@ -249,7 +249,10 @@ class ReActLinear(BiRealLinear):
 
 
 class RPReLU(nn.Module):
-    """ReActNet: PReLU between two learned shifts, per channel. x: [..., channels]."""
+    """ReActNet: PReLU between two learned shifts, per channel. x: [..., channels], see networks/layers.py."""
+
+    channels_first = False
+    plain = False
 
     def __init__(self, channels):
         super().__init__()
@@ -258,6 +261,9 @@ class RPReLU(nn.Module):
         self.after = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x):
+        if self.plain:
+            trailing = [1] * (x.dim() - 2) if self.channels_first else []
+            return F.prelu(x + self.before.view(-1, *trailing), self.slope) + self.after.view(-1, *trailing)
         x = x + self.before
         return torch.where(x >= 0, x, x * self.slope) + self.after
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import compare, data, export, grid, losses, loop, packs, scenes, tasks, weights
+from . import compare, data, export, grid, losses, loop, packs, random_networks, scenes, tasks, weights
 from .binarize import BINARIZERS, ESTIMATORS
 from .networks import KINDS, initialise_from, make_network
 from .networks.layers import POOLS
+from .neighbours_onnx import GATHERS, SEARCHES
 
 
 def add_training(parser, epochs, lr, smoothing):
@@ -114,11 +115,14 @@ def parser():
     p.set_defaults(run=run_compare)
 
     p = commands.add_parser("random", help="write a network with random weights as ONNX, for benchmarks and tests")
-    p.add_argument("--net", choices=("vanilla", "tnets"), default="vanilla")
+    p.add_argument("--net", choices=tuple(KINDS), default="vanilla")
+    p.add_argument("--binarizer", choices=tuple(BINARIZERS), default="LSR")
+    p.add_argument("--pool", choices=POOLS, default="ema-max")
+    p.add_argument("--channels", type=int, default=3, help="per point (default %(default)s)")
     p.add_argument("--float", action="store_true", help="the full-precision network (ReLU)")
     p.add_argument("--classes", type=int, default=10)
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--pair", action="store_true", help="also write FILE.in.npy and FILE.out.npy, computed by PyTorch")
+    p.add_argument("--pair", action="store_true", help="also write FILE.in.npy, FILE.out.npy, computed by PyTorch in double, and FILE.indexN.npy")
     add_export(p)
     p.set_defaults(run=run_random)
     return top
@@ -129,11 +133,18 @@ def add_export(parser):
     parser.add_argument("--points", type=int, help="fixed number of points; default: dynamic axis")
     parser.add_argument("--batch", type=int, help="fixed batch; default: dynamic axis")
     parser.add_argument("--layout", choices=("linear", "conv"), default="linear",
-                        help="linear: MatMul on [batch, points, 3]; conv: Conv1d on [batch, 3, points]")
+                        help="linear: MatMul on [batch, points, 3]; conv: Conv on [batch, 3, points]")
     parser.add_argument("--raw", action="store_true",
-                        help="leave the computation of the weight signs in the graph, scale before the sum")
+                        help="leave what only training needs in the graph: weight signs and scales computed from real "
+                             "weights, scales before the sum, remains of straight-through estimators")
     parser.add_argument("--fold-bn", action="store_true",
                         help="conv layout: batch normalisation and scale inside the convolution")
+    parser.add_argument("--neighbours", choices=tuple(SEARCHES),
+                        help="xnor: operators of the domain xnor; difference, gram: TopK of distances in one of two forms; "
+                             "inputs: the indices are graph inputs. Default: difference for DGCNN, else xnor")
+    parser.add_argument("--gather", choices=tuple(GATHERS), default="flat",
+                        help="how rows of neighbours are taken without the domain xnor: Gather on all rows of the batch, "
+                             "GatherND or GatherElements")
 
 
 def options_of(args, source, **more):
@@ -257,18 +268,27 @@ def run_compare(args):
 
 def run_export(args):
     net, _ = load_any(args.checkpoint)
-    export.write(net, args.out, args.layout, args.points, args.batch, args.raw, args.fold_bn)
+    export.write(net, args.out, form_of(args))
+
+
+def form_of(args):
+    return export.Form(args.layout, args.raw, args.fold_bn, args.neighbours, args.gather, args.points, args.batch)
 
 
 def run_random(args):
-    net = export.random_network(args.seed, args.net == "tnets", not args.float, args.points or 1024, args.classes)
-    export.write(net, args.out, args.layout, args.points, args.batch, args.raw, args.fold_bn)
+    form = form_of(args)
+    net = random_networks.random_network(args.net, "float" if args.float else args.binarizer, args.seed,
+                                         exact_scales=args.raw, pool=args.pool, points=args.points or 1024,
+                                         classes=args.classes, channels=args.channels, activation="relu")
+    export.write(net, args.out, form)
     if args.pair:
-        x = export.random_clouds(args.batch or 4, args.points or 1024, args.seed + 1)
-        y = tasks.predict(net, x)
+        x, y = random_networks.stable_clouds(net, args.batch or 4, args.points or 1024, args.seed + 1)
         stem = args.out[:-5] if args.out.endswith(".onnx") else args.out
-        np.save(stem + ".in.npy", np.ascontiguousarray(x.transpose(0, 2, 1)) if args.layout == "conv" else x)
+        np.save(stem + ".in.npy", form.arrange(x))
         np.save(stem + ".out.npy", y)
+        indices = export.index_inputs(net, torch.from_numpy(x)) if form.neighbours == "inputs" else []
+        for i, index in enumerate(indices):
+            np.save(f"{stem}.index{i}.npy", index.numpy())
 
 
 def log(text):

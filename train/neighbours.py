@@ -2,7 +2,12 @@
 
 Points are [batch, points, channels], indices int64. Distances are squared and rounded to float32, so that neighbours
 whose real distances tie do tie; among ties the lower index comes first.
+
+Networks call them through `search`, an object with the four functions, so that the exporter can put operators of the
+graph in their place (neighbours_onnx.py).
 """
+
+import math
 
 import torch
 
@@ -17,6 +22,49 @@ def squared_distances(queries, points):
     # What is left of equal points is rounding noise of the size of the norms.
     d[d < 1e-13 * (p ** 2).sum(-1).amax()] = 0.0
     return d.float()
+
+
+def sample_count(points, count=None, ratio=None):
+    return count if count is not None else math.ceil(ratio * points)
+
+
+@torch.no_grad()
+def farthest_points(points, count=None, ratio=None):
+    """Farthest point sampling from index 0: [batch, count] or [batch, ceil(ratio * points)].
+
+    Every step takes the point farthest from those taken, by squared distances in float32; the lowest index on ties.
+    """
+    x = points.float()
+    batch, n, _ = x.shape
+    count = sample_count(n, count, ratio)
+    index = torch.zeros(batch, count, dtype=torch.int64)
+    distance = torch.full((batch, n), math.inf)
+    rows, last = torch.arange(batch), index[:, 0]
+    for i in range(1, count):
+        d = x - x[rows, last].unsqueeze(1)
+        d = d[..., 0] * d[..., 0] + d[..., 1] * d[..., 1] + d[..., 2] * d[..., 2]
+        torch.minimum(distance, d, out=distance)
+        # numpy's argmax promises the first maximum, torch's does not.
+        last = torch.from_numpy(distance.numpy().argmax(1))
+        index[:, i] = last
+    return index
+
+
+@torch.no_grad()
+def ball_query(points, centres, radius, count):
+    """[batch, centres, count]: the first `count` points, by index, with d² < radius².
+
+    Padded with the first; where there is none, the nearest point.
+    """
+    p, c = points.float(), centres.float()
+    d = sum((c[:, :, None, a] - p[:, None, :, a]) ** 2 for a in range(3))
+    n = p.shape[1]
+    order = torch.where(d < torch.tensor(radius, dtype=torch.float32) ** 2, torch.arange(n), n)
+    index = order.topk(min(count, n), largest=False)[0].sort(-1)[0]
+    first = index[..., :1]
+    first = torch.where(first == n, torch.from_numpy(d.numpy().argmin(2)).unsqueeze(-1), first)
+    index = torch.where(index == n, first, index)
+    return torch.cat((index, first.expand(-1, -1, count - index.shape[-1])), -1)
 
 
 @torch.no_grad()

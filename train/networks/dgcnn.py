@@ -8,7 +8,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .. import neighbours
 from .layers import Layer, Network, Pool, RealLinear
 
 
@@ -26,22 +25,23 @@ class EdgeConv(Layer):
         self.difference_first = difference_first
 
     def edges(self, x):
-        index = neighbours.k_nearest(x, x, min(self.k, x.shape[1]))
+        x = x.transpose(2, 1) if self.channels_first else x
+        index = self.search.k_nearest(x, x, self.k)
         if self.lift is not None and not self.plain:
             return self.lifted(x, index)
         own = x.unsqueeze(2)
-        difference = neighbours.gather_rows(x, index) - own
-        parts = (difference, own) if self.difference_first else (own, difference)
-        full = 0 if self.difference_first else 1
-        if self.lift is None:
-            return self.rowwise(parts, *self.blocks, full=full)
-        return self.rowwise(self.rowwise(parts, self.lift, full=full), *self.blocks)
+        difference = self.search.gather_rows(x, index) - own
+        if self.channels_first:
+            own, difference = own.permute(0, 3, 1, 2), difference.permute(0, 3, 1, 2)
+        parts, full = ((difference, own), 0) if self.difference_first else ((own, difference), 1)
+        lift = () if self.lift is None else (self.lift,)
+        return self.rowwise(parts, *lift, *self.blocks, full=full)
 
     def lifted(self, x, index):
         """The real layer splits: W_own·x_i + W_diff·(x_j - x_i) = (W_own - W_diff)·x_i + W_diff·x_j, once per point."""
         layer = getattr(self.lift, "linear", self.lift)
         own, diff = layer.weight.chunk(2, 1)[::-1 if self.difference_first else 1]
-        y = neighbours.gather_rows(F.linear(x, diff), index) + F.linear(x, own - diff, layer.bias).unsqueeze(2)
+        y = self.search.gather_rows(F.linear(x, diff), index) + F.linear(x, own - diff, layer.bias).unsqueeze(2)
         if layer is not self.lift:
             y = self.lift.activation(self.lift.bn(y))
         return self.rowwise(y, *self.blocks) if len(self.blocks) else y
@@ -52,6 +52,8 @@ class EdgeConv(Layer):
 
 class DGCNN(Network):
     """Two edge convolutions. Inner layers are linear -> ReLU -> normalisation, in this order."""
+
+    neighbours_in_onnx = "difference"
 
     def __init__(self, make, classes, points, channels=3, dropout=0.0, k=20):
         super().__init__()
@@ -77,6 +79,8 @@ class DGCNN(Network):
 
 class DGCNN4(Network):
     """Four edge convolutions of one layer each, as in the TOG paper; max, or max and mean, over the points."""
+
+    neighbours_in_onnx = "difference"
 
     def __init__(self, make, classes, points, channels=3, dropout=0.0, k=20, average=False):
         super().__init__()

@@ -1,13 +1,15 @@
 """What all networks are made of: blocks of linear layer, normalisation and activation; pooling; the base class.
 
-Tensors are channels last. The exporter may set `channels_first` and `plain` on every layer: the first moves the channels
-to axis 1, the second turns off the short cuts that training takes (they give the same values).
+Tensors are channels last. The exporter may set `channels_first`, `plain` and `search` on every layer: the first moves the
+channels to axis 1, the second turns off the short cuts that training takes (they give the same values), the third
+replaces the point operators.
 """
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .. import neighbours
 from ..binarize import BINARIZERS, BinaryLinear, ReActLinear, RPReLU, ema_delta
 
 POOLS = ("max", "ema-max", "ema-avg", "mean")
@@ -17,22 +19,23 @@ FLOAT = "float"
 class Layer(nn.Module):
     channels_first = False
     plain = False
+    search = neighbours
 
     def over(self, x):
         """The axis of x that is pooled: points or neighbours."""
         return x.dim() - 1 if self.channels_first else x.dim() - 2
 
-    def join(self, *parts, full=-1):
-        """Concatenates along the channels; parts are repeated to the size of parts[full]."""
-        axis = 1 if self.channels_first else parts[full].dim() - 1
-        shape = list(parts[full].shape)
-        repeated = []
-        for part in parts:
-            if part is not parts[full]:
-                shape[axis] = part.shape[axis]
-                part = part.expand(*shape)
-            repeated.append(part)
-        return torch.cat(repeated, axis)
+    def join(self, *parts):
+        """Concatenates along the channels."""
+        return torch.cat(parts, 1 if self.channels_first else parts[0].dim() - 1)
+
+    def _repeated(self, part, full):
+        """part, which has size 1 in some axes, once for every row of full."""
+        axis = 1 if self.channels_first else full.dim() - 1
+        if self.channels_first:
+            rows = [n if m == 1 and a != axis else 1 for a, (n, m) in enumerate(zip(full.shape, part.shape))]
+            return part.repeat(*rows)
+        return part.expand(*full.shape[:-1], part.shape[-1])
 
     def rowwise(self, x, *blocks, full=-1):
         """Passes x [..., channels], or a tuple of parts of it, through blocks that treat every row alike.
@@ -41,7 +44,7 @@ class Layer(nn.Module):
         """
         parts = x if isinstance(x, tuple) else (x,)
         if len(parts) > 1 and self.plain:
-            parts = (self.join(*parts, full=full),)
+            parts = (self.join(*[p if p is parts[full] else self._repeated(p, parts[full]) for p in parts]),)
         if self.channels_first or len(parts) > 1:
             x, blocks = blocks[0](*parts), blocks[1:]
             if self.channels_first or not blocks:
@@ -185,6 +188,7 @@ class Network(Layer):
     """
 
     per_point = False
+    neighbours_in_onnx = "xnor"  # the form that export takes unless told otherwise, see neighbours_onnx.py
     config = None
 
     def features(self, points):

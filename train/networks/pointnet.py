@@ -28,7 +28,7 @@ class TNet(Layer):
             nn.init.zeros_(self.fc3.weight)
 
     def forward(self, x):
-        pooled = self.conv3(self.rowwise(x, self.conv1, self.conv2))
+        pooled = self.conv3(x, self.conv1, self.conv2)
         y = self.fc3(self.fc2(self.fc1(self.pool_activation(pooled))))
         return y.view(-1, self.k, self.k) + torch.eye(self.k, dtype=y.dtype), pooled
 
@@ -66,18 +66,21 @@ class PointNet(Network):
         self.dropout = nn.Dropout(dropout)
 
     def encode(self, points):
-        """-> point features [batch, points, 64], global feature [batch, 1024], pooled values."""
+        """-> point features [batch, points, 64] if anything needs them, global feature [batch, 1024], pooled values."""
         x, pools = points, []
         if self.tnets:
             transform, pooled = self.stn(x)
             pools.append(pooled)
             x = self.transforms(x, transform)
+        if not (self.tnets or self.per_point):
+            pooled = self.conv3(x, self.conv1, self.conv2)
+            return None, self.pool_activation(pooled), [pooled]
         x = self.rowwise(x, self.conv1)
         if self.tnets:
             transform, pooled = self.fstn(x)
             pools.append(pooled)
             x = self.transforms(x, transform)
-        pooled = self.conv3(self.rowwise(x, self.conv2))
+        pooled = self.conv3(x, self.conv2)
         return x, self.pool_activation(pooled), pools + [pooled]
 
     def features(self, points):

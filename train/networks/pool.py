@@ -22,7 +22,7 @@ def _winners(x, weight):
 
 
 class LinearNormPool(Layer):
-    """pool(bn(linear(x))), with `clip` pool(hardtanh(bn(linear(x)))). x: [batch, points, in] -> [batch, out]."""
+    """pool(bn(linear(blocks(x)))), with `clip` a hardtanh before the pool. x: [batch, points, in] -> [batch, out]."""
 
     def __init__(self, linear, features, pool, clip=False):
         super().__init__()
@@ -49,14 +49,12 @@ class LinearNormPool(Layer):
             bn.running_var.lerp_(var * (len(rows) / (len(rows) - 1.0)), momentum)
         return mean + (0.0 if self.linear.bias is None else self.linear.bias), var
 
-    def _separately(self, x):
-        x = self.rowwise(x, self.linear, self.bn)
-        return self.pool(F.hardtanh(x) if self.clip else x)
-
-    def forward(self, x):
+    def forward(self, x, *blocks):
         linear, bn, maximum = self.linear, self.bn, self.pool.kind.endswith("max")
         if self.plain or self.clip and not maximum:
-            return self._separately(x)
+            x = self.rowwise(x, *blocks, linear, bn)
+            return self.pool(F.hardtanh(x) if self.clip else x)
+        x = self.rowwise(x, *blocks) if blocks else x
         scale = torch.ones((), dtype=x.dtype)
         if isinstance(linear, BinaryLinear):
             linear.ready(x)
