@@ -73,7 +73,7 @@ class Custom:
 
 def _gather_flat(x, index):
     """Index into all rows of the batch, as DGCNN's own code does: Gather."""
-    batch, points, channels = x.shape
+    batch, points, channels = *x.shape[:2], int(x.shape[2])
     base = torch.arange(batch).view((-1,) + (1,) * (index.dim() - 1)) * points
     return x.reshape(-1, channels)[(index + base).reshape(-1), :].view(*index.shape, channels)
 
@@ -86,8 +86,8 @@ def _gather_nd(x, index):
 
 def _gather_elements(x, index):
     """torch.gather with the index repeated along the channels: GatherElements."""
-    flat = index.reshape(index.shape[0], -1, 1).expand(-1, -1, x.shape[-1])
-    return torch.gather(x, 1, flat).view(*index.shape, x.shape[-1])
+    flat = index.reshape(index.shape[0], -1, 1).expand(-1, -1, int(x.shape[-1]))
+    return torch.gather(x, 1, flat).view(*index.shape, int(x.shape[-1]))
 
 
 GATHERS = {"flat": _gather_flat, "nd": _gather_nd, "elements": _gather_elements}

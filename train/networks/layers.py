@@ -35,7 +35,7 @@ class Layer(nn.Module):
         if self.channels_first:
             rows = [n if m == 1 and a != axis else 1 for a, (n, m) in enumerate(zip(full.shape, part.shape))]
             return part.repeat(*rows)
-        return part.expand(*full.shape[:-1], part.shape[-1])
+        return part.expand(*full.shape[:-1], int(part.shape[-1]))
 
     def rowwise(self, x, *blocks, full=-1):
         """Passes x [..., channels], or a tuple of parts of it, through blocks that treat every row alike.
@@ -53,10 +53,11 @@ class Layer(nn.Module):
                 return x
         else:
             x = parts[0]
-        y = x.reshape(-1, x.shape[-1])
+        # int: the number of channels is a constant of an exported graph, whatever axes are dynamic.
+        y = x.reshape(-1, int(x.shape[-1]))
         for block in blocks:
             y = block(y)
-        return y.view(*x.shape[:-1], -1)
+        return y.view(*x.shape[:-1], int(y.shape[-1]))
 
 
 class Norm(nn.BatchNorm1d):
