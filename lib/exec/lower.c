@@ -168,6 +168,42 @@ static bool fuse_binarize(lowering *l, xnor_step *step, xnor_step_run run) {
     return true;
 }
 
+// Turns the step that makes the codes, or none, into the one of node `index`, xnor_distinct.
+static xnor_status set_distinct(lowering *l, xnor_step *step, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    step->run = xnor_step_distinct;
+    step->node = node;
+    step->y = node->outputs[0];
+    step->rows = points_of(l, node->inputs[0]);
+    step->groups = rows_of(l, node->inputs[0]) / step->rows;
+    bool indexed = xnor_graph_uses(l->graph, node->outputs[2], NULL) > 0;
+    size_t bytes = xnor_distinct_scratch_bytes(step->groups, step->rows, indexed);
+    xnor_shape scratch = {1, {(int64_t)bytes}};
+    return xnor_graph_add_value(l->graph, node->name, XNOR_U8, &scratch, &step->scratch);
+}
+
+static xnor_status lower_distinct(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    bool one_word = last_of(l, node->inputs[0]) <= 64;
+    xnor_step *step = xnor_add_step(l, one_word ? xnor_step_distinct : xnor_step_reference, node);
+    return one_word ? set_distinct(l, step, index) : XNOR_OK;
+}
+
+// Lets a step that writes sign bits of rows of reals look for distinct ones at once, when nobody
+// else wants to see them.
+static xnor_status fuse_distinct(lowering *l, xnor_step *step) {
+    uint32_t user = only_user(l, step->y);
+    if (user == UINT32_MAX || l->graph->nodes[user].op != XNOR_OP_DISTINCT || step->n > 64 ||
+        step->active != XNOR_NO_VALUE)
+        return XNOR_OK;
+    if (step->w != XNOR_NO_VALUE && step->groups > 1) {
+        if (step->rows != points_of(l, step->y)) return XNOR_OK;
+        step->w_stride = step->k * step->n;
+    }
+    l->done[user] = 1;
+    return set_distinct(l, step, user);
+}
+
 static xnor_status lower_linear(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     const float *packed;
@@ -193,7 +229,9 @@ static xnor_status lower_linear(lowering *l, uint32_t index) {
     if (node->input_count > 2 && node->inputs[2] != XNOR_NO_VALUE)
         step->parameters[0] = value_of(l, node->inputs[2])->data;
     bool edges = step->run == xnor_step_edges_linear;
-    fuse_binarize(l, step, edges ? xnor_step_edges_linear_bits : xnor_step_linear_bits);
+    bool bits =
+        fuse_binarize(l, step, edges ? xnor_step_edges_linear_bits : xnor_step_linear_bits);
+    if (bits && !edges) return fuse_distinct(l, step);
     return XNOR_OK;
 }
 
@@ -222,7 +260,7 @@ static xnor_status lower_matmul(lowering *l, uint32_t index) {
     step->rows = xnor_shape_rows(&a->shape) / groups;
     step->k = last_of(l, node->inputs[0]);
     step->n = last_of(l, node->outputs[0]);
-    fuse_binarize(l, step, xnor_step_matmul_bits);
+    if (fuse_binarize(l, step, xnor_step_matmul_bits)) return fuse_distinct(l, step);
     return XNOR_OK;
 }
 
@@ -276,16 +314,6 @@ static xnor_status lower_softmax(lowering *l, uint32_t index) {
     set_rows(l, step);
     step->n = last_of(l, step->x);
     step->low = node->op == XNOR_OP_LOG_SOFTMAX ? 1 : 0;
-    return XNOR_OK;
-}
-
-static xnor_status lower_distinct(lowering *l, uint32_t index) {
-    const xnor_node *node = &l->graph->nodes[index];
-    xnor_step *step = xnor_add_step(l, xnor_step_distinct, node);
-    const xnor_shape *x = &value_of(l, step->x)->shape;
-    step->rows = (size_t)x->dims[x->rank - 2];
-    step->groups = rows_of(l, step->x) / step->rows;
-    step->k = (size_t)value_of(l, node->outputs[3])->shape.dims[0] * 2;
     return XNOR_OK;
 }
 

@@ -38,6 +38,14 @@ static void touch(const xnor_plan *plan, lifetime *lives, xnor_value_id id, uint
     life->last = step;
 }
 
+// Nobody may want to know which row a point has got.
+static void touch_distinct(const xnor_plan *plan, lifetime *lives, uint32_t step) {
+    const xnor_value_id *outputs = plan->steps[step].node->outputs;
+    touch(plan, lives, outputs[1], step, true);
+    if (xnor_graph_uses(&plan->graph, outputs[2], NULL))
+        touch(plan, lives, outputs[2], step, true);
+}
+
 static void find_lifetimes(const xnor_plan *plan, lifetime *lives) {
     for (uint32_t i = 0; i < plan->graph.value_count; i++)
         lives[i] = (lifetime){i, 0, UINT32_MAX, 0};
@@ -50,9 +58,10 @@ static void find_lifetimes(const xnor_plan *plan, lifetime *lives) {
         touch(plan, lives, step->y, s, true);
         for (uint32_t k = 0; k < step->node->input_count; k++)
             touch(plan, lives, step->node->inputs[k], s, false);
-        if (step->run == xnor_step_reference || step->run == xnor_step_distinct)
+        if (step->run == xnor_step_reference)
             for (uint32_t k = 0; k < step->node->output_count; k++)
                 touch(plan, lives, step->node->outputs[k], s, true);
+        if (step->run == xnor_step_distinct) touch_distinct(plan, lives, s);
     }
     for (uint32_t i = 0; i < plan->graph.output_count; i++)
         lives[root_of(plan, plan->graph.outputs[i])].last = UINT32_MAX;

@@ -27,6 +27,7 @@ struct xnor_step {
     size_t groups;         // independent products or reductions
     size_t rows;           // rows in each group
     size_t k, n;
+    size_t w_stride;    // elements of w from one group to the next
     const void *packed; // prepared weights
     const void *parameters[2];
     float low, high;
@@ -49,6 +50,14 @@ int32_t xnor_popcount_limit(int64_t k, int64_t threshold);
 XNOR_NODISCARD xnor_status xnor_lower(xnor_plan *plan);
 // Assigns plan->root, offset and arena_bytes from the lifetimes of values over the steps.
 XNOR_NODISCARD xnor_status xnor_plan_memory(xnor_plan *plan);
+
+// Distinct codes: sets of codes that a step fills at the same time, their size, and the points
+// from which on a single cloud is shared between threads.
+#define XNOR_DISTINCT_TABLES 4
+#define XNOR_DISTINCT_MAX_ENTRIES ((size_t)1 << 16)
+#define XNOR_DISTINCT_MIN_SPLIT ((size_t)4096)
+// Working memory for clouds of `points` codes; indexed: every point wants its row back.
+size_t xnor_distinct_scratch_bytes(size_t groups, size_t points, bool indexed);
 
 #define XNOR_STEP_TABLE(X)                                                                         \
     X(gemm_acc)                                                                                    \

@@ -22,21 +22,51 @@ static size_t active_rows(const xnor_step *step, const xnor_run *run, size_t gro
 
 static void tile_in_group(void *context, size_t begin, size_t end);
 
-// Tiles over the rows of all groups.
-static xnor_status over_rows(const xnor_step *step, const xnor_run *run, xnor_tile tile) {
-    if (step->active == XNOR_NO_VALUE)
-        return over(step, run, step->groups * step->rows, TILE_ROWS, tile);
-    for (size_t group = 0; group < step->groups; group++) {
-        group_context context = {{step, run}, tile, group * step->rows};
-        xnor_parallel_for(run->pool, active_rows(step, run, group), TILE_ROWS, run->cancel,
-                          tile_in_group, &context);
+// The distinct rows of whole groups.
+static void tile_groups(void *context, size_t begin, size_t end) {
+    const group_context *c = context;
+    const xnor_step *s = c->inner.step;
+    for (size_t group = begin; group < end; group++) {
+        size_t rows = active_rows(s, c->inner.run, group);
+        for (size_t row = 0; row < rows && !is_cancelled(c->inner.run); row += TILE_ROWS) {
+            size_t stop = row + TILE_ROWS < rows ? row + TILE_ROWS : rows;
+            group_context tile = *c;
+            c->tile(&tile.inner, group * s->rows + row, group * s->rows + stop);
+        }
     }
-    return XNOR_OK;
 }
 
 static void tile_in_group(void *context, size_t begin, size_t end) {
     group_context *c = context;
     c->tile(&c->inner, c->first + begin, c->first + end);
+}
+
+// Tiles small enough that every thread gets one.
+static size_t tile_rows(size_t rows, size_t threads) {
+    enum { LEAST = 64 };
+    size_t share = xnor_align_up((rows + threads - 1) / threads, LEAST);
+    return share < TILE_ROWS ? (share ? share : LEAST) : TILE_ROWS;
+}
+
+// Tiles over the rows of all groups. Threads share the groups, or the rows where groups are few.
+static xnor_status over_rows(const xnor_step *step, const xnor_run *run, xnor_tile tile) {
+    size_t threads = xnor_pool_threads(run->pool);
+    if (step->active == XNOR_NO_VALUE) {
+        size_t rows = step->groups * step->rows;
+        return over(step, run, rows, tile_rows(rows, threads), tile);
+    }
+    group_context context = {{step, run}, tile, 0};
+    if (step->groups >= threads) {
+        xnor_parallel_for(run->pool, step->groups, 1, run->cancel, tile_groups, &context);
+        return XNOR_OK;
+    }
+    for (size_t group = 0; group < step->groups; group++) {
+        size_t rows = active_rows(step, run, group);
+        context.first = group * step->rows;
+        xnor_parallel_for(run->pool, rows, tile_rows(rows, threads), run->cancel, tile_in_group,
+                          &context);
+    }
+    return XNOR_OK;
 }
 
 // ---- integer layers -----------------------------------------------------------------------------
@@ -121,7 +151,7 @@ static void tile_gemm_max(void *context, size_t begin, size_t end) {
         for (size_t i = first; i < last; i++) max[i] = INT32_MIN;
         size_t rows = active_rows(s, run, group);
         for (size_t row = 0; row < rows; row += TILE_ROWS * 4) {
-            if (run->cancel && atomic_load_explicit(run->cancel, memory_order_relaxed)) return;
+            if (is_cancelled(run)) return;
             size_t stop = row + TILE_ROWS * 4 < rows ? row + TILE_ROWS * 4 : rows;
             xnor_gemm_args args = gemm_args(s, run, group * s->rows + row, group * s->rows + stop);
             args.n_begin = first;
@@ -381,49 +411,6 @@ xnor_status xnor_step_transpose(const xnor_step *s, const xnor_run *run) {
         for (size_t row = 0; row < s->rows; row++)
             for (size_t i = 0; i < s->n; i++) y[i * s->rows + row] = x[row * s->n + i];
     }
-    return XNOR_OK;
-}
-
-// ---- distinct codes -----------------------------------------------------------------------------
-
-// Open addressing over codes of one word. Beyond half a table the remaining codes are appended as
-// they come: a code may then occur twice, which costs time but changes nothing.
-static int32_t find_code(uint32_t *table, size_t mask, uint64_t *rows, int32_t *count,
-                         uint64_t code, size_t limit) {
-    // Fibonacci hashing (Knuth, TAOCP vol. 3, 6.4)
-    size_t at = (size_t)((code * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & mask;
-    for (;;) {
-        uint32_t entry = table[at];
-        if (entry == 0) break;
-        if (rows[entry - 1] == code) return (int32_t)entry - 1;
-        at = (at + 1) & mask;
-    }
-    if ((size_t)*count < limit) table[at] = (uint32_t)*count + 1;
-    rows[*count] = code;
-    return (*count)++;
-}
-
-static void tile_distinct(void *context, size_t begin, size_t end) {
-    const tile_context *c = context;
-    const xnor_step *s = c->step;
-    uint32_t *table = c->run->values[s->node->outputs[3]];
-    size_t entries = s->k;
-    for (size_t group = begin; group < end; group++) {
-        const uint64_t *x = (const uint64_t *)c->run->values[s->x] + group * s->rows;
-        uint64_t *rows = (uint64_t *)c->run->values[s->y] + group * s->rows;
-        int32_t *index = (int32_t *)c->run->values[s->node->outputs[2]] + group * s->rows;
-        int32_t count = 0;
-        memset(table, 0, entries * sizeof *table);
-        for (size_t i = 0; i < s->rows; i++)
-            index[i] = find_code(table, entries - 1, rows, &count, x[i], entries / 2);
-        ((int32_t *)c->run->values[s->node->outputs[1]])[group] = count;
-    }
-}
-
-// One table: groups one after the other.
-xnor_status xnor_step_distinct(const xnor_step *s, const xnor_run *run) {
-    tile_context context = {s, run};
-    tile_distinct(&context, 0, s->groups);
     return XNOR_OK;
 }
 

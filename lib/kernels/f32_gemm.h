@@ -137,6 +137,31 @@ static void gemm_f32(size_t rows, size_t k, size_t n, const float *a, size_t a_s
     }
 }
 
+// Signs of points in space: the whole tile of b stays in registers, 3 · F32_VECTORS fma and as many
+// compares for each row, which is limited by the fma pipes. Full tiles only.
+static void f32_point_signs(const f32_task *t) {
+    vf b[3][F32_VECTORS];
+    vf bias[F32_VECTORS];
+    UNROLL for (size_t v = 0; v < F32_VECTORS; v++) {
+        UNROLL for (size_t i = 0; i < 3; i++) {
+            b[i][v] = vf_load(t->b + i * t->b_stride + v * F32_LANES);
+        }
+        bias[v] = t->bias ? vf_load(t->bias + v * F32_LANES) : vf_zero();
+    }
+    for (size_t row = 0; row < t->rows; row++) {
+        const float *a = t->a + row * t->a_stride;
+        const vf x = vf_set1(a[0]);
+        const vf y = vf_set1(a[1]);
+        const vf z = vf_set1(a[2]);
+        uint64_t word = 0;
+        UNROLL for (size_t v = 0; v < F32_VECTORS; v++) {
+            const vf sum = vf_fma(z, b[2][v], vf_fma(y, b[1][v], vf_fma(x, b[0][v], bias[v])));
+            word |= vf_ge0(sum) << (v * F32_LANES);
+        }
+        memcpy(t->bits + row * t->bits_stride_bytes, &word, F32_VECTORS * F32_LANES / 8);
+    }
+}
+
 static void gemm_f32_bits(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
                           const float *b, size_t b_stride, const float *bias, uint64_t *bits,
                           size_t bits_stride) {
@@ -155,7 +180,10 @@ static void gemm_f32_bits(size_t rows, size_t k, size_t n, const float *a, size_
         t.b = b + c;
         t.bias = bias ? bias + c : NULL;
         t.bits = (uint8_t *)bits + c / 8;
-        f32_columns(&t, true);
+        if (k == 3 && t.columns == tile)
+            f32_point_signs(&t);
+        else
+            f32_columns(&t, true);
     }
 }
 

@@ -14,24 +14,21 @@ static xnor_status shape_error(const xnor_node *node, const xnor_value *x) {
 
 // x: bits [.., N, C]. Outputs:
 //   rows   bits [.., N, C]: every row of x occurs among the first `count` of its group; the others
-//   are
-//          copies of the first, so a maximum over all rows is one over the first `count`
+//          are copies of the first, so a maximum over all rows is one over the first `count`
 //   count  i32 [.., 1]
 //   index  i32 [.., N]: x[n] = rows[index[n]]
-//   table  i64 [T]: working memory
 static xnor_status infer_distinct(xnor_graph *graph, const xnor_node *node) {
     const xnor_value *x = xnor_in(graph, node, 0);
-    if (x->dtype != XNOR_BITS || x->shape.rank < 2 || node->output_count != 4)
+    if (x->dtype != XNOR_BITS || x->shape.rank < 2 || node->output_count != 3)
         return shape_error(node, x);
     const xnor_shape rows = x->shape;
-    xnor_shape count = rows, index = rows, table = {1, {xnor_node_int(node, XNOR_ATTR_SIZE, 0)}};
+    xnor_shape count = rows, index = rows;
     index.rank--;
     count.rank--;
     count.dims[count.rank - 1] = 1;
     XNOR_TRY(xnor_set_output(graph, node, 0, XNOR_BITS, &rows));
     XNOR_TRY(xnor_set_output(graph, node, 1, XNOR_I32, &count));
-    XNOR_TRY(xnor_set_output(graph, node, 2, XNOR_I32, &index));
-    return xnor_set_output(graph, node, 3, XNOR_I64, &table);
+    return xnor_set_output(graph, node, 2, XNOR_I32, &index);
 }
 
 static xnor_status eval_distinct(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
@@ -57,6 +54,6 @@ static xnor_status eval_distinct(const xnor_node *node, const xnor_tensor *in, x
 }
 
 const xnor_op_row xnor_ops_distinct[] = {
-    {XNOR_OP_DISTINCT, {1, 1, 4, 0, infer_distinct, eval_distinct}},
+    {XNOR_OP_DISTINCT, {1, 1, 3, 0, infer_distinct, eval_distinct}},
     XNOR_OPS_END,
 };

@@ -14,7 +14,7 @@
 #include "core/tensor.h"
 #include "passes/rewrite.h"
 
-enum { MIN_POINTS = 256, MAX_CHANNELS = 64, MAX_TABLE = 1 << 17 };
+enum { MIN_POINTS = 256, MAX_CHANNELS = 64 };
 
 static bool is_last_axis(const xnor_graph *graph, const xnor_node *node) {
     int64_t rank = graph->values[node->inputs[0]].shape.rank;
@@ -98,25 +98,16 @@ static bool is_candidate(const xnor_graph *graph, const xnor_node *node) {
     return false;
 }
 
-static int64_t table_size(int64_t points) {
-    int64_t size = 64;
-    while (size < 2 * points && size < MAX_TABLE) size *= 2;
-    return size / 2; // two 32-bit entries in each i64
-}
-
-// Inserts xnor_distinct after node `index`; out[4] are its outputs.
+// Inserts xnor_distinct after node `index`; out[3] are its outputs.
 static xnor_status insert_distinct(xnor_graph *graph, uint32_t index, xnor_value_id *out) {
     const xnor_node node = graph->nodes[index];
     xnor_value_id bits = node.outputs[0];
-    const xnor_shape shape = graph->values[bits].shape;
-    for (int k = 0; k < 4; k++)
+    for (int k = 0; k < 3; k++)
         XNOR_TRY(xnor_graph_add_value(graph, node.name, XNOR_BITS, NULL, &out[k]));
     xnor_graph_replace(graph, bits, out[0]);
     xnor_node *distinct;
-    XNOR_TRY(xnor_graph_insert_node(graph, index + 1, XNOR_OP_DISTINCT, node.name, &bits, 1, out, 4,
+    XNOR_TRY(xnor_graph_insert_node(graph, index + 1, XNOR_OP_DISTINCT, node.name, &bits, 1, out, 3,
                                     &distinct));
-    int64_t size = table_size(shape.dims[shape.rank - 2]);
-    XNOR_TRY(xnor_node_set_ints(graph, distinct, XNOR_ATTR_SIZE, &size, 1));
     return xnor_graph_infer_node(graph, index + 1);
 }
 
@@ -166,7 +157,7 @@ xnor_status xnor_pass_distinct(xnor_graph *graph) {
     XNOR_TRY(xnor_rewrite(graph, rules));
     for (uint32_t i = 0; i < graph->node_count; i++) {
         if (!is_candidate(graph, &graph->nodes[i])) continue;
-        xnor_value_id outputs[4];
+        xnor_value_id outputs[3];
         XNOR_TRY(insert_distinct(graph, i, outputs));
         XNOR_TRY(follow(graph, i + 2, outputs));
         // Deeper codes of the same points are already merged.

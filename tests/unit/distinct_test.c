@@ -6,7 +6,7 @@
 #include "core/tensor.h"
 #include "graph_builder.h"
 
-enum { FLATTENED = 1, PER_POINT = 2 };
+enum { FLATTENED = 1, PER_POINT = 2, MATRIX_PER_CLOUD = 4, CLUSTERED = 8 };
 
 // A constant of ±1 [rows, columns].
 static xnor_value_id signs(builder *b, int64_t rows, int64_t columns) {
@@ -35,6 +35,25 @@ static xnor_value_id binary_layer(builder *b, xnor_value_id x, int64_t in, int64
 static xnor_model *network(builder *b, int64_t clouds, int64_t points, int64_t planes, int flags,
                            xnor_graph *compiled) {
     xnor_value_id x = builder_input(b, "points", XNOR_F32, SHAPE(clouds, points, 3));
+    if (flags & MATRIX_PER_CLOUD) {
+        // The matrix comes from the first points of the cloud itself.
+        xnor_value_id rows = NODE(b, XNOR_OP_SLICE, x, builder_ints(b, I(0)),
+                                  builder_ints(b, I(planes)), builder_ints(b, I(1)));
+        xnor_value_id matrix = NODE(b, XNOR_OP_TRANSPOSE, rows);
+        builder_attr(b, XNOR_ATTR_PERM, I(0, 2, 1));
+        x = NODE(b, XNOR_OP_MATMUL, x, matrix);
+        x = NODE(b, XNOR_OP_WHERE,
+                 NODE(b, XNOR_OP_GREATER_OR_EQUAL, x, builder_floats(b, SCALAR, D(0))),
+                 builder_floats(b, SCALAR, D(1)), builder_floats(b, SCALAR, D(-1)));
+        x = NODE(b, XNOR_OP_MATMUL, x, signs(b, planes, 12));
+        if (!(flags & PER_POINT)) {
+            x = NODE(b, XNOR_OP_REDUCE_MAX, x);
+            builder_attr(b, XNOR_ATTR_AXES, I(1));
+            builder_attr(b, XNOR_ATTR_KEEPDIMS, I(0));
+        }
+        builder_output(b, x, "scores");
+        return builder_compile(b, NULL, compiled);
+    }
     if (flags & FLATTENED) x = NODE(b, XNOR_OP_RESHAPE, x, builder_ints(b, I(-1, 3)));
     x = NODE(b, XNOR_OP_MATMUL, x, reals(b, SHAPE(3, planes), (size_t)planes * 3));
     x = NODE(b, XNOR_OP_ADD, x, reals(b, SHAPE(planes), (size_t)planes));
@@ -50,14 +69,16 @@ static xnor_model *network(builder *b, int64_t clouds, int64_t points, int64_t p
     return builder_compile(b, NULL, compiled);
 }
 
-static void run(xnor_model *model, const tensors *inputs, bool merge, xnor_tensor *out,
-                uint64_t *distinct, uint64_t *rows) {
+static void run(xnor_model *model, const tensors *inputs, uint32_t threads, bool merge,
+                xnor_tensor *out, uint64_t *distinct, uint64_t *rows) {
     const xnor_plan_options options = {.no_distinct = !merge};
     xnor_plan *plan = NULL;
     xnor_session *session = NULL;
+    xnor_pool *pool = NULL;
+    cr_assert_eq(xnor_pool_create(threads, &pool), XNOR_OK);
     cr_assert_eq(xnor_plan_create_with(model, &inputs->items[0].shape, &options, &plan), XNOR_OK,
                  "%s", xnor_last_error());
-    cr_assert_eq(xnor_session_create(plan, NULL, &session), XNOR_OK);
+    cr_assert_eq(xnor_session_create(plan, pool, &session), XNOR_OK);
     size_t bytes = 0;
     *out = (xnor_tensor){XNOR_F32, *xnor_plan_output_shape(plan, 0), NULL};
     cr_assert_eq(xnor_tensor_bytes(XNOR_F32, &out->shape, &bytes), XNOR_OK);
@@ -66,6 +87,7 @@ static void run(xnor_model *model, const tensors *inputs, bool merge, xnor_tenso
                  xnor_last_error());
     xnor_session_distinct(session, distinct, rows);
     xnor_session_free(&session);
+    xnor_pool_free(&pool);
     xnor_plan_unref(&plan);
 }
 
@@ -78,16 +100,23 @@ static void compare(int64_t clouds, int64_t points, int64_t planes, int flags, u
     tensors inputs = {0};
     xnor_tensor *x = tensors_add(&inputs, XNOR_F32, SHAPE(clouds, points, 3));
     for (size_t i = 0; i < xnor_tensor_count(x); i++)
-        ((float *)x->data)[i] = (float)builder_random(&b, 2000) / 1000.0f - 1.0f;
+        ((float *)x->data)[i] =
+            (float)builder_random(&b, flags & CLUSTERED ? 3 : 2000) / 1000.0f - 1.0f;
     xnor_tensor on, off;
-    uint64_t distinct, rows, none, none_rows;
-    run(model, &inputs, true, &on, &distinct, &rows);
-    run(model, &inputs, false, &off, &none, &none_rows);
-    cr_expect_arr_eq(on.data, off.data, xnor_tensor_count(&on) * sizeof(float));
-    cr_expect_eq(rows, (uint64_t)(clouds * points));
-    cr_expect(distinct >= least && distinct <= most, "%llu codes", (unsigned long long)distinct);
+    uint64_t distinct, rows, first = 0, none, none_rows;
+    run(model, &inputs, 1, false, &off, &none, &none_rows);
     cr_expect_eq(none_rows, 0);
-    free(on.data);
+    // More threads than there are sets of codes, and than clouds.
+    for (uint32_t threads = 1; threads <= 6; threads++) {
+        run(model, &inputs, threads, true, &on, &distinct, &rows);
+        cr_expect_arr_eq(on.data, off.data, xnor_tensor_count(&on) * sizeof(float));
+        cr_expect_eq(rows, (uint64_t)(clouds * points));
+        cr_expect(distinct >= least && distinct <= most, "%llu codes",
+                  (unsigned long long)distinct);
+        if (threads == 1) first = distinct;
+        cr_expect_eq(distinct, first, "%u threads", threads);
+        free(on.data);
+    }
     free(off.data);
     tensors_free(&inputs);
     xnor_graph_free(&compiled);
@@ -115,6 +144,23 @@ Test(distinct, many_planes_may_give_as_many_codes_as_points) {
     compare(1, 300, 64, PER_POINT, 100, 300);
 }
 
+Test(distinct, threads_share_a_large_cloud) {
+    compare(1, 9001, 8, 0, 2, 93);
+    compare(1, 9001, 64, 0, 1000, 9001);
+}
+Test(distinct, threads_share_a_large_cloud_and_every_point_gets_its_result) {
+    compare(1, 9001, 8, PER_POINT, 2, 93);
+    compare(2, 5001, 64, PER_POINT, 1000, 10002);
+}
+Test(distinct, a_matrix_of_each_cloud_makes_its_codes) {
+    compare(1, 400, 20, MATRIX_PER_CLOUD, 2, 400);
+    compare(3, 4100, 20, MATRIX_PER_CLOUD, 3, 3 * 4100);
+    compare(3, 4100, 20, MATRIX_PER_CLOUD | PER_POINT, 3, 3 * 4100);
+}
+Test(distinct, points_that_are_all_alike_have_few_codes) {
+    compare(1, 5000, 64, CLUSTERED, 1, 27);
+}
+
 // More codes than the table takes: the rest is evaluated without merging.
 Test(distinct, a_full_table_changes_nothing) {
     enum { POINTS = 70000, BITS = 40 };
@@ -131,8 +177,8 @@ Test(distinct, a_full_table_changes_nothing) {
         ((float *)in->data)[i] = builder_random(&b, 2) ? 4.0f : -4.0f;
     xnor_tensor on, off;
     uint64_t distinct, rows, none, none_rows;
-    run(model, &inputs, true, &on, &distinct, &rows);
-    run(model, &inputs, false, &off, &none, &none_rows);
+    run(model, &inputs, 1, true, &on, &distinct, &rows);
+    run(model, &inputs, 1, false, &off, &none, &none_rows);
     cr_expect_gt(distinct, 65536);
     cr_expect_leq(distinct, rows);
     cr_expect_arr_eq(on.data, off.data, xnor_tensor_count(&on) * sizeof(float));

@@ -2,6 +2,7 @@
 // root.
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <glob.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -171,4 +172,27 @@ Test(includes, one_file_of_the_daemon_knows_nng) {
 
 Test(includes, one_file_of_the_client_library_knows_nng) {
     expect_one_user("clients/libxnord");
+}
+
+// ---- what runs does not allocate ----------------------------------------------------------------
+
+// Steps, the operators that they may fall back on, and kernels. qsort allocates for long arrays.
+Test(includes, nothing_that_runs_calls_an_allocator) {
+    static const char *const paths[] = {"lib/exec/steps", "lib/ops/", "lib/kernels/"};
+    static const char *const calls[] = {"alloc(", "free(", "strdup(", "qsort("};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        char pattern[64];
+        glob_t found;
+        snprintf(pattern, sizeof pattern, "%s*.[ch]", paths[i]);
+        cr_assert_eq(glob(pattern, 0, NULL, &found), 0, "%s", pattern);
+        for (size_t f = 0; f < found.gl_pathc; f++) {
+            FILE *file = fopen(found.gl_pathv[f], "r");
+            cr_assert_not_null(file);
+            for (char line[512]; fgets(line, sizeof line, file);)
+                for (size_t c = 0; c < sizeof calls / sizeof *calls; c++)
+                    cr_assert_null(strstr(line, calls[c]), "%s: %s", found.gl_pathv[f], line);
+            fclose(file);
+        }
+        globfree(&found);
+    }
 }
