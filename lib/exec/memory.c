@@ -42,8 +42,7 @@ static void touch(const xnor_plan *plan, lifetime *lives, xnor_value_id id, uint
 static void touch_distinct(const xnor_plan *plan, lifetime *lives, uint32_t step) {
     const xnor_value_id *outputs = plan->steps[step].node->outputs;
     touch(plan, lives, outputs[1], step, true);
-    if (xnor_graph_uses(&plan->graph, outputs[2], NULL))
-        touch(plan, lives, outputs[2], step, true);
+    if (xnor_graph_uses(&plan->graph, outputs[2], NULL)) touch(plan, lives, outputs[2], step, true);
 }
 
 static void find_lifetimes(const xnor_plan *plan, lifetime *lives) {
