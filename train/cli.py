@@ -34,10 +34,12 @@ def add_training(parser, epochs, lr, smoothing):
     parser.add_argument("--scale", type=float, default=0.15, help="largest relative stretch per axis")
     parser.add_argument("--jitter", type=float, default=0.01, help="standard deviation per coordinate")
     parser.add_argument("--drop", type=float, default=0.0, metavar="SHARE",
-                        help="leave out up to this share of the points of each scan")
+                        help="leave out up to this share of the points of each scan or scene")
     parser.add_argument("--balance", type=float, default=0.0, metavar="POWER",
                         help="draw clouds with weight (clouds of the same object) ** -POWER; for data with groups")
     parser.add_argument("--class-weights", type=float, nargs="+", metavar="W", help="of the true labels' term, by class")
+    parser.add_argument("--foreign", type=float, default=0.0, metavar="SHARE",
+                        help="semseg: this share of the samples is trained with the global feature of another sample")
     parser.add_argument("--samples", type=int, default=240, help="samples of an epoch, for scenes")
     add_common(parser)
 
@@ -148,11 +150,11 @@ def add_export(parser):
 
 
 def options_of(args, source, **more):
-    augment = dict(scale=args.scale, jitter=args.jitter)
+    augment = dict(scale=args.scale, jitter=args.jitter, drop=args.drop)
     if isinstance(source, scenes.Scenes):
-        more["samples"] = args.samples
+        more.update(samples=args.samples, foreign=args.foreign)
     else:
-        augment.update(yaw=args.yaw, turn=args.turn, drop=args.drop)
+        augment.update(yaw=args.yaw, turn=args.turn)
         if args.balance and source.groups is None:
             raise data.DataError("--balance: the clouds have no groups")
         more["balance"] = args.balance

@@ -78,6 +78,8 @@ def train(net, source, options, out, teacher=None, log=print):
     epoch derives from (seed, epoch), so a resumed run equals an uninterrupted one.
     """
     task = tasks.of(source, net.config["points"], options)
+    if options.get("foreign"):
+        net.foreign = options["foreign"]
     optimizer = torch.optim.Adam(net.parameters(), lr=options["lr"])
     first, history = 0, []
     if Path(out).exists():

@@ -131,11 +131,12 @@ class Augment:
     points   points of a sample
     scale    largest relative stretch, one factor for x and y, one for z
     jitter   standard deviation of every channel
+    drop     largest share of a scene's points that is left out, as if it were scanned more coarsely
     fewest   blocks with fewer points are left out
     """
 
-    def __init__(self, points, scale=0.3, jitter=0.005, fewest=32):
-        self.points, self.scale, self.jitter, self.fewest = points, scale, jitter, fewest
+    def __init__(self, points, scale=0.3, jitter=0.005, drop=0.0, fewest=32):
+        self.points, self.scale, self.jitter, self.drop, self.fewest = points, scale, jitter, drop, fewest
 
     def draw(self, scenes, rng, count):
         """`count` shuffled samples of blocks of random views. -> points [count, points, 7], labels [count, points]."""
@@ -143,6 +144,9 @@ class Augment:
         while len(x) < count:
             before = len(x)
             for _, xyz, labels in scenes.scenes:
+                if self.drop:
+                    kept = rng.random(len(xyz)) < (1 - self.drop) ** rng.random()
+                    xyz, labels = xyz[kept], labels[kept]
                 channels, blocks = scenes.recipe.features(self.view(xyz, rng), rng.uniform(0, scenes.recipe.size, 2))
                 for block in blocks:
                     if len(block) >= self.fewest:

@@ -89,9 +89,14 @@ class PointNet(Network):
 
 
 class SemanticSegmentation(PointNet):
-    """A class for every point, from its own feature and the cloud's."""
+    """A class for every point, from its own feature and the cloud's.
+
+    foreign  share of the clouds that in training get the feature of another cloud of the batch: few scenes are soon known
+             by heart through it
+    """
 
     per_point = True
+    foreign = 0.0
 
     def __init__(self, make, classes, points, channels=3, dropout=0.0, tnets=True):
         super().__init__(make, classes, points, channels, dropout, tnets)
@@ -102,6 +107,9 @@ class SemanticSegmentation(PointNet):
 
     def features(self, points):
         x, pooled, pools = self.encode(points)
+        if self.training and self.foreign:
+            other = torch.where(torch.rand(len(pooled)) < self.foreign, torch.randperm(len(pooled)), torch.arange(len(pooled)))
+            pooled = pooled[other]
         parts = (pooled.unsqueeze(self.over(x)), x)
         x = self.rowwise(parts, self.fc1, self.fc2, self.fc3)
         x = self.rowwise(self.dropout(x), self.fc4)
