@@ -24,8 +24,8 @@ int daemon_report(const char *what, xnord_status status) {
     return daemon_exit_code(status);
 }
 
-int daemon_connect(const char *url, xnord_client **out) {
-    const xnord_options options = {.client_name = "xnorctl"};
+int daemon_connect(const char *url, uint32_t timeout_ms, xnord_client **out) {
+    const xnord_options options = {.client_name = "xnorctl", .timeout_ms = timeout_ms};
     const xnord_status status = xnord_client_open(url, &options, out);
     if (status == XNORD_OK) return XNORCTL_OK;
     fprintf(stderr, "xnorctl: cannot reach the daemon: %s\n", xnord_last_error());

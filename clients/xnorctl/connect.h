@@ -16,8 +16,8 @@
         .help = "print one JSON object per result"                                                 \
     }
 
-// url NULL: the default. Returns XNORCTL_OK or, after saying why on stderr, XNORCTL_NO_DAEMON.
-int daemon_connect(const char *url, xnord_client **out);
+// url NULL: the default. timeout_ms: longest wait for an answer, 0: 5 s. Returns XNORCTL_OK or, after saying why on stderr, XNORCTL_NO_DAEMON.
+int daemon_connect(const char *url, uint32_t timeout_ms, xnord_client **out);
 // Whether a new connection succeeds. Unlike a call on a client that has lost its connection, this
 // tells at once that the daemon is gone.
 bool daemon_is_there(const char *url);

@@ -14,6 +14,9 @@
 #include "clients/xnorctl/memory.h"
 #include "clients/xnorctl/progress.h"
 
+// A slow machine takes a while for a part of a scene.
+#define ANSWER_MS 30000
+
 typedef struct infer_arguments {
     const char *model;
     const char *socket;
@@ -29,6 +32,7 @@ typedef struct infer_run {
     const infer_arguments *arguments;
     xnord_client *client;
     xnord_model_info *model;
+    uint32_t in_flight; // parts of a scene at the same time
     infer_output output;
     progress bar;
 } infer_run;
@@ -68,7 +72,7 @@ static int parse(int argc, char **argv, infer_arguments *a, int *operands) {
          .kind = OPTION_TEXT,
          .target = &a->out_folder,
          .argument = "DIR",
-         .help = "also write the labels of each file to DIR/FILE.json"},
+         .help = "also write DIR/FILE.json, and labelled points as .labels.ply and .top.png"},
         JSON_OPTION(&a->json),
     };
     const int code = options_parse(specs, sizeof specs / sizeof *specs, argc, argv, operands);
@@ -99,12 +103,12 @@ static int check_base_names(const file_list *files) {
 
 static int open_model(infer_run *run) {
     const infer_arguments *a = run->arguments;
-    const int code = daemon_connect(a->socket, &run->client);
+    const int code = daemon_connect(a->socket, ANSWER_MS, &run->client);
     if (code != XNORCTL_OK) return code;
     const xnord_status status = xnord_model_metadata(run->client, a->model, NULL, &run->model);
     if (status != XNORD_OK) return daemon_report(a->model, status);
     if (*run->model->cloud_input && run->model->class_count) return XNORCTL_OK;
-    fprintf(stderr, "%s: expected a model that classifies point clouds, found %s\n", a->model,
+    fprintf(stderr, "%s: expected a model that labels point clouds, found %s\n", a->model,
             *run->model->task ? run->model->task : "one without a description");
     return XNORCTL_FAILED;
 }
@@ -124,6 +128,50 @@ static xnord_status send_cloud(infer_run *run, const cloud *points, xnord_result
     return xnord_infer(run->client, &request, result);
 }
 
+// As many parts as the daemon runs at the same time.
+static uint32_t parts_in_flight(xnord_client *client) {
+    xnord_server_info *server = NULL;
+    uint32_t workers = 1;
+    if (xnord_server_metadata(client, &server) == XNORD_OK && server->workers > 0)
+        workers = server->workers;
+    xnord_free(server);
+    return workers + 1; // one on its way
+}
+
+static int infer_scene(infer_run *run, const char *path, const cloud *points) {
+    const scene_options options = {.title = files_base_name(path),
+                                   .deadline_ms = (uint32_t)run->arguments->deadline_ms,
+                                   .in_flight = run->in_flight};
+    char message[512] = "";
+    scene_labels scene = {0};
+    progress_clear(&run->bar);
+    const xnord_status status =
+        scene_segment(run->client, run->model, points, &options, &scene, message, sizeof message);
+    if (status != XNORD_OK) {
+        fprintf(stderr, "%s: %s\n", path, message);
+        infer_output_failure(&run->output, path, xnord_status_name(status), message);
+        return daemon_exit_code(status);
+    }
+    const int code = infer_output_scene(&run->output, path, points, &scene);
+    scene_free(&scene);
+    return code;
+}
+
+static int infer_cloud(infer_run *run, const char *path, const cloud *points) {
+    xnord_result *result = NULL;
+    const xnord_status status = send_cloud(run, points, &result);
+    int code = XNORCTL_OK;
+    if (status == XNORD_OK) {
+        code = infer_output_result(&run->output, path, points, result);
+    } else {
+        progress_clear(&run->bar);
+        code = daemon_report(path, status);
+        infer_output_failure(&run->output, path, xnord_status_name(status), xnord_last_error());
+    }
+    xnord_result_free(&result);
+    return code;
+}
+
 static int infer_file(infer_run *run, const char *path) {
     const infer_arguments *a = run->arguments;
     const cloud_options options = {.sample_points = a->sample_points, .y_up = a->up_axis == 1};
@@ -139,17 +187,8 @@ static int infer_file(infer_run *run, const char *path) {
         fprintf(stderr, "%s: left out %zu of %zu points with a NaN or infinite coordinate\n", path,
                 points.dropped, points.dropped + points.count);
     }
-    xnord_result *result = NULL;
-    const xnord_status status = send_cloud(run, &points, &result);
-    int code = XNORCTL_OK;
-    if (status == XNORD_OK) {
-        code = infer_output_result(&run->output, path, &points, result);
-    } else {
-        progress_clear(&run->bar);
-        code = daemon_report(path, status);
-        infer_output_failure(&run->output, path, xnord_status_name(status), xnord_last_error());
-    }
-    xnord_result_free(&result);
+    const int code = infer_output_is_scene(run->model) ? infer_scene(run, path, &points)
+                                                       : infer_cloud(run, path, &points);
     cloud_free(&points);
     return code;
 }
@@ -194,7 +233,9 @@ int xnorctl_infer(int argc, char **argv) {
     }
     if (code == XNORCTL_OK) code = open_model(&run);
     if (code == XNORCTL_OK) {
-        run.output = infer_output_start(arguments.json, arguments.out_folder, arguments.top_k);
+        run.output =
+            infer_output_start(arguments.json, arguments.out_folder, arguments.top_k, run.model);
+        run.in_flight = parts_in_flight(run.client);
         code = infer_files(&run, &files);
         infer_output_finish(&run.output);
     }

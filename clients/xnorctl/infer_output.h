@@ -3,6 +3,7 @@
 #define XNORCTL_INFER_OUTPUT_H
 
 #include "clients/xnorctl/cloud.h"
+#include "clients/xnorctl/scene.h"
 #include "clients/xnorctl/table.h"
 #include "xnord.h"
 
@@ -10,13 +11,21 @@ typedef struct infer_output {
     bool as_json;
     const char *folder; // NULL: none
     bool further;       // a column for the labels after the first
+    const xnord_model_info *model;
     table rows;
 } infer_output;
 
-infer_output infer_output_start(bool as_json, const char *folder, uint64_t top_k);
+// Whether the model labels points rather than clouds.
+bool infer_output_is_scene(const xnord_model_info *model);
+// `model` must outlive it.
+infer_output infer_output_start(bool as_json, const char *folder, uint64_t top_k,
+                                const xnord_model_info *model);
 // Returns XNORCTL_OK, or XNORCTL_FAILED after saying why on stderr.
 int infer_output_result(infer_output *output, const char *path, const cloud *points,
                         const xnord_result *result);
+// The same for a cloud whose points were labelled; also writes them as .ply and seen from above.
+int infer_output_scene(infer_output *output, const char *path, const cloud *points,
+                       const scene_labels *scene);
 // The reason is on stderr already; JSON tells it too, so that no file is without an object.
 void infer_output_failure(infer_output *output, const char *path, const char *status,
                           const char *message);

@@ -1,6 +1,7 @@
 // xnorctl models: the daemon's models, or all about one of them.
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "clients/xnorctl/commands.h"
 #include "clients/xnorctl/connect.h"
@@ -64,8 +65,14 @@ static void print_model(const xnord_model_info *model) {
     print_ports("inputs", model->input_count, model->inputs);
     print_ports("outputs", model->output_count, model->outputs);
     if (*model->cloud_input) {
+        const bool segments = strcmp(model->task, "segmentation") == 0;
         printf("%-9s to %s", "clouds", model->cloud_input);
-        if (model->cloud_points) printf(", resampled to %" PRIu64 " points", model->cloud_points);
+        if (model->cloud_block > 0)
+            printf(", in blocks of %g x %g m", (double)model->cloud_block,
+                   (double)model->cloud_block);
+        if (model->cloud_points)
+            printf(segments ? ", %" PRIu64 " points a run" : ", resampled to %" PRIu64 " points",
+                   model->cloud_points);
         if (model->cloud_max_points) printf(", at most %" PRIu64, model->cloud_max_points);
         printf("\n");
     }
@@ -108,6 +115,7 @@ static void print_model_json(const xnord_model_info *model) {
     json_string(&j, "cloud_input", model->cloud_input);
     json_uint(&j, "cloud_points", model->cloud_points);
     json_uint(&j, "cloud_max_points", model->cloud_max_points);
+    json_float(&j, "cloud_block", model->cloud_block);
     put_strings(&j, "classes", model->class_count, model->classes);
     json_finish(&j);
 }
@@ -147,7 +155,7 @@ int xnorctl_models(int argc, char **argv) {
         return options_usage_error(argv[0], "expected at most one model, found '%s'",
                                    argv[operands + 1]);
     xnord_client *client = NULL;
-    code = daemon_connect(socket, &client);
+    code = daemon_connect(socket, 0, &client);
     if (code == XNORCTL_OK)
         code = operands < argc ? show_model(client, argv[operands], as_json)
                                : show_index(client, as_json);

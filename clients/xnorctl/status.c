@@ -142,7 +142,7 @@ int xnorctl_status(int argc, char **argv) {
     if (operands < argc) return options_usage_error(argv[0], "unexpected '%s'", argv[operands]);
 
     daemon_view view = {0};
-    code = daemon_connect(socket, &view.client);
+    code = daemon_connect(socket, 0, &view.client);
     if (code == XNORCTL_OK) code = fetch(&view);
     if (code == XNORCTL_OK) {
         if (as_json)

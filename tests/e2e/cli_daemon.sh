@@ -1,7 +1,8 @@
 # shellcheck shell=sh
 # Sourced by the end-to-end scripts: a private daemon in a private folder, no root needed.
 #   daemon_prepare BUILD_DIR   sets root, build, xnorctl, work and socket; cleans up at exit
-#   daemon_start               starts xnord with the checkout's models and waits until it is ready
+#   daemon_start               starts xnord with the models in $models, or the checkout's, and waits
+#                              until it is ready
 #   daemon_stop                stops it, by its process id
 
 daemon_pid=
@@ -28,7 +29,7 @@ daemon_clean_up() {
 daemon_start() {
     [ -x "$build/xnord" ] || { echo "$build/xnord: expected the program; run make first" >&2; return 1; }
     : > "$work/xnord.yaml" # an empty one, so that /etc/xnord has no say
-    "$build/xnord" --config "$work/xnord.yaml" --socket "$socket" --models "$root/models" \
+    "$build/xnord" --config "$work/xnord.yaml" --socket "$socket" --models "${models:-$root/models}" \
         > "$work/xnord.log" 2>&1 &
     daemon_pid=$!
     tries=0

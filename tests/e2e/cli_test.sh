@@ -153,6 +153,64 @@ check 0 "infer --out" ctl infer $model "$chair" --out "$work/labels"
 python3 -m json.tool "$work/labels/chair_oak.ply.json" > /dev/null || fail "invalid JSON in --out"
 check 0 "status counts" ctl status --json; out_has '"statuses": {"OK": '
 
+# ---- segmentation ---------------------------------------------------------------------------------
+
+# The vertices of a PLY made by xnorctl as text: x y z red green blue label.
+vertices() {
+    python3 -c '
+import struct, sys
+data = open(sys.argv[1], "rb").read()
+header, body = data.split(b"end_header\n", 1)
+count = int(header.split(b"element vertex ")[1].split()[0])
+assert len(body) == 16 * count, (len(body), count)
+for record in struct.iter_unpack("<3f4B", body): print("%.9g %.9g %.9g %d %d %d %d" % record)' "$1"
+}
+
 daemon_stop
+segment=$build/tests/e2e/segment.xnor
+if [ -f "$segment" ]; then
+    models=$work/models
+    mkdir "$models"
+    cp "$segment" "$models/segment.xnor"
+    daemon_start
+    check 0 "inspect of a segmentation" "$xnorctl" inspect "$segment"
+    out_has "segmentation of clouds, 128 points, blocks of 3 m"
+    check 0 "inspect --json" "$xnorctl" inspect "$segment" --json --points 128
+    out_has '"task": "segmentation"'
+    check 0 "models segment" ctl models segment; out_has "in blocks of 3 x 3 m, 128 points a run"
+    # 90,000 points go in two parts.
+    awk 'BEGIN { for (i = 0; i < 90000; i++) print (i * 37 % 3001) / 50, i % 97 / 2 - 20, i % 13 / 7 }' \
+        > "$work/scene.xyz"
+    check 0 "infer of a scene" ctl infer segment "$work/scene.xyz" --out "$work/scene"
+    out_has "scene.xyz"; out_has "ground"; out_has "SHARE"; err_empty
+    vertices "$work/scene/scene.xyz.labels.ply" > "$work/vertices" || fail "expected a labelled PLY"
+    awk '{ print $1 + 0, $2 + 0, $3 + 0 }' "$work/vertices" > "$work/back"
+    python3 - "$work/scene.xyz" "$work/back" << 'END' || fail "expected the points in their order"
+import struct, sys
+single = lambda text: [struct.unpack("f", struct.pack("f", float(v)))[0] for v in text.split()]
+near = lambda a, b: all(abs(x - y) <= 1e-5 * (1 + abs(x)) for x, y in zip(a, b))
+a, b = open(sys.argv[1]).readlines(), open(sys.argv[2]).readlines()
+sys.exit(not (len(a) == len(b) and all(near(single(x), single(y)) for x, y in zip(a, b))))
+END
+    [ "$(head -c 8 "$work/scene/scene.xyz.top.png" | od -An -tx1 | tr -d ' ')" = 89504e470d0a1a0a ] ||
+        fail "expected a PNG"
+    python3 - "$work/scene/scene.xyz.json" "$work/vertices" << 'END' || fail "expected counts of the labels"
+import collections, json, sys
+told = {c["class_id"]: c["points"] for c in json.load(open(sys.argv[1]))["classes"]}
+found = collections.Counter(int(line.split()[6]) for line in open(sys.argv[2]))
+sys.exit(not (sum(told.values()) == 90000 and all(told[c] == found[c] for c in told)))
+END
+    check 0 "infer of a scene --json" ctl infer segment "$work/scene.xyz" --json; out_json 1
+    out_has '"parts": 2'
+    check 0 "infer of a small cloud" ctl infer segment "$chair" --out "$work/scene"
+    check 1 "infer of a scene too far away" sh -c "echo 1e20 0 0 > $work/far.xyz &&
+        '$xnorctl' infer segment $work/far.xyz --socket $socket"
+    err_has "too far from the origin"
+    daemon_stop
+    models=
+else
+    echo "cli_test: skipped segmentation: no $segment"
+fi
+
 check 3 "status after the daemon's end" ctl status; err_has "cannot reach the daemon"
 finish
