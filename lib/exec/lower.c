@@ -8,16 +8,6 @@
 #include "core/size.h"
 #include "exec/lower.h"
 
-// A constant of the model itself, of which the model keeps a packed form. A file may hold graphs
-// that the compiler never writes, where such a parameter is computed: those run by reference.
-static bool is_model_constant(const lowering *l, xnor_value_id id) {
-    return l->plan->model->contents.graph.values[id].data != NULL;
-}
-
-static bool is_float_constant(const lowering *l, xnor_value_id id) {
-    return value_of(l, id)->data && value_of(l, id)->dtype == XNOR_F32;
-}
-
 xnor_step *xnor_add_step(lowering *l, xnor_step_run run, const xnor_node *node) {
     xnor_step *step = &l->plan->steps[l->plan->step_count++];
     *step = (xnor_step){.run = run,
@@ -25,6 +15,7 @@ xnor_step *xnor_add_step(lowering *l, xnor_step_run run, const xnor_node *node) 
                         .node = node,
                         .x = node->inputs[0],
                         .w = XNOR_NO_VALUE,
+                        .v = XNOR_NO_VALUE,
                         .scratch = XNOR_NO_VALUE,
                         .active = XNOR_NO_VALUE,
                         .groups = 1,
@@ -70,7 +61,7 @@ static xnor_status lower_thr_offset(lowering *l, uint32_t index, bool *done) {
         value_of(l, node->inputs[0])->dtype != XNOR_BITS)
         return XNOR_OK;
     thr = only_user(l, l->graph->nodes[add].outputs[0]);
-    if (thr == UINT32_MAX || l->graph->nodes[thr].op != XNOR_OP_THRESHOLD ||
+    if (thr == UINT32_MAX || !is_bits_threshold(&l->graph->nodes[thr]) ||
         !is_model_constant(l, l->graph->nodes[thr].inputs[1]))
         return XNOR_OK;
     // The sum runs where the addition stands: its second operand is known only there.
@@ -87,6 +78,7 @@ static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
         return XNOR_OK;
     }
     bool fused;
+    if (xnor_lower_in_edge_sum(l, index)) return XNOR_OK;
     XNOR_TRY(lower_thr_offset(l, index, &fused));
     if (fused) return XNOR_OK;
     xnor_step *step = xnor_add_step(l, xnor_step_gemm_acc, node);
@@ -102,8 +94,7 @@ static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
             view = user;
             user = only_user(l, l->graph->nodes[view].outputs[0]);
         }
-        if (user != UINT32_MAX && view == UINT32_MAX &&
-            l->graph->nodes[user].op == XNOR_OP_THRESHOLD &&
+        if (user != UINT32_MAX && view == UINT32_MAX && is_bits_threshold(&l->graph->nodes[user]) &&
             is_model_constant(l, l->graph->nodes[user].inputs[1])) {
             step->run = xnor_step_gemm_thr;
             thresholds = l->graph->nodes[user].inputs[1];
@@ -127,14 +118,16 @@ static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
 
 static xnor_status lower_xnor_add(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
-    bool direct = xnor_adds_per_group(l->graph, node), alike;
-    alike = xnor_shape_equal(&value_of(l, node->inputs[0])->shape,
-                             &value_of(l, node->inputs[1])->shape);
+    bool direct = xnor_adds_per_group(l->graph, node);
+    bool equal = xnor_shape_equal(&value_of(l, node->inputs[0])->shape,
+                                  &value_of(l, node->inputs[1])->shape);
+    xnor_status status;
+    if (xnor_lower_edge_sum(l, index, &status)) return status;
     if (l->fused[index] == UINT32_MAX) {
         xnor_step *step =
-            xnor_add_step(l, direct || alike ? xnor_step_acc_add : xnor_step_reference, node);
+            xnor_add_step(l, direct || equal ? xnor_step_acc_add : xnor_step_reference, node);
         step->w = node->inputs[1];
-        if (alike)
+        if (equal) // every row a group of its own
             step->groups = rows_of(l, step->x);
         else if (direct)
             set_groups(l, step);
@@ -229,8 +222,7 @@ static xnor_status lower_linear(lowering *l, uint32_t index) {
     if (node->input_count > 2 && node->inputs[2] != XNOR_NO_VALUE)
         step->parameters[0] = value_of(l, node->inputs[2])->data;
     bool edges = step->run == xnor_step_edges_linear;
-    bool bits =
-        fuse_binarize(l, step, edges ? xnor_step_edges_linear_bits : xnor_step_linear_bits);
+    bool bits = fuse_binarize(l, step, edges ? xnor_step_edges_linear_bits : xnor_step_linear_bits);
     if (bits && !edges) return fuse_distinct(l, step);
     return XNOR_OK;
 }
@@ -281,11 +273,15 @@ static xnor_status lower_binarize(lowering *l, uint32_t index) {
 
 static xnor_status lower_threshold(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
-    bool direct = value_of(l, node->inputs[1])->data != NULL;
-    xnor_step *step = xnor_add_step(l, direct ? xnor_step_acc_thr : xnor_step_reference, node);
+    bool direct = true, ternary = !is_bits_threshold(node);
+    for (uint32_t i = 1; i < node->input_count; i++)
+        direct = direct && value_of(l, node->inputs[i])->data != NULL;
+    xnor_step_run run = ternary ? xnor_step_acc_thr_ternary : xnor_step_acc_thr;
+    xnor_step *step = xnor_add_step(l, direct ? run : xnor_step_reference, node);
     set_rows(l, step);
     step->n = last_of(l, step->x);
-    step->parameters[0] = value_of(l, node->inputs[1])->data;
+    for (uint32_t i = 1; i < node->input_count; i++)
+        step->parameters[i - 1] = value_of(l, node->inputs[i])->data;
     return XNOR_OK;
 }
 
@@ -355,6 +351,8 @@ static xnor_status lower_clip(lowering *l, uint32_t index) {
 
 static xnor_status lower_arithmetic(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
+    xnor_status status;
+    if (xnor_lower_difference(l, index, &status)) return status;
     bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32 &&
                   value_of(l, node->inputs[1])->dtype == XNOR_F32;
     xnor_step *step = xnor_add_step(l, direct ? xnor_step_arithmetic : xnor_step_reference, node);

@@ -44,6 +44,20 @@ static inline bool is_view(xnor_op op) {
     return (xnor_op_lookup(op)->flags & XNOR_VIEW) != 0;
 }
 
+// A constant of the model itself, of which the model keeps a packed form. A file may hold graphs
+// that the compiler never writes, where such a parameter is computed: those run by reference.
+static inline bool is_model_constant(const lowering *l, xnor_value_id id) {
+    return l->plan->model->contents.graph.values[id].data != NULL;
+}
+
+static inline bool is_float_constant(const lowering *l, xnor_value_id id) {
+    return value_of(l, id)->data && value_of(l, id)->dtype == XNOR_F32;
+}
+
+static inline bool is_bits_threshold(const xnor_node *node) {
+    return node->op == XNOR_OP_THRESHOLD && node->input_count == 2;
+}
+
 // Appends a step for the node: x and y are its first input and output, one group of one row.
 xnor_step *xnor_add_step(lowering *l, xnor_step_run run, const xnor_node *node);
 
@@ -56,5 +70,11 @@ xnor_status xnor_lower_edges(lowering *l, uint32_t index);
 // Steps that take over node `edges` (xnor_edges) for its only user.
 void xnor_lower_edges_signs(lowering *l, uint32_t edges, uint32_t user);
 xnor_step *xnor_lower_edges_linear(lowering *l, uint32_t edges, uint32_t user);
+// An addition of gathered sums and of those of signs of differences, with a threshold behind, becomes
+// one step: true. Its operands' nodes ask with their own index whether it takes them over.
+bool xnor_lower_edge_sum(lowering *l, uint32_t add, xnor_status *status);
+// Rows gathered and a row for each group subtracted: true.
+bool xnor_lower_difference(lowering *l, uint32_t difference, xnor_status *status);
+bool xnor_lower_in_edge_sum(const lowering *l, uint32_t operand);
 
 #endif

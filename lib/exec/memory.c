@@ -52,6 +52,7 @@ static void find_lifetimes(const xnor_plan *plan, lifetime *lives) {
         const xnor_step *step = &plan->steps[s];
         touch(plan, lives, step->x, s, false);
         touch(plan, lives, step->w, s, false);
+        touch(plan, lives, step->v, s, false);
         touch(plan, lives, step->active, s, false);
         touch(plan, lives, step->scratch, s, true);
         touch(plan, lives, step->y, s, true);

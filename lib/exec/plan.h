@@ -22,6 +22,7 @@ struct xnor_step {
     const xnor_graph *graph;
     const xnor_node *node; // reference evaluation, names
     xnor_value_id x, w, y; // w: second operand when it is not constant
+    xnor_value_id v;       // third operand, or XNOR_NO_VALUE
     xnor_value_id scratch; // working memory of the step, or XNOR_NO_VALUE
     xnor_value_id active;  // i32 [groups]: rows of each group to compute, or XNOR_NO_VALUE for all
     size_t groups;         // independent products or reductions
@@ -58,6 +59,8 @@ XNOR_NODISCARD xnor_status xnor_plan_memory(xnor_plan *plan);
 #define XNOR_DISTINCT_MIN_SPLIT ((size_t)4096)
 // Working memory for clouds of `points` codes; indexed: every point wants its row back.
 size_t xnor_distinct_scratch_bytes(size_t groups, size_t points, bool indexed);
+// Tables of step edge_thr: one row for each pair of 3-bit planes.
+enum { XNOR_EDGE_CODES = 64 };
 
 #define XNOR_STEP_TABLE(X)                                                                         \
     X(gemm_acc)                                                                                    \
@@ -66,6 +69,7 @@ size_t xnor_distinct_scratch_bytes(size_t groups, size_t points, bool indexed);
     X(gemm_thr_offset)                                                                             \
     X(gemm_max)                                                                                    \
     X(acc_thr)                                                                                     \
+    X(acc_thr_ternary)                                                                             \
     X(rows_max)                                                                                    \
     X(linear)                                                                                      \
     X(linear_bits)                                                                                 \
@@ -87,6 +91,8 @@ size_t xnor_distinct_scratch_bytes(size_t groups, size_t points, bool indexed);
     X(sampling)                                                                                    \
     X(ball_query)                                                                                  \
     X(gather_rows)                                                                                 \
+    X(gather_differences)                                                                          \
+    X(edge_thr)                                                                                    \
     X(transpose)                                                                                   \
     X(reference)
 #define XNOR_STEP_DECLARE(name)                                                                    \

@@ -196,6 +196,30 @@ xnor_status xnor_step_acc_thr(const xnor_step *s, const xnor_run *run) {
     return over_rows(s, run, tile_acc_thr);
 }
 
+// The same with a limit from which on the sign is 0: planes of +1 and of what is not 0.
+static void tile_acc_thr_ternary(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    size_t words = xnor_words(s->n);
+    const int32_t *acc = (const int32_t *)c->run->values[s->x] + begin * s->n;
+    uint64_t *positive = (uint64_t *)c->run->values[s->y] + begin * words;
+    uint64_t *nonzero = positive + s->groups * s->rows * words;
+    c->run->kernels->acc_thr(end - begin, s->n, acc, s->n, s->parameters[0], positive, words);
+    c->run->kernels->acc_thr(end - begin, s->n, acc, s->n, s->parameters[1], nonzero, words);
+    for (size_t row = 0; row < end - begin; row++)
+        for (size_t word = 0; word < words; word++) {
+            const uint64_t used =
+                word + 1 < words || s->n % 64 == 0 ? UINT64_MAX : (UINT64_C(1) << s->n % 64) - 1;
+            // So far: at least 0.
+            uint64_t *plane = &nonzero[row * words + word];
+            *plane = used & ~(*plane & ~positive[row * words + word]);
+        }
+}
+
+xnor_status xnor_step_acc_thr_ternary(const xnor_step *s, const xnor_run *run) {
+    return over_rows(s, run, tile_acc_thr_ternary);
+}
+
 // [groups, rows, n] -> [groups, n]. NaN stays NaN.
 #define ROWS_MAX(type)                                                                             \
     for (size_t group = 0; group < s->groups; group++) {                                           \

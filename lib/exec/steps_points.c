@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/size.h"
+#include "core/tensor.h"
 #include "exec/tiles.h"
 #include "ops/ops.h"
 
@@ -82,6 +84,11 @@ static int64_t index_at(const void *indices, xnor_dtype dtype, size_t i) {
     return dtype == XNOR_I64 ? ((const int64_t *)indices)[i] : ((const int32_t *)indices)[i];
 }
 
+static size_t row_at(const xnor_step *s, const xnor_run *run, xnor_dtype dtype, size_t i) {
+    int64_t index = index_at(run->values[s->w], dtype, i);
+    return i / s->k * s->rows + (size_t)(index < 0 ? index + (int64_t)s->rows : index);
+}
+
 // Indices may come from outside: all are looked at before any row is read.
 static xnor_status check_indices(const xnor_step *s, const void *indices, xnor_dtype dtype) {
     const int64_t rows = (int64_t)s->rows;
@@ -123,8 +130,7 @@ static void tile_gather_rows(void *context, size_t begin, size_t end) {
             (const uint8_t *)c->run->values[s->x] + p * s->groups * s->rows * s->n;
         uint8_t *to = (uint8_t *)c->run->values[s->y] + p * s->groups * s->k * s->n;
         for (size_t i = begin; i < end; i++) {
-            int64_t index = index_at(c->run->values[s->w], dtype, i);
-            size_t at = i / s->k * s->rows + (size_t)(index < 0 ? index + (int64_t)s->rows : index);
+            const size_t at = row_at(s, c->run, dtype, i);
             copy_row(to + i * s->n, from + at * s->n, s->n);
         }
     }
@@ -134,4 +140,68 @@ static void tile_gather_rows(void *context, size_t begin, size_t end) {
 xnor_status xnor_step_gather_rows(const xnor_step *s, const xnor_run *run) {
     XNOR_TRY(check_indices(s, run->values[s->w], s->graph->values[s->w].dtype));
     return over(s, run, s->groups * s->k, TILE_ROWS * 4, tile_gather_rows);
+}
+
+static void tile_gather_differences(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    const xnor_shape *shape = &s->graph->values[s->y].shape;
+    const xnor_dtype dtype = s->graph->values[s->w].dtype;
+    const size_t picks = (size_t)shape->dims[shape->rank - 2], n = s->n;
+    const float *x = c->run->values[s->x], *v = c->run->values[s->v];
+    float *y = c->run->values[s->y];
+    for (size_t i = begin; i < end; i++) {
+        const float *row = x + row_at(s, c->run, dtype, i) * n, *own = v + i / picks * n;
+        if (n == 3)
+            for (size_t k = 0; k < 3; k++) y[i * 3 + k] = row[k] - own[k];
+        else
+            for (size_t k = 0; k < n; k++) y[i * n + k] = row[k] - own[k];
+    }
+}
+
+// x [groups, rows, n] at indices w, minus row i / picks of v
+xnor_status xnor_step_gather_differences(const xnor_step *s, const xnor_run *run) {
+    XNOR_TRY(check_indices(s, run->values[s->w], s->graph->values[s->w].dtype));
+    return over(s, run, s->groups * s->k, TILE_ROWS * 4, tile_gather_differences);
+}
+
+// ---- layers over features and relative positions ------------------------------------------------
+
+// The threshold on what is gathered, for each code of signs: t[c] - sum over k of ±1 · w[c][k].
+static void fill_thresholds(const xnor_step *s, size_t width, int32_t *table) {
+    const int32_t *thresholds = s->parameters[0];
+    const uint64_t *weights = s->parameters[1];
+    for (size_t code = 0; code < XNOR_EDGE_CODES; code++) {
+        const uint64_t positive = code & 7, nonzero = code >> 3;
+        if (positive & ~nonzero || nonzero >> width) continue; // does not occur
+        for (size_t c = 0; c < s->n; c++) {
+            const int sum = __builtin_popcountll(nonzero) -
+                            2 * __builtin_popcountll((positive ^ weights[c]) & nonzero);
+            table[code * s->n + c] = thresholds[c] - sum;
+        }
+    }
+}
+
+static void tile_edge_thr(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    const xnor_dtype dtype = s->graph->values[s->w].dtype;
+    const size_t words = xnor_words(s->n);
+    const int32_t *acc = c->run->values[s->x], *table = c->run->values[s->scratch];
+    const uint64_t *positive = c->run->values[s->v], *nonzero = positive + s->groups * s->k;
+    uint64_t *bits = c->run->values[s->y];
+    for (size_t i = begin; i < end; i++) {
+        const size_t at = row_at(s, c->run, dtype, i);
+        const size_t code = (size_t)(positive[i] | nonzero[i] << 3);
+        c->run->kernels->acc_thr(1, s->n, acc + at * s->n, s->n, table + code * s->n,
+                                 bits + i * words, words);
+    }
+}
+
+// x: sums of each point [groups, rows, n]; w: indices [groups, k]; v: signs of differences
+xnor_status xnor_step_edge_thr(const xnor_step *s, const xnor_run *run) {
+    XNOR_TRY(check_indices(s, run->values[s->w], s->graph->values[s->w].dtype));
+    fill_thresholds(s, (size_t)xnor_shape_last(&s->graph->values[s->v].shape),
+                    run->values[s->scratch]);
+    return over(s, run, s->groups * s->k, TILE_ROWS, tile_edge_thr);
 }

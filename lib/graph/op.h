@@ -94,7 +94,7 @@
     X(XNOR_LINEAR, "xnor_linear", "xnor")                                                            \
     /* f32 -> bits (x >= 0) or, when zero can occur, ternary sign */                                 \
     X(BINARIZE, "xnor_binarize", "xnor")                                                             \
-    /* acc -> bits: acc[.., c] >= threshold[c] */                                                    \
+    /* acc -> bits: acc[.., c] >= threshold[c]; with a second limit ternary */                       \
     X(THRESHOLD, "xnor_threshold", "xnor")                                                           \
     /* acc -> bits or ternary: table[c][(acc + bound) ] in {-1, 0, +1} */                            \
     X(TABLE, "xnor_table", "xnor")                                                                   \

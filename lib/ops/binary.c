@@ -38,21 +38,29 @@ static xnor_status check_channels(xnor_graph *graph, const xnor_node *node) {
 // bit = acc[.., c] >= threshold[c], threshold: i32 [channels].
 static xnor_status infer_threshold(xnor_graph *graph, const xnor_node *node) {
     XNOR_TRY(check_channels(graph, node));
-    if (xnor_in(graph, node, 1)->dtype != XNOR_I32)
+    const xnor_value *first = xnor_in(graph, node, 1), *second = xnor_in(graph, node, 2);
+    if (first->dtype != XNOR_I32 || (second && second->dtype != XNOR_I32))
         return xnor_fail(XNOR_E_DTYPE, "node '%s' (xnor_threshold): thresholds must be i32",
                          node->name);
-    return xnor_set_output(graph, node, 0, XNOR_BITS, &xnor_in(graph, node, 0)->shape);
+    if (second && !xnor_shape_equal(&first->shape, &second->shape))
+        return xnor_fail(XNOR_E_SHAPE, "node '%s' (xnor_threshold): limits of different shapes",
+                         node->name);
+    return xnor_set_output(graph, node, 0, second ? XNOR_TERNARY : XNOR_BITS,
+                           &xnor_in(graph, node, 0)->shape);
 }
 
+// +1 from the first limit on. With a second one: 0 from that on, below it -1.
 static xnor_status eval_threshold(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
-    (void)node;
     size_t channels = (size_t)in[1].shape.dims[0], bytes, count = xnor_tensor_count(&in[0]);
+    bool ternary = node->input_count > 2;
     XNOR_TRY(xnor_tensor_bytes(out[0].dtype, &out[0].shape, &bytes));
     for (size_t i = 0; i < bytes; i++) ((uint8_t *)out[0].data)[i] = 0;
-    for (size_t i = 0; i < count; i++)
-        xnor_tensor_set(&out[0], i,
-                        xnor_tensor_get(&in[0], i) >= xnor_tensor_get(&in[1], i % channels) ? 1
-                                                                                            : -1);
+    for (size_t i = 0; i < count; i++) {
+        double acc = xnor_tensor_get(&in[0], i);
+        bool positive = acc >= xnor_tensor_get(&in[1], i % channels);
+        bool zero = ternary && acc >= xnor_tensor_get(&in[2], i % channels);
+        xnor_tensor_set(&out[0], i, positive ? 1 : zero ? 0 : -1);
+    }
     return XNOR_OK;
 }
 
@@ -114,7 +122,7 @@ static xnor_status eval_xnor_add(const xnor_node *node, const xnor_tensor *in, x
 const xnor_op_row xnor_ops_binary[] = {
     {XNOR_OP_XNOR_ADD, {2, 2, 1, 0, infer_xnor_add, eval_xnor_add}},
     {XNOR_OP_BINARIZE, {1, 1, 1, XNOR_ELEMENTWISE, infer_binarize, eval_binarize}},
-    {XNOR_OP_THRESHOLD, {2, 2, 1, 0, infer_threshold, eval_threshold}},
+    {XNOR_OP_THRESHOLD, {2, 3, 1, 0, infer_threshold, eval_threshold}},
     {XNOR_OP_TABLE, {2, 2, 1, 0, infer_table, eval_table}},
     XNOR_OPS_END,
 };

@@ -39,9 +39,14 @@ static bool gives_reals(const xnor_graph *graph, const xnor_node *node) {
     return dtype == XNOR_F32 || (dtype == XNOR_BOOL && node->op != XNOR_OP_CAST);
 }
 
+static bool is_viewed(const xnor_graph *graph, xnor_value_id value) {
+    uint32_t producer = xnor_graph_producer(graph, value);
+    return producer != UINT32_MAX && xnor_keeps_channels(graph, &graph->nodes[producer]);
+}
+
 bool xnor_chain_find(const xnor_graph *graph, xnor_value_id value, xnor_chain *out) {
     uint32_t reversed[XNOR_CHAIN_MAX], count = 0;
-    while (graph->values[value].dtype != XNOR_ACC) {
+    while (graph->values[value].dtype != XNOR_ACC || is_viewed(graph, value)) {
         uint32_t producer = xnor_graph_producer(graph, value);
         if (producer == UINT32_MAX || count == XNOR_CHAIN_MAX) return false;
         const xnor_node *node = &graph->nodes[producer];
@@ -128,16 +133,23 @@ xnor_status xnor_chain_copy(xnor_graph *graph, uint32_t *at, const xnor_chain *c
     return XNOR_OK;
 }
 
+// An integer layer, or rows gathered from one.
+static bool is_layer(const xnor_graph *graph, uint32_t index) {
+    if (graph->nodes[index].op == XNOR_OP_GATHER_ROWS)
+        index = xnor_graph_producer(graph, graph->nodes[index].inputs[0]);
+    return index != UINT32_MAX && graph->nodes[index].op == XNOR_OP_XNOR_LINEAR;
+}
+
 uint32_t xnor_chain_layer(const xnor_graph *graph, const xnor_chain *chain) {
     uint32_t producer = xnor_graph_producer(graph, chain->acc);
-    if (graph->nodes[producer].op == XNOR_OP_XNOR_LINEAR) return producer;
+    if (is_layer(graph, producer)) return producer;
     // A sum can be negated when both of its parts can: layers, or sums of layers on the left.
     for (uint32_t at = producer; graph->nodes[at].op == XNOR_OP_XNOR_ADD;) {
         const xnor_node *sum = &graph->nodes[at];
         uint32_t left = xnor_graph_producer(graph, sum->inputs[0]);
         uint32_t right = xnor_graph_producer(graph, sum->inputs[1]);
-        if (graph->nodes[right].op != XNOR_OP_XNOR_LINEAR) return UINT32_MAX;
-        if (graph->nodes[left].op == XNOR_OP_XNOR_LINEAR) return producer;
+        if (!is_layer(graph, right)) return UINT32_MAX;
+        if (is_layer(graph, left)) return producer;
         at = left;
     }
     return UINT32_MAX;
@@ -145,10 +157,13 @@ uint32_t xnor_chain_layer(const xnor_graph *graph, const xnor_chain *chain) {
 
 static xnor_status flip_layer(xnor_graph *graph, uint32_t *at, uint32_t layer, const bool *flip,
                               xnor_value_id *out) {
+    const xnor_node last = graph->nodes[layer];
+    bool gathered = last.op == XNOR_OP_GATHER_ROWS;
+    if (gathered) layer = xnor_graph_producer(graph, last.inputs[0]);
     const xnor_node node = graph->nodes[layer];
     const xnor_value w = graph->values[node.inputs[1]];
     size_t n = (size_t)w.shape.dims[0], k = (size_t)w.shape.dims[1], words = xnor_words(k);
-    xnor_value_id inputs[2] = {node.inputs[0]};
+    xnor_value_id inputs[2] = {node.inputs[0]}, sums = XNOR_NO_VALUE;
     void *data;
     XNOR_TRY(xnor_graph_add_constant(graph, w.name, XNOR_BITS, &w.shape, &inputs[1], &data));
     const uint64_t *from = w.data;
@@ -160,8 +175,12 @@ static xnor_status flip_layer(xnor_graph *graph, uint32_t *at, uint32_t layer, c
             to[c * words + word] =
                 flip[c] ? ~from[c * words + word] & used : from[c * words + word];
         }
+    XNOR_TRY(xnor_emit(graph, at, XNOR_OP_XNOR_LINEAR, node.name, inputs, 2, &sums));
+    *out = sums;
+    if (!gathered) return XNOR_OK;
+    const xnor_value_id rows[2] = {sums, last.inputs[1]};
     *out = XNOR_NO_VALUE;
-    return xnor_emit(graph, at, XNOR_OP_XNOR_LINEAR, node.name, inputs, 2, out);
+    return xnor_emit(graph, at, XNOR_OP_GATHER_ROWS, last.name, rows, 2, out);
 }
 
 xnor_status xnor_chain_flip(xnor_graph *graph, uint32_t *at, uint32_t layer, const bool *flip,

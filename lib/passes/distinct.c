@@ -29,7 +29,7 @@ static bool is_point_wise(const xnor_graph *graph, const xnor_node *node) {
     case XNOR_OP_XNOR_LINEAR:
         return x == XNOR_BITS;
     case XNOR_OP_THRESHOLD:
-        return true;
+        return node->input_count == 2;
     case XNOR_OP_BINARIZE:
         return x == XNOR_F32 && xnor_node_float(node, XNOR_ATTR_ALPHA, 1) == 1;
     case XNOR_OP_AFFINE:

@@ -15,6 +15,7 @@
     X(knn, "pairwise distances and TopK become k nearest neighbours")                              \
     X(binarize, "signs become bits or ternary, ±scale weights become bits")                        \
     X(split, "layers over a concatenation: each part by itself, constant parts once per cloud")    \
+    X(regather, "what is done with rows by themselves is done before neighbours are gathered")     \
     X(aggregate, "max over points moves before monotone chains: integer maximum")                  \
     X(threshold, "chains from accumulators to signs become integer thresholds or tables")          \
     X(merge, "affine into affine and into float linear layers")

@@ -6,7 +6,8 @@
 //   after    g -> xnor_binarize -> xnor_linear(w_g) --+
 //            p -> xnor_binarize -> xnor_linear(w_p) --+-> xnor_add
 //
-// Each part also gets its own answer to whether it can be zero.
+// Each part also gets its own answer to whether it can be zero. Views between that keep channels (rows
+// of all clouds in one matrix) move behind the sum.
 #include "passes/passes.h"
 
 #include "core/size.h"
@@ -69,15 +70,44 @@ static xnor_status emit_binarize(xnor_graph *graph, uint32_t *at, const char *na
     return xnor_graph_infer_node(graph, (*at)++);
 }
 
+// The producer of `id` before views that keep channels; *viewed is set when there are any.
+static uint32_t before_views(const xnor_graph *graph, xnor_value_id id, bool *viewed) {
+    uint32_t producer = xnor_graph_producer(graph, id);
+    while (producer != UINT32_MAX && xnor_keeps_channels(graph, &graph->nodes[producer])) {
+        *viewed = true;
+        producer = xnor_graph_producer(graph, graph->nodes[producer].inputs[0]);
+    }
+    return producer;
+}
+
+// A Reshape can find out one axis.
+static bool is_reshape_target(const xnor_shape *shape) {
+    uint32_t unknown = 0;
+    for (uint32_t i = 0; i < shape->rank; i++) unknown += shape->dims[i] < 0;
+    return unknown <= 1;
+}
+
+static xnor_status emit_view(xnor_graph *graph, uint32_t at, const char *name, xnor_value_id sum,
+                             xnor_value_id out) {
+    const xnor_shape to = graph->values[out].shape, vector = {1, {to.rank}};
+    xnor_value_id inputs[2] = {sum};
+    void *dims;
+    XNOR_TRY(xnor_graph_add_constant(graph, name, XNOR_I64, &vector, &inputs[1], &dims));
+    for (uint32_t i = 0; i < to.rank; i++) ((int64_t *)dims)[i] = to.dims[i] < 0 ? -1 : to.dims[i];
+    return xnor_emit(graph, &at, XNOR_OP_RESHAPE, name, inputs, 2, &out);
+}
+
 static xnor_status split(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node layer = graph->nodes[index];
     if (layer.op != XNOR_OP_XNOR_LINEAR) return XNOR_OK;
-    uint32_t sign = xnor_graph_producer(graph, layer.inputs[0]);
+    bool viewed = false;
+    uint32_t sign = before_views(graph, layer.inputs[0], &viewed);
     if (sign == UINT32_MAX || graph->nodes[sign].op != XNOR_OP_BINARIZE) return XNOR_OK;
     const xnor_node binarize = graph->nodes[sign];
-    uint32_t producer = xnor_graph_producer(graph, binarize.inputs[0]);
+    uint32_t producer = before_views(graph, binarize.inputs[0], &viewed);
     if (producer == UINT32_MAX || graph->nodes[producer].op != XNOR_OP_CONCAT) return XNOR_OK;
     const xnor_node concat = graph->nodes[producer];
+    if (viewed && !is_reshape_target(&graph->values[layer.outputs[0]].shape)) return XNOR_OK;
     uint32_t rank = graph->values[concat.outputs[0]].shape.rank, axis;
     XNOR_TRY(xnor_axis(&concat, xnor_node_int(&concat, XNOR_ATTR_AXIS, 0), rank, &axis));
     if (axis != rank - 1 || concat.input_count > XNOR_CHAIN_MAX / 2) return XNOR_OK;
@@ -114,19 +144,16 @@ static xnor_status split(xnor_graph *graph, uint32_t index, bool *changed) {
         XNOR_TRY(take_columns(graph, layer.inputs[1], first[k], channels, &inputs[1]));
         XNOR_TRY(xnor_emit(graph, &at, XNOR_OP_XNOR_LINEAR, layer.name, inputs, 2, &acc));
         const xnor_value_id both[2] = {sum, acc};
-        if (k == 0) {
-            sum = acc;
-            continue;
-        }
-        sum = k + 1 < count ? XNOR_NO_VALUE : out;
-        if (k + 1 == count) xnor_graph_remove_node(&graph->nodes[at]);
-        XNOR_TRY(xnor_emit(graph, &at, XNOR_OP_XNOR_ADD, layer.name, both, 2, &sum));
+        sum = k == 0 ? acc : XNOR_NO_VALUE;
+        if (k > 0) XNOR_TRY(xnor_emit(graph, &at, XNOR_OP_XNOR_ADD, layer.name, both, 2, &sum));
     }
     *changed = true;
-    return XNOR_OK;
+    xnor_graph_remove_node(&graph->nodes[at]);
+    if (viewed) return emit_view(graph, at, layer.name, sum, out);
+    return xnor_emit(graph, &at, XNOR_OP_IDENTITY, layer.name, &sum, 1, &out);
 }
 
 xnor_status xnor_pass_split(xnor_graph *graph) {
-    static const xnor_rule rules[] = {split, NULL};
+    static const xnor_rule rules[] = {split, xnor_drop_noop, NULL};
     return xnor_rewrite(graph, rules);
 }

@@ -2,8 +2,9 @@
 // double at every reachable sum, per channel.
 //
 //   before   xnor_linear -> affine -> affine -> Clip -> xnor_binarize
-//   after    xnor_linear -> xnor_threshold            one crossing (falling: weights negated)
-//            xnor_linear -> xnor_table                several crossings, or exact zeros (ternary)
+//   after    xnor_linear -> xnor_threshold            rising (falling: weights negated), with a second
+//                                                     limit where exact zeros occur (ternary)
+//            xnor_linear -> xnor_table                rising and falling
 //
 // No case is made of which operators were in between, so any future activation works.
 #include "passes/passes.h"
@@ -16,7 +17,7 @@ typedef struct crossing {
     size_t values, channels;
     int8_t *signs; // [values, channels], -1 0 +1
     bool zeros;    // a reachable sum gives exactly 0
-    bool single;   // every channel crosses at most once
+    bool monotone; // no channel both rises and falls
     bool *falls;   // [channels] +1 comes before -1
 } crossing;
 
@@ -34,13 +35,27 @@ static xnor_status find_crossings(xnor_graph *graph, const xnor_chain *chain, do
         out->zeros = out->zeros || sign == 0;
     }
     for (size_t c = 0; c < channels; c++) {
-        uint32_t changes = 0;
-        for (size_t v = 1; v < values; v++)
-            changes += out->signs[v * channels + c] != out->signs[(v - 1) * channels + c];
-        out->single = out->single && changes <= 1;
-        out->falls[c] = changes && out->signs[c] > 0;
+        bool rises = false;
+        for (size_t v = 1; v < values; v++) {
+            int change = out->signs[v * channels + c] - out->signs[(v - 1) * channels + c];
+            rises = rises || change > 0;
+            out->falls[c] = out->falls[c] || change < 0;
+        }
+        out->monotone = out->monotone && !(rises && out->falls[c]);
     }
     return XNOR_OK;
+}
+
+// Smallest sum (of the negated channel where it falls) whose sign is at least `least`; beyond the
+// range: never.
+static int32_t find_limit(const xnor_chain *chain, const crossing *x, size_t c, int least) {
+    int64_t limit = chain->bound + chain->step;
+    for (size_t v = x->values; v-- > 0;) {
+        size_t at = x->falls[c] ? x->values - 1 - v : v;
+        if (x->signs[at * x->channels + c] < least) break;
+        limit = -chain->bound + (int64_t)v * chain->step;
+    }
+    return (int32_t)limit;
 }
 
 static xnor_status emit_threshold(xnor_graph *graph, uint32_t *at, const xnor_node *node,
@@ -50,22 +65,16 @@ static xnor_status emit_threshold(xnor_graph *graph, uint32_t *at, const xnor_no
     bool any = false;
     for (size_t c = 0; c < x->channels; c++) any = any || x->falls[c];
     if (any) XNOR_TRY(xnor_chain_flip(graph, at, layer, x->falls, &acc));
-    xnor_shape shape = {1, {(int64_t)x->channels}};
-    void *data;
-    xnor_value_id inputs[2] = {acc};
-    XNOR_TRY(xnor_graph_add_constant(graph, node->name, XNOR_I32, &shape, &inputs[1], &data));
-    for (size_t c = 0; c < x->channels; c++) {
-        // Smallest sum (of the negated channel where it falls) that gives +1; beyond the range:
-        // never.
-        int64_t threshold = chain->bound + chain->step;
-        for (size_t v = x->values; v-- > 0;) {
-            size_t at_v = x->falls[c] ? x->values - 1 - v : v;
-            if (x->signs[at_v * x->channels + c] < 0) break;
-            threshold = -chain->bound + (int64_t)v * chain->step;
-        }
-        ((int32_t *)data)[c] = (int32_t)threshold;
+    const xnor_shape shape = {1, {(int64_t)x->channels}};
+    const uint32_t limits = x->zeros ? 2 : 1;
+    xnor_value_id inputs[3] = {acc};
+    for (uint32_t k = 1; k <= limits; k++) {
+        void *data;
+        XNOR_TRY(xnor_graph_add_constant(graph, node->name, XNOR_I32, &shape, &inputs[k], &data));
+        for (size_t c = 0; c < x->channels; c++)
+            ((int32_t *)data)[c] = find_limit(chain, x, c, k == 1 ? 1 : 0);
     }
-    return xnor_emit(graph, at, XNOR_OP_THRESHOLD, node->name, inputs, 2, out);
+    return xnor_emit(graph, at, XNOR_OP_THRESHOLD, node->name, inputs, 1 + limits, out);
 }
 
 static xnor_status emit_table(xnor_graph *graph, uint32_t *at, const xnor_node *node,
@@ -97,7 +106,7 @@ static xnor_status threshold(xnor_graph *graph, uint32_t index, bool *changed) {
     XNOR_TRY(find_crossings(graph, &chain, xnor_node_float(&node, XNOR_ATTR_ALPHA, 1), &x));
     bool falls = false;
     for (size_t c = 0; c < x.channels; c++) falls = falls || x.falls[c];
-    bool simple = x.single && !x.zeros && (!falls || xnor_chain_layer(graph, &chain) != UINT32_MAX);
+    bool simple = x.monotone && (!falls || xnor_chain_layer(graph, &chain) != UINT32_MAX);
     uint32_t at = index;
     xnor_value_id bits = XNOR_NO_VALUE, viewed, out = node.outputs[0];
     XNOR_TRY(simple ? emit_threshold(graph, &at, &node, &chain, &x, &bits)

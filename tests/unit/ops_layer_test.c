@@ -243,6 +243,9 @@ Test(ops_layer, thresholds_and_tables_turn_sums_into_signs) {
     xnor_value_id acc = builder_tensor(&b, XNOR_ACC, SHAPE(3, 2), D(-2, 2, 0, 0, 2, -2));
     xnor_value_id limits = builder_tensor(&b, XNOR_I32, SHAPE(2), D(0, 3));
     expect_sums(NODE(&b, XNOR_OP_THRESHOLD, acc, limits), XNOR_BITS, D(-1, -1, 1, -1, 1, -1));
+    xnor_value_id zero = builder_tensor(&b, XNOR_I32, SHAPE(2), D(-1, 0));
+    expect_sums(NODE(&b, XNOR_OP_THRESHOLD, acc, limits, zero), XNOR_TERNARY,
+                D(-1, 0, 1, 0, 1, -1));
     xnor_value_id table = builder_tensor(&b, XNOR_U8, SHAPE(2, 5), D(2, 0, 1, 0, 2, 0, 0, 2, 2, 1));
     xnor_value_id signs = NODE(&b, XNOR_OP_TABLE, acc, table);
     builder_attr_float(&b, XNOR_ATTR_ALPHA, 0);

@@ -116,11 +116,30 @@ static double entry(size_t channel, int acc) {
     return graph_constant(&b.graph, node, 1, channel * (2 * K + 1) + (size_t)(acc + K)) - 1;
 }
 
-Test(threshold, exact_zeros_make_a_ternary_table) {
-    finish(sign(sums(2)), 2);
-    const xnor_node *node = graph_find(&b.graph, XNOR_OP_TABLE);
+// Checks that the one threshold has two limits, and the sign that they give sum `acc`.
+static void expect_ternary(size_t channel, int acc, int expected) {
+    const xnor_node *node = graph_find(&b.graph, XNOR_OP_THRESHOLD);
+    cr_assert_eq(node->input_count, 3);
     cr_assert_eq(b.graph.values[node->outputs[0]].dtype, XNOR_TERNARY);
-    for (int acc = -K; acc <= K; acc += 2) cr_assert_eq(entry(1, acc), (acc > 0) - (acc < 0));
+    int sign = acc >= graph_constant(&b.graph, node, 1, channel)   ? 1
+               : acc >= graph_constant(&b.graph, node, 2, channel) ? 0
+                                                                   : -1;
+    cr_assert_eq(sign, expected, "channel %zu, sum %d", channel, acc);
+}
+
+Test(threshold, exact_zeros_make_a_second_limit) {
+    finish(sign(sums(2)), 2);
+    for (int acc = -K; acc <= K; acc += 2) expect_ternary(1, acc, (acc > 0) - (acc < 0));
+}
+
+Test(threshold, exact_zeros_of_falling_channels) {
+    static const double a[3] = {-1, 2, 0}, c[3] = {2, -4, 0};
+    finish(sign(affine(sums(3), a, c, 3)), 3);
+    for (int acc = -K; acc <= K; acc += 2) {
+        expect_ternary(0, acc, (acc > -2) - (acc < -2)); // of the negated sum
+        expect_ternary(1, acc, (acc > 2) - (acc < 2));
+        expect_ternary(2, acc, 0);
+    }
 }
 
 Test(threshold, no_zero_at_sums_that_cannot_occur) {
@@ -166,7 +185,7 @@ Test(threshold, ternary_inputs_reach_every_sum) {
     xnor_value_id y = NODE(&b, XNOR_OP_ADD, NODE(&b, XNOR_OP_MATMUL, ternary, w),
                            builder_floats(&b, SHAPE(1), D(1)));
     finish(sign(y), 1);
-    for (int acc = -K; acc <= K; acc++) cr_assert_eq(entry(0, acc), (acc + 1 > 0) - (acc + 1 < 0));
+    for (int acc = -K; acc <= K; acc++) expect_ternary(0, acc, (acc + 1 > 0) - (acc + 1 < 0));
 }
 
 Test(threshold, views_in_the_chain_go_behind_it) {
