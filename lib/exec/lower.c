@@ -79,6 +79,9 @@ static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
     }
     bool fused;
     if (xnor_lower_in_edge_sum(l, index)) return XNOR_OK;
+    if (xnor_lower_has_row_factor(l, index)) return XNOR_OK;
+    XNOR_TRY(xnor_lower_mean(l, index, &fused));
+    if (fused) return XNOR_OK;
     XNOR_TRY(lower_thr_offset(l, index, &fused));
     if (fused) return XNOR_OK;
     xnor_step *step = xnor_add_step(l, xnor_step_gemm_acc, node);
@@ -337,15 +340,21 @@ static xnor_status lower_clip(lowering *l, uint32_t index) {
     bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32;
     for (uint32_t i = 1; i < node->input_count; i++)
         direct = direct && (node->inputs[i] == XNOR_NO_VALUE || value_of(l, node->inputs[i])->data);
-    xnor_step *step = xnor_add_step(l, direct ? xnor_step_clip : xnor_step_reference, node);
-    if (!direct) return XNOR_OK;
-    set_rows(l, step);
-    step->n = last_of(l, step->x);
+    if (!direct) {
+        xnor_add_step(l, xnor_step_reference, node);
+        return XNOR_OK;
+    }
     bool relu = node->op == XNOR_OP_RELU;
     double low = relu ? 0 : xnor_node_float(node, XNOR_ATTR_MIN, -INFINITY);
-    step->low = (float)bound_of(l, node, 1, low);
-    step->high = (float)bound_of(l, node, 2,
-                                 relu ? INFINITY : xnor_node_float(node, XNOR_ATTR_MAX, INFINITY));
+    double high = relu ? INFINITY : xnor_node_float(node, XNOR_ATTR_MAX, INFINITY);
+    low = bound_of(l, node, 1, low);
+    high = bound_of(l, node, 2, high);
+    if (xnor_lower_clip_magnitude(l, index, low, high)) return XNOR_OK;
+    xnor_step *step = xnor_add_step(l, xnor_step_clip, node);
+    set_rows(l, step);
+    step->n = last_of(l, step->x);
+    step->low = (float)low;
+    step->high = (float)high;
     return XNOR_OK;
 }
 
@@ -353,6 +362,7 @@ static xnor_status lower_arithmetic(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     xnor_status status;
     if (xnor_lower_difference(l, index, &status)) return status;
+    if (l->fused[index] != UINT32_MAX) return xnor_lower_row_factor(l, index);
     bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32 &&
                   value_of(l, node->inputs[1])->dtype == XNOR_F32;
     xnor_step *step = xnor_add_step(l, direct ? xnor_step_arithmetic : xnor_step_reference, node);
@@ -404,6 +414,29 @@ static const struct {
     {XNOR_OP_SUB, lower_arithmetic},
     {XNOR_OP_MUL, lower_arithmetic},
     {XNOR_OP_DIV, lower_arithmetic},
+    {XNOR_OP_TABLE, xnor_lower_table},
+    {XNOR_OP_REDUCE_MEAN, xnor_lower_sum},
+    {XNOR_OP_REDUCE_SUM, xnor_lower_sum},
+    {XNOR_OP_ABS, xnor_lower_abs},
+    {XNOR_OP_PRELU, xnor_lower_prelu},
+    {XNOR_OP_CEIL, xnor_lower_unary},
+    {XNOR_OP_ELU, xnor_lower_unary},
+    {XNOR_OP_ERF, xnor_lower_unary},
+    {XNOR_OP_EXP, xnor_lower_unary},
+    {XNOR_OP_FLOOR, xnor_lower_unary},
+    {XNOR_OP_HARD_SIGMOID, xnor_lower_unary},
+    {XNOR_OP_HARD_SWISH, xnor_lower_unary},
+    {XNOR_OP_LEAKY_RELU, xnor_lower_unary},
+    {XNOR_OP_LOG, xnor_lower_unary},
+    {XNOR_OP_NEG, xnor_lower_unary},
+    {XNOR_OP_RECIPROCAL, xnor_lower_unary},
+    {XNOR_OP_ROUND, xnor_lower_unary},
+    {XNOR_OP_SELU, xnor_lower_unary},
+    {XNOR_OP_SIGMOID, xnor_lower_unary},
+    {XNOR_OP_SIGN, xnor_lower_unary},
+    {XNOR_OP_SOFTPLUS, xnor_lower_unary},
+    {XNOR_OP_SQRT, xnor_lower_unary},
+    {XNOR_OP_TANH, xnor_lower_unary},
     {XNOR_OP_TRANSPOSE, lower_transpose},
     {XNOR_OP_DISTINCT, lower_distinct},
     {XNOR_OP_K_NEAREST, xnor_lower_nearest},

@@ -76,5 +76,19 @@ bool xnor_lower_edge_sum(lowering *l, uint32_t add, xnor_status *status);
 // Rows gathered and a row for each group subtracted: true.
 bool xnor_lower_difference(lowering *l, uint32_t difference, xnor_status *status);
 bool xnor_lower_in_edge_sum(const lowering *l, uint32_t operand);
+xnor_status xnor_lower_abs(lowering *l, uint32_t index);
+xnor_status xnor_lower_prelu(lowering *l, uint32_t index);
+xnor_status xnor_lower_sum(lowering *l, uint32_t index);
+xnor_status xnor_lower_table(lowering *l, uint32_t index);
+xnor_status xnor_lower_unary(lowering *l, uint32_t index);
+
+// Leaves an integer layer to the product by a factor per row that alone uses it: true.
+bool xnor_lower_has_row_factor(lowering *l, uint32_t index);
+// The product that took a layer over.
+xnor_status xnor_lower_row_factor(lowering *l, uint32_t index);
+// A layer of which only the mean over points is used: *done.
+xnor_status xnor_lower_mean(lowering *l, uint32_t index, bool *done);
+// A Clip of which only the mean magnitude of each row is used: true.
+bool xnor_lower_clip_magnitude(lowering *l, uint32_t index, double low, double high);
 
 #endif

@@ -47,6 +47,8 @@ struct xnor_plan {
 
 // popcount limit of a threshold T on acc = k - 2·popcount: acc >= T  <=>  popcount <= (k - T) / 2.
 int32_t xnor_popcount_limit(int64_t k, int64_t threshold);
+// Binary digits of a count of `rows` rows.
+size_t xnor_mean_digits(size_t rows);
 // Turns the specialised graph's nodes into steps; plan->graph and plan->model are set.
 XNOR_NODISCARD xnor_status xnor_lower(xnor_plan *plan);
 // Assigns plan->root, offset and arena_bytes from the lifetimes of values over the steps.
@@ -93,6 +95,15 @@ enum { XNOR_EDGE_CODES = 64 };
     X(gather_rows)                                                                                 \
     X(gather_differences)                                                                          \
     X(edge_thr)                                                                                    \
+    X(gemm_rows)                                                                                   \
+    X(gemm_mean)                                                                                   \
+    X(gemm_rows_max)                                                                               \
+    X(row_magnitude)                                                                               \
+    X(row_mean)                                                                                    \
+    X(rows_mean)                                                                                   \
+    X(table)                                                                                       \
+    X(unary)                                                                                       \
+    X(prelu)                                                                                       \
     X(transpose)                                                                                   \
     X(reference)
 #define XNOR_STEP_DECLARE(name)                                                                    \

@@ -79,6 +79,15 @@ ALWAYS_INLINE uint64_t vf_lt(vf a, vf b) {
 #include "kernels/points.h"
 
 #include "kernels/edges.h"
+ALWAYS_INLINE vf vf_load_i32(const int32_t *p) {
+    return _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+
+ALWAYS_INLINE vf vf_pick(vf a, vf b) {
+    return _mm256_max_ps(a, b);
+}
+
+#include "kernels/rows.h"
 
 static void pack_f32(size_t rows, size_t cols, const float *x, size_t x_stride, uint64_t *bits,
                      size_t bits_stride) {

@@ -77,6 +77,15 @@ ALWAYS_INLINE uint64_t vf_lt(vf a, vf b) {
 #include "kernels/points.h"
 
 #include "kernels/edges.h"
+ALWAYS_INLINE vf vf_load_i32(const int32_t *p) {
+    return _mm512_cvtepi32_ps(_mm512_loadu_si512(p));
+}
+
+ALWAYS_INLINE vf vf_pick(vf a, vf b) {
+    return _mm512_max_ps(a, b);
+}
+
+#include "kernels/rows.h"
 
 // Mask of the 16 columns from c on that exist.
 ALWAYS_INLINE __mmask16 columns_from(size_t cols, size_t c) {

@@ -6,6 +6,7 @@
 #include "kernels/edges.h"
 #include "kernels/nearest.h"
 #include "kernels/points.h"
+#include "kernels/rows.h"
 #include "kernels/sets.h"
 
 #include "core/size.h"

@@ -89,6 +89,17 @@ typedef struct xnor_kernels {
     // of (distance, index), which holds min(first, k) of the points before. values[k]: distances.
     void (*nearest_f32)(size_t n, const float *d, size_t first, size_t k, float *values,
                         int64_t *nearest);
+
+    // out[r][c] = fma(acc[r][c]·factor[r], scale[c], shift[c])
+    void (*rows_affine)(size_t rows, size_t n, const int32_t *acc, size_t acc_stride,
+                        const float *factor, const float *scale, const float *shift, float *out,
+                        size_t out_stride);
+    // max[c] = maximum of max[c] and every acc[r][c]·factor[r], without those that are not numbers.
+    void (*rows_max)(size_t rows, size_t n, const int32_t *acc, size_t acc_stride,
+                     const float *factor, float *max);
+    // mean[r] = mean over c of |min(high, max(low, x[r][c]))|, in a fixed order.
+    void (*rows_magnitude)(size_t rows, size_t n, const float *x, size_t x_stride, float low,
+                           float high, float *mean);
 } xnor_kernels;
 
 // isa: name of the best set to use ("c", "avx2", "avx512", "neon", "neon_dotprod"); NULL takes the

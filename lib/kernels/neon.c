@@ -80,6 +80,15 @@ ALWAYS_INLINE uint64_t vf_lt(vf a, vf b) {
 #include "kernels/points.h"
 
 #include "kernels/edges.h"
+ALWAYS_INLINE vf vf_load_i32(const int32_t *p) {
+    return vcvtq_f32_s32(vld1q_s32(p));
+}
+
+ALWAYS_INLINE vf vf_pick(vf a, vf b) {
+    return vbslq_f32(vcgtq_f32(a, b), a, b);
+}
+
+#include "kernels/rows.h"
 
 // Bit i of the result is set where lane i of the 16 is all ones.
 ALWAYS_INLINE uint64_t gather16(uint32x4_t m0, uint32x4_t m1, uint32x4_t m2, uint32x4_t m3) {

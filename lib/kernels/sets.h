@@ -25,7 +25,10 @@
     X(farthest_f32)                                                                                \
     X(within_f32)                                                                                  \
     X(nearest_f32)                                                                                 \
-    X(edge_signs_f32)
+    X(edge_signs_f32)                                                                              \
+    X(rows_affine)                                                                                 \
+    X(rows_max)                                                                                    \
+    X(rows_magnitude)
 #define XNOR_FAMILY_FIELD(name) .name = name,       // in an initialiser
 #define XNOR_FAMILY_ENTRY(name) table->name = name; // in a fill function
 

@@ -7,8 +7,6 @@
 
 // ---- unary: one table of scalar functions -------------------------------------------------------
 
-typedef double (*unary_function)(double x, const xnor_node *node);
-
 #define UNARY(name, expression)                                                                    \
     static double name(double x, const xnor_node *node) {                                          \
         (void)node;                                                                                \
@@ -44,7 +42,7 @@ UNARY(unary_same, x)
 
 static const struct {
     xnor_op op;
-    unary_function function;
+    xnor_unary_function function;
 } unary_functions[] = {
     {XNOR_OP_ABS, unary_abs},
     {XNOR_OP_CAST, unary_same},
@@ -97,10 +95,14 @@ static xnor_status infer_cast(xnor_graph *graph, const xnor_node *node) {
     return xnor_set_output(graph, node, 0, dtype, &x->shape);
 }
 
-static xnor_status eval_unary(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
-    unary_function function = unary_same;
+xnor_unary_function xnor_unary_of(xnor_op op) {
     for (size_t i = 0; i < sizeof unary_functions / sizeof *unary_functions; i++)
-        if (unary_functions[i].op == node->op) function = unary_functions[i].function;
+        if (unary_functions[i].op == op) return unary_functions[i].function;
+    return NULL;
+}
+
+static xnor_status eval_unary(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
+    xnor_unary_function function = xnor_unary_of(node->op);
     size_t count = xnor_tensor_count(&out[0]);
     for (size_t i = 0; i < count; i++)
         if (function == unary_same) // exact for integers

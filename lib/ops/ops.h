@@ -30,6 +30,10 @@ typedef struct xnor_op_info {
 // NULL when the operator has no implementation.
 const xnor_op_info *xnor_op_lookup(xnor_op op);
 
+// The scalar function of an element-wise operator of one input; NULL for others.
+typedef double (*xnor_unary_function)(double x, const xnor_node *node);
+xnor_unary_function xnor_unary_of(xnor_op op);
+
 // One table per file of operators; xnor_op_lookup searches them.
 typedef struct xnor_op_row {
     xnor_op op;

@@ -5,7 +5,11 @@
 //   is real
 //
 // Channels on which the chain falls get negated weights and a factor -1 after the maximum.
-// EMA-max (BiPointNet) is a maximum with an offset, which is one more affine in the chain.
+// EMA-max (BiPointNet) is a maximum with an offset, which is one more affine in the chain. The same
+// holds for sums with a factor per row (XNOR-Net), and for means where the chain is affine:
+//
+//   before   xnor_linear -> Mul(r) -> affine -> Clip -> ReduceMax      xnor_linear -> affine -> ReduceMean
+//   after    xnor_linear -> Mul(r) -> ReduceMax -> affine -> Clip      xnor_linear -> ReduceMean -> affine
 #include "passes/passes.h"
 
 #include <stdlib.h>
@@ -36,6 +40,35 @@ static bool keeps_last(const xnor_graph *graph, const xnor_node *node) {
     return true;
 }
 
+static bool only_views(const xnor_graph *graph, const xnor_chain *chain) {
+    for (uint32_t i = 0; i < chain->count; i++)
+        if (!xnor_keeps_channels(graph, &graph->nodes[chain->nodes[i]])) return false;
+    return true;
+}
+
+// reduction(functions(views(x))) -> functions(factor·reduction(views(x))), the reduction a maximum
+// unless it is a mean. factor: [channels] or NULL.
+static xnor_status reduce_first(xnor_graph *graph, uint32_t at, const xnor_chain *chain,
+                                xnor_value_id x, const double *factor) {
+    const xnor_node node = graph->nodes[at];
+    xnor_value_id out = node.outputs[0], reduced = XNOR_NO_VALUE, real = XNOR_NO_VALUE;
+    XNOR_TRY(xnor_chain_copy(graph, &at, chain, true, x, &x));
+    XNOR_TRY(xnor_emit_copy(graph, &at, at, &x, &reduced));
+    if (node.op != XNOR_OP_REDUCE_MEAN) graph->nodes[at - 1].op = XNOR_OP_REDUCE_MAX;
+    XNOR_TRY(xnor_graph_infer_node(graph, at - 1));
+    if (factor) {
+        size_t channels = xnor_chain_channels(graph, chain);
+        double *zero = xnor_arena_alloc(&graph->arena, (channels + 1) * sizeof *zero);
+        if (!zero) return xnor_fail(XNOR_E_MEMORY, "aggregate: out of memory");
+        for (size_t c = 0; c < channels; c++) zero[c] = 0;
+        XNOR_TRY(xnor_emit_affine(graph, &at, node.name, reduced, factor, zero, channels, &real));
+        reduced = real;
+    }
+    XNOR_TRY(xnor_chain_copy(graph, &at, chain, false, reduced, &real));
+    xnor_graph_remove_node(&graph->nodes[at]);
+    return xnor_emit(graph, &at, XNOR_OP_IDENTITY, node.name, &real, 1, &out);
+}
+
 static xnor_status aggregate(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
     if ((node.op != XNOR_OP_REDUCE_MAX && node.op != XNOR_OP_REDUCE_MIN) ||
@@ -51,8 +84,7 @@ static xnor_status aggregate(xnor_graph *graph, uint32_t index, bool *changed) {
     XNOR_TRY(xnor_chain_evaluate(graph, &chain, &z));
     bool *flip = xnor_arena_alloc(&graph->arena, channels + 1);
     double *factor = xnor_arena_alloc(&graph->arena, (channels + 1) * sizeof *factor);
-    double *zero = xnor_arena_alloc(&graph->arena, (channels + 1) * sizeof *zero);
-    if (!flip || !factor || !zero) return xnor_fail(XNOR_E_MEMORY, "aggregate: out of memory");
+    if (!flip || !factor) return xnor_fail(XNOR_E_MEMORY, "aggregate: out of memory");
     bool any = false;
     for (size_t c = 0; c < channels; c++) {
         slope s = slope_of(z, values, channels, c);
@@ -64,24 +96,119 @@ static xnor_status aggregate(xnor_graph *graph, uint32_t index, bool *changed) {
     }
 
     uint32_t at = index;
-    xnor_value_id acc = chain.acc, viewed, max = XNOR_NO_VALUE, real = XNOR_NO_VALUE;
-    xnor_value_id out = node.outputs[0];
+    xnor_value_id acc = chain.acc;
     if (any) XNOR_TRY(xnor_chain_flip(graph, &at, layer, flip, &acc));
-    XNOR_TRY(xnor_chain_copy(graph, &at, &chain, true, acc, &viewed));
-    XNOR_TRY(xnor_emit_copy(graph, &at, at, &viewed, &max));
-    graph->nodes[at - 1].op = XNOR_OP_REDUCE_MAX;
-    XNOR_TRY(xnor_graph_infer_node(graph, at - 1));
-    if (any)
-        XNOR_TRY(xnor_emit_affine(graph, &at, node.name, max, factor, zero, channels, &real));
-    else
-        real = max;
-    XNOR_TRY(xnor_chain_copy(graph, &at, &chain, false, real, &real));
-    xnor_graph_remove_node(&graph->nodes[at]);
     *changed = true;
-    return xnor_emit(graph, &at, XNOR_OP_IDENTITY, node.name, &real, 1, &out);
+    return reduce_first(graph, at, &chain, acc, any ? factor : NULL);
+}
+
+// ---- sums with a factor per row -----------------------------------------------------------------
+
+// The direction of a function for channel c, whatever its input: no sampling proves it of reals.
+static slope direction(const xnor_graph *graph, const xnor_node *node, size_t c) {
+    double scale;
+    switch (node->op) {
+    case XNOR_OP_CLIP:
+    case XNOR_OP_ERF:
+    case XNOR_OP_RELU:
+    case XNOR_OP_SIGMOID:
+    case XNOR_OP_TANH:
+        return RISES;
+    case XNOR_OP_LEAKY_RELU:
+        return xnor_node_float(node, XNOR_ATTR_ALPHA, 0.01) >= 0 ? RISES : NEITHER;
+    case XNOR_OP_PRELU:
+        scale = xnor_constant_get(graph, node->inputs[1],
+                                  xnor_constant_count(graph, node->inputs[1]) == 1 ? 0 : c);
+        return scale >= 0 ? RISES : NEITHER;
+    case XNOR_OP_NEG:
+        return FALLS;
+    case XNOR_OP_AFFINE:
+        scale = xnor_constant_get(graph, node->inputs[1], c);
+        return scale < 0 ? FALLS : scale >= 0 ? RISES : NEITHER;
+    default:
+        return NEITHER;
+    }
+}
+
+// The chain from the product of sums and a factor per row to `value`; *layer makes the sums.
+static bool find_product(const xnor_graph *graph, xnor_value_id value, xnor_chain *out,
+                         uint32_t *layer) {
+    uint32_t reversed[XNOR_CHAIN_MAX], count = 0, producer;
+    for (;;) {
+        producer = xnor_graph_producer(graph, value);
+        if (producer == UINT32_MAX || count == XNOR_CHAIN_MAX) return false;
+        const xnor_node *node = &graph->nodes[producer];
+        if (!xnor_is_per_channel(graph, node) && !xnor_keeps_channels(graph, node)) break;
+        reversed[count++] = producer;
+        value = node->inputs[xnor_chain_input(graph, node)];
+    }
+    const xnor_node *product = &graph->nodes[producer];
+    if (product->op != XNOR_OP_MUL || graph->values[product->inputs[0]].dtype != XNOR_ACC ||
+        graph->values[product->inputs[1]].dtype != XNOR_F32 ||
+        xnor_shape_last(&graph->values[product->inputs[1]].shape) != 1)
+        return false;
+    *layer = xnor_graph_producer(graph, product->inputs[0]);
+    *out = (xnor_chain){.acc = value, .count = count};
+    for (uint32_t i = 0; i < count; i++) out->nodes[i] = reversed[count - 1 - i];
+    return graph->nodes[*layer].op == XNOR_OP_XNOR_LINEAR;
+}
+
+static xnor_status aggregate_rows(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    xnor_chain chain;
+    uint32_t layer;
+    if ((node.op != XNOR_OP_REDUCE_MAX && node.op != XNOR_OP_REDUCE_MIN) ||
+        graph->values[node.inputs[0]].dtype != XNOR_F32 || !keeps_last(graph, &node) ||
+        !find_product(graph, node.inputs[0], &chain, &layer))
+        return XNOR_OK;
+    if (only_views(graph, &chain) && node.op == XNOR_OP_REDUCE_MAX) return XNOR_OK;
+    size_t channels = xnor_chain_channels(graph, &chain);
+    bool *flip = xnor_arena_alloc(&graph->arena, channels + 1), any = false;
+    double *factor = xnor_arena_alloc(&graph->arena, (channels + 1) * sizeof *factor);
+    if (!flip || !factor) return xnor_fail(XNOR_E_MEMORY, "aggregate: out of memory");
+    for (size_t c = 0; c < channels; c++) {
+        bool falls = false;
+        for (uint32_t i = 0; i < chain.count; i++) {
+            const xnor_node *function = &graph->nodes[chain.nodes[i]];
+            if (xnor_keeps_channels(graph, function)) continue;
+            slope s = direction(graph, function, c);
+            if (s == NEITHER) return XNOR_OK;
+            falls = falls != (s == FALLS);
+        }
+        flip[c] = falls == (node.op == XNOR_OP_REDUCE_MAX);
+        factor[c] = flip[c] ? -1 : 1;
+        any = any || flip[c];
+    }
+    uint32_t at = index;
+    const xnor_node product = graph->nodes[xnor_graph_producer(graph, chain.acc)];
+    xnor_value_id factors[2] = {product.inputs[0], product.inputs[1]}, x = chain.acc;
+    if (any) {
+        x = XNOR_NO_VALUE;
+        XNOR_TRY(xnor_chain_flip(graph, &at, layer, flip, &factors[0]));
+        XNOR_TRY(xnor_emit(graph, &at, XNOR_OP_MUL, product.name, factors, 2, &x));
+    }
+    *changed = true;
+    return reduce_first(graph, at, &chain, x, any ? factor : NULL);
+}
+
+// ---- means --------------------------------------------------------------------------------------
+
+static xnor_status aggregate_mean(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    xnor_chain chain;
+    if (node.op != XNOR_OP_REDUCE_MEAN || graph->values[node.inputs[0]].dtype != XNOR_F32 ||
+        !keeps_last(graph, &node) || !xnor_chain_find(graph, node.inputs[0], &chain) ||
+        only_views(graph, &chain))
+        return XNOR_OK;
+    for (uint32_t i = 0; i < chain.count; i++) {
+        const xnor_node *function = &graph->nodes[chain.nodes[i]];
+        if (function->op != XNOR_OP_AFFINE && !xnor_keeps_channels(graph, function)) return XNOR_OK;
+    }
+    *changed = true;
+    return reduce_first(graph, index, &chain, chain.acc, NULL);
 }
 
 xnor_status xnor_pass_aggregate(xnor_graph *graph) {
-    static const xnor_rule rules[] = {aggregate, NULL};
+    static const xnor_rule rules[] = {aggregate, aggregate_rows, aggregate_mean, NULL};
     return xnor_rewrite(graph, rules);
 }

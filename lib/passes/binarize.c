@@ -233,7 +233,29 @@ static xnor_status factor_behind(xnor_graph *graph, uint32_t index, bool *change
     return xnor_emit_affine(graph, &at, node.name, scaled, ones, shift, w.n, &out);
 }
 
+// Mul(affine(acc), r) -> affine(Mul(acc, r)), for an affine without shift: the product of sums and factor
+// is one step with the layer.
+static xnor_status scale_behind_factor(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    uint32_t factor;
+    if (node.op != XNOR_OP_MUL || !find_row_factor(graph, &node, &factor)) return XNOR_OK;
+    uint32_t producer = xnor_graph_producer(graph, node.inputs[1 - factor]);
+    if (producer == UINT32_MAX || graph->nodes[producer].op != XNOR_OP_AFFINE) return XNOR_OK;
+    const xnor_node affine = graph->nodes[producer];
+    if (graph->values[affine.inputs[0]].dtype != XNOR_ACC) return XNOR_OK;
+    for (size_t c = 0; c < xnor_constant_count(graph, affine.inputs[2]); c++)
+        if (xnor_constant_get(graph, affine.inputs[2], c) != 0) return XNOR_OK;
+    const xnor_value_id factors[2] = {affine.inputs[0], node.inputs[factor]};
+    xnor_value_id inputs[3] = {XNOR_NO_VALUE, affine.inputs[1], affine.inputs[2]};
+    xnor_value_id out = node.outputs[0];
+    uint32_t at = index;
+    xnor_graph_remove_node(&graph->nodes[index]);
+    XNOR_TRY(xnor_emit(graph, &at, XNOR_OP_MUL, node.name, factors, 2, &inputs[0]));
+    *changed = true;
+    return xnor_emit(graph, &at, XNOR_OP_AFFINE, node.name, inputs, 3, &out);
+}
+
 xnor_status xnor_pass_binarize(xnor_graph *graph) {
-    static const xnor_rule rules[] = {factor_behind, binarize_linear, NULL};
+    static const xnor_rule rules[] = {factor_behind, binarize_linear, scale_behind_factor, NULL};
     return xnor_rewrite(graph, rules);
 }

@@ -22,12 +22,26 @@ static bool is_last_axis(const xnor_graph *graph, const xnor_node *node) {
     return axis == -1 || axis == rank - 1;
 }
 
+// A layer whose sums are averaged over points, or multiplied by a factor per point: one step does both,
+// from the bits of all points.
+static bool is_followed_by_points(const xnor_graph *graph, const xnor_node *layer) {
+    uint32_t user = UINT32_MAX;
+    if (xnor_graph_uses(graph, layer->outputs[0], &user) != 1 || user == UINT32_MAX) return false;
+    const xnor_node *next = &graph->nodes[user];
+    if (xnor_keeps_channels(graph, next)) {
+        user = UINT32_MAX;
+        if (xnor_graph_uses(graph, next->outputs[0], &user) != 1 || user == UINT32_MAX)
+            return false;
+    }
+    return graph->nodes[user].op == XNOR_OP_REDUCE_MEAN || graph->nodes[user].op == XNOR_OP_MUL;
+}
+
 // Operators that work on rows by themselves and whose steps can stop after the active rows.
 static bool is_point_wise(const xnor_graph *graph, const xnor_node *node) {
     xnor_dtype x = graph->values[node->inputs[0]].dtype;
     switch (node->op) {
     case XNOR_OP_XNOR_LINEAR:
-        return x == XNOR_BITS;
+        return x == XNOR_BITS && !is_followed_by_points(graph, node);
     case XNOR_OP_THRESHOLD:
         return node->input_count == 2;
     case XNOR_OP_BINARIZE:
@@ -93,7 +107,8 @@ static bool is_candidate(const xnor_graph *graph, const xnor_node *node) {
     // Worth it when a binary layer follows.
     for (uint32_t i = 0; i < graph->node_count; i++)
         if (graph->nodes[i].op == XNOR_OP_XNOR_LINEAR &&
-            graph->nodes[i].inputs[0] == node->outputs[0])
+            graph->nodes[i].inputs[0] == node->outputs[0] &&
+            !is_followed_by_points(graph, &graph->nodes[i]))
             return true;
     return false;
 }

@@ -57,6 +57,9 @@ static const bench_shape shapes[] = {
     {"distances_f32", 12, 3, 1024, WORK_FMA},
     {"distances_f32", 12, 64, 1024, WORK_FMA},
     {"nearest_f32", 12, 20, 1024, WORK_MOVE},
+    {"rows_affine", 256, 1, 128, WORK_MOVE},
+    {"rows_max", 256, 1, 1024, WORK_MOVE},
+    {"rows_magnitude", 256, 1, 128, WORK_MOVE},
 };
 
 typedef struct bench_data {
@@ -148,6 +151,12 @@ static void run_once(const xnor_kernels *set, const bench_shape *s, bench_data *
     } else if (strcmp(family, "nearest_f32") == 0) {
         for (size_t r = 0; r < s->rows; r++)
             set->nearest_f32(s->n, d->a + r * s->n, 0, s->k, d->values, d->nearest);
+    } else if (strcmp(family, "rows_affine") == 0) {
+        set->rows_affine(s->rows, s->n, d->acc, s->n, d->a, d->bias, d->bias, d->out, s->n);
+    } else if (strcmp(family, "rows_max") == 0) {
+        set->rows_max(s->rows, s->n, d->acc, s->n, d->a, d->out);
+    } else if (strcmp(family, "rows_magnitude") == 0) {
+        set->rows_magnitude(s->rows, s->n, d->a, s->n, -1, 1, d->out);
     } else {
         set->acc_thr(s->rows, s->n, d->acc, s->n, d->limit, d->bits_out, n_words);
     }

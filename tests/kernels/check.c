@@ -520,6 +520,79 @@ static void check_edge_signs(checker *check) {
     }
 }
 
+// ---- sums with a factor for each row ------------------------------------------------------------
+
+typedef struct rows_case {
+    size_t rows, n, stride;
+    const int32_t *acc;
+    float *factor, *scale, *shift;
+    char what[96];
+} rows_case;
+
+static rows_case make_rows(size_t i) {
+    rows_case c = {.rows = random_rows(), .n = column_counts[i % COUNT(column_counts)]};
+    c.stride = c.n + random_below(3);
+    const size_t count = strided(c.rows, c.n, c.stride);
+    int32_t *acc = input(SLOT_A, count * sizeof *acc);
+    for (size_t j = 0; j < count; j++) acc[j] = (int32_t)random_below(4097) - 2048;
+    const bool special = random_below(3) == 0;
+    float *vectors[3] = {input(SLOT_X, c.rows * sizeof(float)), input(SLOT_B, c.n * sizeof(float)),
+                         input(SLOT_BIAS, c.n * sizeof(float))};
+    for (size_t k = 0; k < 3; k++)
+        for (size_t j = 0; j < (k ? c.n : c.rows); j++) vectors[k][j] = random_float(special);
+    c.acc = acc;
+    c.factor = vectors[0];
+    c.scale = vectors[1];
+    c.shift = vectors[2];
+    snprintf(c.what, sizeof c.what, "rows %zu, n %zu, stride %zu", c.rows, c.n, c.stride);
+    return c;
+}
+
+static void check_rows_affine(checker *check) {
+    for (size_t i = 0; i < COUNT(column_counts) * 12; i++) {
+        const rows_case c = make_rows(i);
+        const size_t stride = c.n + random_below(3), bytes = c.rows * stride * sizeof(float);
+        check->expected->rows_affine(c.rows, c.n, c.acc, c.stride, c.factor, c.scale, c.shift,
+                                     output(SIDE_EXPECTED, bytes), stride);
+        check->found->rows_affine(c.rows, c.n, c.acc, c.stride, c.factor, c.scale, c.shift,
+                                  output(SIDE_FOUND, bytes), stride);
+        compare(check, bytes, true, c.what);
+    }
+}
+
+static void check_rows_max(checker *check) {
+    for (size_t i = 0; i < COUNT(column_counts) * 12; i++) {
+        const rows_case c = make_rows(i);
+        const size_t bytes = c.n * sizeof(float);
+        float *max[SIDE_COUNT] = {output(SIDE_EXPECTED, bytes), output(SIDE_FOUND, bytes)};
+        for (size_t j = 0; j < c.n; j++)
+            max[0][j] = max[1][j] = random_below(2) ? -INFINITY : random_float(false);
+        check->expected->rows_max(c.rows, c.n, c.acc, c.stride, c.factor, max[SIDE_EXPECTED]);
+        check->found->rows_max(c.rows, c.n, c.acc, c.stride, c.factor, max[SIDE_FOUND]);
+        compare(check, bytes, true, c.what);
+    }
+}
+
+static void check_rows_magnitude(checker *check) {
+    for (size_t i = 0; i < COUNT(column_counts) * 12; i++) {
+        const size_t rows = random_rows(), n = column_counts[i % COUNT(column_counts)];
+        const size_t stride = n + random_below(3), count = strided(rows, n, stride);
+        float *x = input(SLOT_X, count * sizeof *x);
+        const bool special = random_below(3) == 0;
+        for (size_t j = 0; j < count; j++) x[j] = random_float(special);
+        const float low = random_below(2) ? -1.0f : -INFINITY;
+        const float high = random_below(2) ? 1.0f : INFINITY;
+        const size_t bytes = rows * sizeof(float);
+        check->expected->rows_magnitude(rows, n, x, stride, low, high,
+                                        output(SIDE_EXPECTED, bytes));
+        check->found->rows_magnitude(rows, n, x, stride, low, high, output(SIDE_FOUND, bytes));
+        char what[128];
+        snprintf(what, sizeof what, "rows %zu, n %zu, stride %zu, %g to %g", rows, n, stride,
+                 (double)low, (double)high);
+        compare(check, bytes, true, what);
+    }
+}
+
 // ---- main ---------------------------------------------------------------------------------------
 
 static const struct {
@@ -540,6 +613,9 @@ static const struct {
     {"distances_f32", check_distances},
     {"nearest_f32", check_nearest},
     {"edge_signs_f32", check_edge_signs},
+    {"rows_affine", check_rows_affine},
+    {"rows_max", check_rows_max},
+    {"rows_magnitude", check_rows_magnitude},
 };
 
 static void check_set(const xnor_kernels *expected, const xnor_kernels *found, size_t work_limit,

@@ -234,6 +234,41 @@ static void edge_signs_f32(size_t count, size_t cols, const float *x, size_t x_s
     free(row);
 }
 
+static void rows_affine(size_t rows, size_t n, const int32_t *acc, size_t acc_stride,
+                        const float *factor, const float *scale, const float *shift, float *out,
+                        size_t out_stride) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < n; c++) {
+            const float x = (float)acc[r * acc_stride + c] * factor[r];
+            out[r * out_stride + c] = fmaf(x, scale[c], shift[c]);
+        }
+}
+
+static void rows_max(size_t rows, size_t n, const int32_t *acc, size_t acc_stride,
+                     const float *factor, float *max) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < n; c++) {
+            const float x = (float)acc[r * acc_stride + c] * factor[r];
+            if (isgreater(x, max[c])) max[c] = x;
+        }
+}
+
+static void rows_magnitude(size_t rows, size_t n, const float *x, size_t x_stride, float low,
+                           float high, float *mean) {
+    for (size_t r = 0; r < rows; r++) {
+        float sums[16] = {0};
+        double total = 0;
+        for (size_t c = 0; c < n; c++) {
+            float y = x[r * x_stride + c];
+            if (isless(y, low)) y = low;
+            if (isgreater(y, high)) y = high;
+            sums[c % 16] += fabsf(y);
+        }
+        for (size_t i = 0; i < 16; i++) total += (double)sums[i];
+        mean[r] = (float)(total / (double)n);
+    }
+}
+
 const xnor_kernels naive_kernels = {
     .isa = "naive",
     .pack_f32 = pack_f32,
@@ -253,4 +288,7 @@ const xnor_kernels naive_kernels = {
     .distances_f32 = distances_f32,
     .nearest_f32 = nearest_f32,
     .edge_signs_f32 = edge_signs_f32,
+    .rows_affine = rows_affine,
+    .rows_max = rows_max,
+    .rows_magnitude = rows_magnitude,
 };
