@@ -89,32 +89,28 @@ static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
     step->k = last_of(l, node->inputs[0]);
     step->n = last_of(l, node->outputs[0]);
     xnor_value_id thresholds = XNOR_NO_VALUE;
-    if (value_of(l, node->inputs[0])->dtype == XNOR_TERNARY) {
-        step->run = xnor_step_gemm_acc_ternary;
+    bool ternary = value_of(l, node->inputs[0])->dtype == XNOR_TERNARY;
+    if (ternary) step->run = xnor_step_gemm_acc_ternary;
+    uint32_t user = only_user(l, node->outputs[0]), behind = user;
+    while (behind != UINT32_MAX && is_view(l->graph->nodes[behind].op))
+        behind = only_user(l, l->graph->nodes[behind].outputs[0]);
+    if (user != UINT32_MAX && !ternary && is_bits_threshold(&l->graph->nodes[user]) &&
+        is_model_constant(l, l->graph->nodes[user].inputs[1])) {
+        step->run = xnor_step_gemm_thr;
+        thresholds = l->graph->nodes[user].inputs[1];
+    } else if (behind != UINT32_MAX && reduces_rows(l, &l->graph->nodes[behind])) {
+        const xnor_shape *x = &value_of(l, l->graph->nodes[behind].inputs[0])->shape;
+        user = behind;
+        step->run = ternary ? xnor_step_gemm_max_ternary : xnor_step_gemm_max;
+        step->rows = (size_t)x->dims[x->rank - 2];
+        step->groups = rows_of(l, l->graph->nodes[user].inputs[0]) / step->rows;
+        step->active = l->active[node->inputs[0]];
     } else {
-        uint32_t user = only_user(l, node->outputs[0]), view = UINT32_MAX;
-        if (user != UINT32_MAX && is_view(l->graph->nodes[user].op)) {
-            view = user;
-            user = only_user(l, l->graph->nodes[view].outputs[0]);
-        }
-        if (user != UINT32_MAX && view == UINT32_MAX && is_bits_threshold(&l->graph->nodes[user]) &&
-            is_model_constant(l, l->graph->nodes[user].inputs[1])) {
-            step->run = xnor_step_gemm_thr;
-            thresholds = l->graph->nodes[user].inputs[1];
-        } else if (user != UINT32_MAX && reduces_rows(l, &l->graph->nodes[user])) {
-            const xnor_shape *x = &value_of(l, l->graph->nodes[user].inputs[0])->shape;
-            step->run = xnor_step_gemm_max;
-            step->rows = (size_t)x->dims[x->rank - 2];
-            step->groups = rows_of(l, l->graph->nodes[user].inputs[0]) / step->rows;
-            step->active = l->active[node->inputs[0]];
-        } else {
-            user = UINT32_MAX;
-        }
-        if (user != UINT32_MAX) {
-            step->y = l->graph->nodes[user].outputs[0];
-            l->done[user] = 1;
-            if (view != UINT32_MAX) l->done[view] = 1;
-        }
+        user = UINT32_MAX;
+    }
+    if (user != UINT32_MAX) {
+        step->y = l->graph->nodes[user].outputs[0];
+        l->done[user] = 1;
     }
     return xnor_model_pack_gemm(l->plan->model, node->inputs[1], thresholds, &step->packed);
 }

@@ -69,6 +69,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(gemm_acc_ternary)                                                                            \
     X(gemm_thr)                                                                                    \
     X(gemm_thr_offset)                                                                             \
+    X(gemm_max_ternary)                                                                            \
     X(gemm_max)                                                                                    \
     X(acc_thr)                                                                                     \
     X(acc_thr_ternary)                                                                             \

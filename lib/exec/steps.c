@@ -139,32 +139,54 @@ xnor_status xnor_step_gemm_thr_offset(const xnor_step *s, const xnor_run *run) {
     return XNOR_OK;
 }
 
-// Threads share the channels, so that each keeps its own running maximum.
-static void tile_gemm_max(void *context, size_t begin, size_t end) {
-    const tile_context *c = context;
-    const xnor_step *s = c->step;
-    const xnor_run *run = c->run;
-    size_t first = begin * XNOR_GEMM_BLOCK, last = end * XNOR_GEMM_BLOCK;
-    if (last > s->n) last = s->n;
-    for (size_t group = 0; group < s->groups; group++) {
-        int32_t *max = (int32_t *)run->values[s->y] + group * s->n;
-        for (size_t i = first; i < last; i++) max[i] = INT32_MIN;
-        size_t rows = active_rows(s, run, group);
-        for (size_t row = 0; row < rows; row += TILE_ROWS * 4) {
-            if (is_cancelled(run)) return;
-            size_t stop = row + TILE_ROWS * 4 < rows ? row + TILE_ROWS * 4 : rows;
-            xnor_gemm_args args = gemm_args(s, run, group * s->rows + row, group * s->rows + stop);
-            args.n_begin = first;
-            args.n_end = last;
+// Into how many pieces the channels of a group are cut, each with its own running maximum: threads
+// share the channels when there are too few groups.
+static size_t pieces_of(const xnor_step *s, const xnor_run *run) {
+    size_t blocks = (s->n + XNOR_GEMM_BLOCK - 1) / XNOR_GEMM_BLOCK;
+    size_t threads = xnor_pool_threads(run->pool);
+    if (s->groups >= threads) return 1;
+    return blocks < threads ? blocks : threads;
+}
+
+static void max_of_group(const xnor_step *s, const xnor_run *run, size_t group, size_t first,
+                         size_t last) {
+    size_t words = xnor_words(s->k), rows = active_rows(s, run, group);
+    int32_t *max = (int32_t *)run->values[s->y] + group * s->n;
+    for (size_t i = first; i < last; i++) max[i] = INT32_MIN;
+    for (size_t row = 0; row < rows; row += TILE_ROWS * 4) {
+        if (is_cancelled(run)) return;
+        size_t stop = row + TILE_ROWS * 4 < rows ? row + TILE_ROWS * 4 : rows;
+        xnor_gemm_args args = gemm_args(s, run, group * s->rows + row, group * s->rows + stop);
+        args.n_begin = first;
+        args.n_end = last;
+        if (s->run == xnor_step_gemm_max_ternary) {
+            args.mask = args.a + s->groups * s->rows * words;
+            run->kernels->gemm_max_ternary(&args, max);
+        } else {
             run->kernels->gemm_max(&args, max);
         }
     }
 }
 
-xnor_status xnor_step_gemm_max(const xnor_step *s, const xnor_run *run) {
+static void tile_gemm_max(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    size_t pieces = pieces_of(s, c->run);
     size_t blocks = (s->n + XNOR_GEMM_BLOCK - 1) / XNOR_GEMM_BLOCK;
-    size_t threads = xnor_pool_threads(run->pool);
-    return over(s, run, blocks, (blocks + threads - 1) / threads, tile_gemm_max);
+    for (size_t i = begin; i < end; i++) {
+        size_t first = blocks * (i % pieces) / pieces * XNOR_GEMM_BLOCK;
+        size_t last = blocks * (i % pieces + 1) / pieces * XNOR_GEMM_BLOCK;
+        max_of_group(s, c->run, i / pieces, first, last < s->n ? last : s->n);
+    }
+}
+
+xnor_status xnor_step_gemm_max(const xnor_step *s, const xnor_run *run) {
+    size_t size = TILE_ROWS / s->rows + 1;
+    return over(s, run, s->groups * pieces_of(s, run), size, tile_gemm_max);
+}
+
+xnor_status xnor_step_gemm_max_ternary(const xnor_step *s, const xnor_run *run) {
+    return xnor_step_gemm_max(s, run);
 }
 
 // acc [groups, rows, n] + offset [groups, n]

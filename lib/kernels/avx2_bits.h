@@ -172,7 +172,11 @@ ALWAYS_INLINE void count_long(size_t rows, size_t steps, size_t code_stride, con
 
 // ---- what happens to the counts -----------------------------------------------------------------
 
-typedef enum bits_op { OP_ACC, OP_THR, OP_MAX, OP_TERNARY } bits_op;
+typedef enum bits_op { OP_ACC, OP_THR, OP_MAX, OP_TERNARY, OP_MAX_TERNARY } bits_op;
+
+ALWAYS_INLINE bool is_ternary(bits_op op) {
+    return op == OP_TERNARY || op == OP_MAX_TERNARY;
+}
 
 // One task: all rows of a chunk times one block of channels.
 typedef struct bits_task {
@@ -183,8 +187,8 @@ typedef struct bits_task {
     const uint8_t *block;  // weights, then limits
     const uint16_t *codes; // of the first row
     size_t code_stride;
-    const int32_t *totals; // OP_TERNARY: popcount of the mask, per row
-    int32_t *acc;   // OP_ACC, OP_TERNARY: at the first row and channel; OP_MAX: at the channel
+    const int32_t *totals; // ternary: popcount of the mask, per row
+    int32_t *acc; // OP_ACC, OP_TERNARY: at the first row and channel; of a maximum: at the channel
     uint64_t *bits; // OP_THR: at the first row and the block's word
     size_t out_stride;
 } bits_task;
@@ -210,6 +214,16 @@ ALWAYS_INLINE void finish_acc(int32_t total, size_t channels, const __m256i coun
     if (channels < 64) memcpy(acc, part, channels * sizeof *acc);
 }
 
+// acc = k - (2 · count + zeros) of ternary rows: up to this k the bracket fits in a byte, so that the
+// maximum over rows needs no accumulators.
+#define BYTE_MAX_TERNARY_K 127
+
+ALWAYS_INLINE void raise_max(const int32_t *acc, size_t channels, int32_t *max) {
+    for (size_t c = 0; c < channels; c++) {
+        if (acc[c] > max[c]) max[c] = acc[c];
+    }
+}
+
 // Bit i of the result: count lane i < limit lane i, both unsigned.
 ALWAYS_INLINE uint64_t below_bytes(__m256i count, __m256i limit) {
     const __m256i missing = _mm256_subs_epu8(limit, count);
@@ -227,7 +241,7 @@ ALWAYS_INLINE uint64_t below_words(const uint16_t *count, const uint16_t *limit)
 }
 
 ALWAYS_INLINE int32_t row_total(bits_op op, const bits_task *t, size_t row) {
-    return op == OP_TERNARY ? t->totals[row] : (int32_t)t->k;
+    return is_ternary(op) ? t->totals[row] : (int32_t)t->k;
 }
 
 ALWAYS_INLINE void run_short(bits_op op, size_t rows, const bits_task *t, size_t row,
@@ -241,6 +255,16 @@ ALWAYS_INLINE void run_short(bits_op op, size_t rows, const bits_task *t, size_t
         } else if (op == OP_MAX) {
             low[0] = _mm256_min_epu8(low[0], count[r][0]);
             low[1] = _mm256_min_epu8(low[1], count[r][1]);
+        } else if (op == OP_MAX_TERNARY && t->k <= BYTE_MAX_TERNARY_K) {
+            const __m256i zeros = _mm256_set1_epi8((char)((int32_t)t->k - t->totals[row + r]));
+            UNROLL for (size_t v = 0; v < 2; v++) {
+                const __m256i twice = _mm256_add_epi8(count[r][v], count[r][v]);
+                low[v] = _mm256_min_epu8(low[v], _mm256_add_epi8(twice, zeros));
+            }
+        } else if (op == OP_MAX_TERNARY) {
+            int32_t acc[64];
+            finish_acc(t->totals[row + r], 64, count[r], NULL, acc);
+            raise_max(acc, t->channels, t->acc);
         } else {
             finish_acc(row_total(op, t, row + r), t->channels, count[r], NULL,
                        t->acc + (row + r) * t->out_stride);
@@ -261,6 +285,10 @@ ALWAYS_INLINE void run_long(bits_op op, size_t rows, const bits_task *t, size_t 
                 const __m256i less = _mm256_min_epu16(load_words(low + i), load_words(wide[r] + i));
                 _mm256_storeu_si256((__m256i *)(void *)(low + i), less);
             }
+        } else if (op == OP_MAX_TERNARY) {
+            int32_t acc[64];
+            finish_acc(t->totals[row + r], 64, NULL, wide[r], acc);
+            raise_max(acc, t->channels, t->acc);
         } else {
             finish_acc(row_total(op, t, row + r), t->channels, NULL, wide[r],
                        t->acc + (row + r) * t->out_stride);
@@ -275,9 +303,17 @@ static void merge_max(const bits_task *t, const __m256i low[2], const uint16_t *
         finish_acc((int32_t)t->k, 64, NULL, wide, acc);
     else
         finish_acc((int32_t)t->k, 64, low, NULL, acc);
-    for (size_t c = 0; c < t->channels; c++) {
-        if (acc[c] > t->acc[c]) t->acc[c] = acc[c];
-    }
+    raise_max(acc, t->channels, t->acc);
+}
+
+// max = max(max, k - low)
+static void merge_max_ternary(const bits_task *t, const __m256i low[2]) {
+    uint8_t bytes[64];
+    int32_t acc[64];
+    _mm256_storeu_si256((__m256i *)(void *)bytes, low[0]);
+    _mm256_storeu_si256((__m256i *)(void *)(bytes + 32), low[1]);
+    for (size_t c = 0; c < 64; c++) acc[c] = (int32_t)t->k - bytes[c];
+    raise_max(acc, t->channels, t->acc);
 }
 
 ALWAYS_INLINE void run_short_rows(bits_op op, const bits_task *t) {
@@ -295,6 +331,7 @@ ALWAYS_INLINE void run_short_rows(bits_op op, const bits_task *t) {
     for (; row + 2 <= t->rows; row += 2) run_short(op, 2, t, row, limit, low);
     if (row < t->rows) run_short(op, 1, t, row, limit, low);
     if (op == OP_MAX) merge_max(t, low, NULL);
+    if (op == OP_MAX_TERNARY && t->k <= BYTE_MAX_TERNARY_K) merge_max_ternary(t, low);
 }
 
 ALWAYS_INLINE void run_long_rows(bits_op op, const bits_task *t) {
@@ -325,6 +362,7 @@ DEFINE_OP(OP_ACC, xnor_gemm_acc)
 DEFINE_OP(OP_THR, xnor_gemm_thr)
 DEFINE_OP(OP_MAX, xnor_gemm_max)
 DEFINE_OP(OP_TERNARY, xnor_gemm_acc_ternary)
+DEFINE_OP(OP_MAX_TERNARY, xnor_gemm_max_ternary)
 
 ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc, uint64_t *bits,
                             size_t out_stride) {
@@ -343,9 +381,9 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
         t.rows = args->rows - row < chunk ? args->rows - row : chunk;
         for (size_t r = 0; r < t.rows; r++) {
             const size_t at = (row + r) * args->a_stride;
-            const uint64_t *mask = op == OP_TERNARY ? args->mask + at : NULL;
+            const uint64_t *mask = is_ternary(op) ? args->mask + at : NULL;
             expand_row(args->a + at, mask, words, codes + r * t.code_stride);
-            if (op != OP_TERNARY) continue;
+            if (!is_ternary(op)) continue;
             totals[r] = 0;
             for (size_t j = 0; j < words; j++) totals[r] += __builtin_popcountll(mask[j]);
         }
@@ -355,11 +393,12 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
             if (op == OP_THR)
                 t.bits = bits + row * out_stride + c / 64;
             else
-                t.acc = acc + row * out_stride + c; // of OP_MAX there is one row: stride 0
+                t.acc = acc + row * out_stride + c; // of a maximum there is one row: stride 0
             if (op == OP_ACC) xnor_gemm_acc_task(&t);
             if (op == OP_THR) xnor_gemm_thr_task(&t);
             if (op == OP_MAX) xnor_gemm_max_task(&t);
             if (op == OP_TERNARY) xnor_gemm_acc_ternary_task(&t);
+            if (op == OP_MAX_TERNARY) xnor_gemm_max_ternary_task(&t);
         }
     }
 }
@@ -390,6 +429,13 @@ static void gemm_acc_ternary(const xnor_gemm_args *args, int32_t *acc, size_t ac
         xnor_kernels_c.gemm_acc_ternary(args, acc, acc_stride);
     else
         run_gemm(OP_TERNARY, args, acc, NULL, acc_stride);
+}
+
+static void gemm_max_ternary(const xnor_gemm_args *args, int32_t *max) {
+    if (args->k > LANES_MAX_K)
+        xnor_kernels_c.gemm_max_ternary(args, max);
+    else
+        run_gemm(OP_MAX_TERNARY, args, max, NULL, 0);
 }
 
 #endif

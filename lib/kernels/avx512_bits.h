@@ -362,19 +362,45 @@ ALWAYS_INLINE void store_acc(size_t lane_bytes, int32_t total, size_t channels, 
     }
 }
 
-// max = max(max, k - 2 · low), channels below `channels` only.
-static void merge_max(const bits_shape *s, size_t k, size_t channels, __m512i low, int32_t *max) {
-    int32_t acc[64];
-    const size_t lanes = 64 / s->lane_bytes;
-    if (s->lane_bytes == 1)
-        store_acc(1, (int32_t)k, 64, low, acc);
-    else
-        store_acc(2, (int32_t)k, 64, low, acc);
-    const size_t used = channels < lanes ? channels : lanes;
-    for (size_t c = 0; c < used; c++) max[c] = acc[c] > max[c] ? acc[c] : max[c];
+typedef enum bits_op { OP_ACC, OP_THR, OP_MAX, OP_TERNARY, OP_MAX_TERNARY } bits_op;
+
+ALWAYS_INLINE bool is_ternary(bits_op op) {
+    return op == OP_TERNARY || op == OP_MAX_TERNARY;
 }
 
-typedef enum bits_op { OP_ACC, OP_THR, OP_MAX, OP_TERNARY } bits_op;
+// acc = k - (2 · count + zeros) of ternary rows: up to this k the bracket fits in a byte, so that the
+// maximum over rows costs three operations as the binary one costs one.
+#define BYTE_MAX_TERNARY_K 127
+
+// max = max(max, total - 2 · count), channels below `channels` only.
+ALWAYS_INLINE void raise_max(size_t lane_bytes, int32_t total, size_t channels, __m512i count,
+                             int32_t *max) {
+    _Alignas(64) int32_t acc[64];
+    store_acc(lane_bytes, total, 64, count, acc);
+    for (size_t c = 0; c < 64 / lane_bytes && c < channels; c += 16) {
+        const __mmask16 mask = first_lanes(channels - c, 16);
+        const __m512i before = _mm512_maskz_loadu_epi32(mask, max + c);
+        const __m512i after = _mm512_max_epi32(before, _mm512_load_si512(acc + c));
+        _mm512_mask_storeu_epi32(max + c, mask, after);
+    }
+}
+
+// max = max(max, k - 2 · low), of ternary rows k - low.
+ALWAYS_INLINE void merge_max(bits_op op, size_t lane_bytes, int32_t k, size_t channels, __m512i low,
+                             int32_t *max) {
+    if (op == OP_MAX) {
+        raise_max(lane_bytes, k, channels, low, max);
+        return;
+    }
+    for (size_t c = 0; c < 64 && c < channels; c += 16) {
+        const __mmask16 mask = first_lanes(channels - c, 16);
+        const __m512i wide = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(low));
+        const __m512i acc = _mm512_sub_epi32(_mm512_set1_epi32(k), wide);
+        const __m512i before = _mm512_maskz_loadu_epi32(mask, max + c);
+        _mm512_mask_storeu_epi32(max + c, mask, _mm512_max_epi32(before, acc));
+        low = _mm512_alignr_epi32(low, low, 4);
+    }
+}
 
 // One task: all rows of a chunk times one tile of channels.
 typedef struct bits_task {
@@ -383,8 +409,8 @@ typedef struct bits_task {
     size_t rows;
     size_t channel;        // first of the tile
     const uint32_t *codes; // of the first row
-    const int32_t *totals; // OP_TERNARY: popcount of the mask, per row
-    int32_t *acc;   // OP_ACC, OP_TERNARY: at the first row and channel; OP_MAX: at the channel
+    const int32_t *totals; // ternary: popcount of the mask, per row
+    int32_t *acc; // OP_ACC, OP_TERNARY: at the first row and channel; of a maximum: at the channel
     uint64_t *bits; // OP_THR: at the first row and the channel's word
     size_t out_stride;
 } bits_task;
@@ -404,6 +430,16 @@ ALWAYS_INLINE void finish_tile(bits_op op, size_t lane_bytes, size_t rows, size_
             if (op == OP_MAX) {
                 low[v] = lane_bytes == 1 ? _mm512_min_epu8(low[v], count[r][v])
                                          : _mm512_min_epu16(low[v], count[r][v]);
+            } else if (op == OP_MAX_TERNARY && t->args->k <= BYTE_MAX_TERNARY_K) {
+                const int32_t zeros = (int32_t)t->args->k - t->totals[row + r];
+                const __m512i twice = _mm512_add_epi8(count[r][v], count[r][v]);
+                low[v] =
+                    _mm512_min_epu8(low[v], _mm512_add_epi8(twice, _mm512_set1_epi8((char)zeros)));
+            } else if (op == OP_MAX_TERNARY) {
+                if (t->args->n_end > t->channel + v * lanes)
+                    raise_max(lane_bytes, t->totals[row + r],
+                              t->args->n_end - t->channel - v * lanes, count[r][v],
+                              t->acc + v * lanes);
             } else if (op == OP_THR) {
                 t->bits[(row + r) * t->out_stride + v] =
                     _mm512_cmplt_epu8_mask(count[r][v], limit[v]);
@@ -421,7 +457,7 @@ ALWAYS_INLINE void run_tile(bits_op op, size_t lane_bytes, size_t rows, size_t v
                             const __m512i limit[2], __m512i low[2]) {
     const uint32_t *codes = t->codes + row * pairs;
     __m512i count[MAX_TILE_ROWS][2];
-    if (op == OP_TERNARY) {
+    if (is_ternary(op)) {
         count_tile_ternary(t->shape, lane_bytes, rows, vectors, pairs, codes, block, count);
     } else {
         count_tile(t->shape, lane_bytes, rows, vectors, pairs, codes, block, count);
@@ -453,12 +489,12 @@ ALWAYS_INLINE void run_tiles(bits_op op, size_t lane_bytes, size_t vectors, size
         row += 2;
     }
     if (t->rows > row) run_tile(op, lane_bytes, 1, vectors, pairs, t, row, block, limit, low);
-    if (op == OP_MAX) {
+    if (op == OP_MAX || (op == OP_MAX_TERNARY && t->args->k <= BYTE_MAX_TERNARY_K)) {
         const size_t lanes = 64 / lane_bytes;
         UNROLL for (size_t v = 0; v < vectors; v++) {
             if (t->args->n_end > t->channel + v * lanes) {
-                merge_max(s, t->args->k, t->args->n_end - t->channel - v * lanes, low[v],
-                          t->acc + v * lanes);
+                merge_max(op, lane_bytes, (int32_t)t->args->k,
+                          t->args->n_end - t->channel - v * lanes, low[v], t->acc + v * lanes);
             }
         }
     }
@@ -491,13 +527,14 @@ DEFINE_OP(OP_ACC, xnor_gemm_acc)
 DEFINE_OP(OP_THR, xnor_gemm_thr)
 DEFINE_OP(OP_MAX, xnor_gemm_max)
 DEFINE_OP(OP_TERNARY, xnor_gemm_acc_ternary)
+DEFINE_OP(OP_MAX_TERNARY, xnor_gemm_max_ternary)
 
-// Four planes: a in the first two and, for OP_TERNARY, the mask in the others.
+// Four planes: a in the first two and, if ternary, the mask in the others.
 ALWAYS_INLINE void expand_chunk(bits_op op, const bits_shape *s, const xnor_gemm_args *args,
                                 size_t row, size_t rows, uint32_t *planes, int32_t *totals) {
     const size_t words = xnor_words(args->k);
     const uint64_t *a = args->a + row * args->a_stride;
-    const bool mixed = op != OP_TERNARY;
+    const bool mixed = !is_ternary(op);
     for (size_t i = 0; i < (mixed ? 1 : 2); i++) {
         uint32_t *plane = planes + 2 * i * PLANE_WORDS;
         const uint64_t *bits = i == 0 ? a : args->mask + row * args->a_stride;
@@ -509,7 +546,7 @@ ALWAYS_INLINE void expand_chunk(bits_op op, const bits_shape *s, const xnor_gemm
                         plane + PLANE_WORDS);
         }
     }
-    if (op != OP_TERNARY) return;
+    if (mixed) return;
     for (size_t r = 0; r < rows; r++) {
         const uint64_t *mask = args->mask + (row + r) * args->a_stride;
         totals[r] = 0;
@@ -538,12 +575,13 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
             if (op == OP_THR)
                 t.bits = bits + row * out_stride + channel / 64;
             else
-                t.acc = acc + row * out_stride + channel; // of OP_MAX there is one row: stride 0
+                t.acc = acc + row * out_stride + channel; // of a maximum there is one row: stride 0
             blocks = s.lane_bytes == 1 && args->n_end - channel > 64 ? 2 : 1;
             if (op == OP_ACC) xnor_gemm_acc_task(&t, blocks);
             if (op == OP_THR) xnor_gemm_thr_task(&t, blocks);
             if (op == OP_MAX) xnor_gemm_max_task(&t, blocks);
             if (op == OP_TERNARY) xnor_gemm_acc_ternary_task(&t, blocks);
+            if (op == OP_MAX_TERNARY) xnor_gemm_max_ternary_task(&t, blocks);
         }
     }
 }
@@ -574,6 +612,13 @@ static void gemm_acc_ternary(const xnor_gemm_args *args, int32_t *acc, size_t ac
         xnor_kernels_c.gemm_acc_ternary(args, acc, acc_stride);
     else
         run_gemm(OP_TERNARY, args, acc, NULL, acc_stride);
+}
+
+static void gemm_max_ternary(const xnor_gemm_args *args, int32_t *max) {
+    if (args->k > WORD_LANES_MAX_K)
+        xnor_kernels_c.gemm_max_ternary(args, max);
+    else
+        run_gemm(OP_MAX_TERNARY, args, max, NULL, 0);
 }
 
 #endif

@@ -110,21 +110,31 @@ static void gemm_max(const xnor_gemm_args *args, int32_t *max) {
     }
 }
 
-static void gemm_acc_ternary(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
+static int32_t ternary_acc(const xnor_gemm_args *args, size_t m, size_t c) {
     const size_t words = xnor_words(args->k);
-    for (size_t m = 0; m < args->rows; m++) {
-        const uint64_t *a = args->a + m * args->a_stride;
-        const uint64_t *mask = args->mask + m * args->a_stride;
-        for (size_t c = args->n_begin; c < args->n_end; c++) {
-            const uint64_t *w = (const uint64_t *)args->packed + c * words;
-            int32_t sum = 0;
-            for (size_t j = 0; j < words; j++) {
-                sum += (int32_t)popcount64(mask[j]);
-                sum -= 2 * (int32_t)popcount64((a[j] ^ w[j]) & mask[j]);
-            }
-            acc[m * acc_stride + c] = sum;
-        }
+    const uint64_t *a = args->a + m * args->a_stride;
+    const uint64_t *mask = args->mask + m * args->a_stride;
+    const uint64_t *w = (const uint64_t *)args->packed + c * words;
+    int32_t sum = 0;
+    for (size_t j = 0; j < words; j++) {
+        sum += (int32_t)popcount64(mask[j]);
+        sum -= 2 * (int32_t)popcount64((a[j] ^ w[j]) & mask[j]);
     }
+    return sum;
+}
+
+static void gemm_acc_ternary(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
+    for (size_t m = 0; m < args->rows; m++)
+        for (size_t c = args->n_begin; c < args->n_end; c++)
+            acc[m * acc_stride + c] = ternary_acc(args, m, c);
+}
+
+static void gemm_max_ternary(const xnor_gemm_args *args, int32_t *max) {
+    for (size_t m = 0; m < args->rows; m++)
+        for (size_t c = args->n_begin; c < args->n_end; c++) {
+            const int32_t acc = ternary_acc(args, m, c);
+            if (acc > max[c]) max[c] = acc;
+        }
 }
 
 static void acc_thr(size_t rows, size_t cols, const int32_t *acc, size_t acc_stride,

@@ -53,6 +53,8 @@ typedef struct xnor_kernels {
     // Ternary activations: acc = popcount(mask) - 2·popcount((a XOR w) AND mask). {0,1} activations
     // are the case a == mask.
     void (*gemm_acc_ternary)(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride);
+    // A running maximum of these, as gemm_max keeps one.
+    void (*gemm_max_ternary)(const xnor_gemm_args *args, int32_t *max);
 
     // bits[r][c] = acc[r][c] >= thr[c].
     void (*acc_thr)(size_t rows, size_t cols, const int32_t *acc, size_t acc_stride,

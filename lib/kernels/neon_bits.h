@@ -211,7 +211,11 @@ ALWAYS_INLINE void count_long(bool ternary, size_t rows, size_t steps, const uin
 
 // ---- what happens to the counts -----------------------------------------------------------------
 
-typedef enum bits_op { OP_ACC, OP_THR, OP_MAX, OP_TERNARY } bits_op;
+typedef enum bits_op { OP_ACC, OP_THR, OP_MAX, OP_TERNARY, OP_MAX_TERNARY } bits_op;
+
+ALWAYS_INLINE bool is_ternary(bits_op op) {
+    return op == OP_TERNARY || op == OP_MAX_TERNARY;
+}
 
 // One task: all rows of a chunk times one block of channels.
 typedef struct bits_task {
@@ -222,8 +226,8 @@ typedef struct bits_task {
     size_t channels;       // of the block that exist
     const uint8_t *block;  // weights, then limits
     const uint8_t *codes;  // of the first row
-    const int32_t *totals; // OP_TERNARY: popcount of the mask, per row
-    int32_t *acc;   // OP_ACC, OP_TERNARY: at the first row and channel; OP_MAX: at the channel
+    const int32_t *totals; // ternary: popcount of the mask, per row
+    int32_t *acc; // OP_ACC, OP_TERNARY: at the first row and channel; of a maximum: at the channel
     uint64_t *bits; // OP_THR: at the first row and the block's word
     size_t out_stride;
 } bits_task;
@@ -261,6 +265,16 @@ ALWAYS_INLINE void finish_acc(int16_t total, size_t channels, const uint8x16_t c
     if (channels < 64) memcpy(acc, part, channels * sizeof *acc);
 }
 
+// acc = k - (2 · count + zeros) of ternary rows: up to this k the bracket fits in a byte, so that the
+// maximum over rows needs no accumulators.
+#define BYTE_MAX_TERNARY_K 127
+
+ALWAYS_INLINE void raise_max(const int32_t *acc, size_t channels, int32_t *max) {
+    for (size_t c = 0; c < channels; c++) {
+        if (acc[c] > max[c]) max[c] = acc[c];
+    }
+}
+
 ALWAYS_INLINE uint64_t finish_thr(const uint8x16_t count[4], const uint8x16_t limit[4]) {
     return gather_bits(vcltq_u8(count[0], limit[0]), vcltq_u8(count[1], limit[1]),
                        vcltq_u8(count[2], limit[2]), vcltq_u8(count[3], limit[3]));
@@ -278,12 +292,12 @@ ALWAYS_INLINE uint64_t finish_thr_wide(const uint16_t *count, const uint16_t *li
 }
 
 ALWAYS_INLINE int16_t row_total(bits_op op, const bits_task *t, size_t row) {
-    return (int16_t)(op == OP_TERNARY ? t->totals[row] : (int32_t)t->k);
+    return (int16_t)(is_ternary(op) ? t->totals[row] : (int32_t)t->k);
 }
 
 ALWAYS_INLINE void run_short(bits_op op, size_t rows, const bits_task *t, size_t row,
                              const uint8x16_t limit[4], uint8x16_t low[4]) {
-    const bool ternary = op == OP_TERNARY;
+    const bool ternary = is_ternary(op);
     const uint8_t *codes = t->codes + row * t->steps * (ternary ? 32 : 16);
     uint8x16_t count[MAX_TILE_ROWS][4];
     count_segment(ternary, rows, t->steps, codes, t->block, count);
@@ -292,6 +306,16 @@ ALWAYS_INLINE void run_short(bits_op op, size_t rows, const bits_task *t, size_t
             t->bits[(row + r) * t->out_stride] = finish_thr(count[r], limit);
         } else if (op == OP_MAX) {
             UNROLL for (size_t v = 0; v < 4; v++) low[v] = vminq_u8(low[v], count[r][v]);
+        } else if (op == OP_MAX_TERNARY && t->k <= BYTE_MAX_TERNARY_K) {
+            const uint8x16_t zeros = vdupq_n_u8((uint8_t)((int32_t)t->k - t->totals[row + r]));
+            UNROLL for (size_t v = 0; v < 4; v++) {
+                const uint8x16_t twice = vaddq_u8(count[r][v], count[r][v]);
+                low[v] = vminq_u8(low[v], vaddq_u8(twice, zeros));
+            }
+        } else if (op == OP_MAX_TERNARY) {
+            int32_t acc[64];
+            finish_acc((int16_t)t->totals[row + r], 64, count[r], NULL, acc);
+            raise_max(acc, t->channels, t->acc);
         } else {
             finish_acc(row_total(op, t, row + r), t->channels, count[r], NULL,
                        t->acc + (row + r) * t->out_stride);
@@ -301,7 +325,7 @@ ALWAYS_INLINE void run_short(bits_op op, size_t rows, const bits_task *t, size_t
 
 ALWAYS_INLINE void run_long(bits_op op, size_t rows, const bits_task *t, size_t row,
                             const uint16_t *limit, uint16_t low[64]) {
-    const bool ternary = op == OP_TERNARY;
+    const bool ternary = is_ternary(op);
     const uint8_t *codes = t->codes + row * t->steps * (ternary ? 32 : 16);
     uint16_t wide[MAX_TILE_ROWS][64];
     count_long(ternary, rows, t->steps, codes, t->block, wide);
@@ -312,6 +336,10 @@ ALWAYS_INLINE void run_long(bits_op op, size_t rows, const bits_task *t, size_t 
             for (size_t i = 0; i < 64; i += 8) {
                 vst1q_u16(low + i, vminq_u16(vld1q_u16(low + i), vld1q_u16(wide[r] + i)));
             }
+        } else if (op == OP_MAX_TERNARY) {
+            int32_t acc[64];
+            finish_acc((int16_t)t->totals[row + r], 64, NULL, wide[r], acc);
+            raise_max(acc, t->channels, t->acc);
         } else {
             finish_acc(row_total(op, t, row + r), t->channels, NULL, wide[r],
                        t->acc + (row + r) * t->out_stride);
@@ -326,9 +354,16 @@ static void merge_max(const bits_task *t, const uint8x16_t low[4], const uint16_
         finish_acc((int16_t)t->k, 64, NULL, wide, acc);
     else
         finish_acc((int16_t)t->k, 64, low, NULL, acc);
-    for (size_t c = 0; c < t->channels; c++) {
-        if (acc[c] > t->acc[c]) t->acc[c] = acc[c];
-    }
+    raise_max(acc, t->channels, t->acc);
+}
+
+// max = max(max, k - low)
+static void merge_max_ternary(const bits_task *t, const uint8x16_t low[4]) {
+    uint8_t bytes[64];
+    int32_t acc[64];
+    for (size_t v = 0; v < 4; v++) vst1q_u8(bytes + 16 * v, low[v]);
+    for (size_t c = 0; c < 64; c++) acc[c] = (int32_t)t->k - bytes[c];
+    raise_max(acc, t->channels, t->acc);
 }
 
 // Rows that the next tile takes: 4, 2 or 1, at most `tile_rows`.
@@ -349,7 +384,7 @@ ALWAYS_INLINE void run_short_rows(bits_op op, const bits_task *t) {
     size_t rows = 0;
     for (size_t row = 0; row < t->rows; row += rows) {
         rows = next_tile(t->rows - row, t->tile_rows);
-        if (rows == 4 && op != OP_TERNARY)
+        if (rows == 4 && !is_ternary(op))
             run_short(op, 4, t, row, limit, low);
         else if (rows == 2)
             run_short(op, 2, t, row, limit, low);
@@ -357,6 +392,7 @@ ALWAYS_INLINE void run_short_rows(bits_op op, const bits_task *t) {
             run_short(op, 1, t, row, limit, low);
     }
     if (op == OP_MAX) merge_max(t, low, NULL);
+    if (op == OP_MAX_TERNARY && t->k <= BYTE_MAX_TERNARY_K) merge_max_ternary(t, low);
 }
 
 ALWAYS_INLINE void run_long_rows(bits_op op, const bits_task *t) {
@@ -366,7 +402,7 @@ ALWAYS_INLINE void run_long_rows(bits_op op, const bits_task *t) {
     size_t rows = 0;
     for (size_t row = 0; row < t->rows; row += rows) {
         rows = next_tile(t->rows - row, t->tile_rows);
-        if (rows == 4 && op != OP_TERNARY)
+        if (rows == 4 && !is_ternary(op))
             run_long(op, 4, t, row, limit, low);
         else if (rows == 2)
             run_long(op, 2, t, row, limit, low);
@@ -393,6 +429,7 @@ DEFINE_OP(OP_ACC, xnor_gemm_acc, 4)
 DEFINE_OP(OP_THR, xnor_gemm_thr, 4)
 DEFINE_OP(OP_MAX, xnor_gemm_max, 4)
 DEFINE_OP(OP_TERNARY, xnor_gemm_acc_ternary, 2)
+DEFINE_OP(OP_MAX_TERNARY, xnor_gemm_max_ternary, 2)
 
 ALWAYS_INLINE void expand_chunk(bool ternary, const xnor_gemm_args *args, const bits_task *t,
                                 size_t first_row, uint8_t *codes, int32_t *totals) {
@@ -419,11 +456,11 @@ ALWAYS_INLINE void expand_chunk(bool ternary, const xnor_gemm_args *args, const 
 ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc, uint64_t *bits,
                             size_t out_stride) {
     const bits_shape s = shape_of(args->k);
-    const size_t row_bytes = s.steps * (op == OP_TERNARY ? 32 : 16);
+    const size_t row_bytes = s.steps * (is_ternary(op) ? 32 : 16);
     bits_task t = {.k = args->k, .steps = s.steps, .out_stride = out_stride};
     // A tile must fit in the buffer; several tiles only as long as the first-level cache holds
     // them.
-    t.tile_rows = op == OP_TERNARY ? 2 : 4;
+    t.tile_rows = is_ternary(op) ? 2 : 4;
     while (t.tile_rows > 1 && t.tile_rows * row_bytes > CODE_BYTES) t.tile_rows /= 2;
     size_t chunk = CHUNK_BYTES / row_bytes / t.tile_rows * t.tile_rows;
     if (chunk == 0) chunk = t.tile_rows;
@@ -434,18 +471,19 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
     t.totals = totals;
     for (size_t row = 0; row < args->rows; row += chunk) {
         t.rows = args->rows - row < chunk ? args->rows - row : chunk;
-        expand_chunk(op == OP_TERNARY, args, &t, row, codes, totals);
+        expand_chunk(is_ternary(op), args, &t, row, codes, totals);
         for (size_t c = args->n_begin; c < args->n_end; c += 64) {
             t.block = (const uint8_t *)args->packed + c / 64 * s.block_bytes;
             t.channels = args->n_end - c < 64 ? args->n_end - c : 64;
             if (op == OP_THR)
                 t.bits = bits + row * out_stride + c / 64;
             else
-                t.acc = acc + row * out_stride + c; // of OP_MAX there is one row: stride 0
+                t.acc = acc + row * out_stride + c; // of a maximum there is one row: stride 0
             if (op == OP_ACC) xnor_gemm_acc_task(&t);
             if (op == OP_THR) xnor_gemm_thr_task(&t);
             if (op == OP_MAX) xnor_gemm_max_task(&t);
             if (op == OP_TERNARY) xnor_gemm_acc_ternary_task(&t);
+            if (op == OP_MAX_TERNARY) xnor_gemm_max_ternary_task(&t);
         }
     }
 }
@@ -476,6 +514,13 @@ static void gemm_acc_ternary(const xnor_gemm_args *args, int32_t *acc, size_t ac
         xnor_kernels_c.gemm_acc_ternary(args, acc, acc_stride);
     else
         run_gemm(OP_TERNARY, args, acc, NULL, acc_stride);
+}
+
+static void gemm_max_ternary(const xnor_gemm_args *args, int32_t *max) {
+    if (args->k > LANES_MAX_K)
+        xnor_kernels_c.gemm_max_ternary(args, max);
+    else
+        run_gemm(OP_MAX_TERNARY, args, max, NULL, 0);
 }
 
 #endif

@@ -28,7 +28,11 @@
 #define MAX_CHUNK_ROWS 128
 #define MAX_TILE_ROWS 4
 
-typedef enum bits_op { OP_ACC, OP_THR, OP_MAX, OP_TERNARY } bits_op;
+typedef enum bits_op { OP_ACC, OP_THR, OP_MAX, OP_TERNARY, OP_MAX_TERNARY } bits_op;
+
+ALWAYS_INLINE bool is_ternary(bits_op op) {
+    return op == OP_TERNARY || op == OP_MAX_TERNARY;
+}
 
 typedef struct bits_task {
     size_t k;
@@ -39,9 +43,9 @@ typedef struct bits_task {
     const uint32_t *group; // weights
     const uint32_t *limit;
     const uint32_t *codes; // of the first row
-    const int32_t *totals; // OP_TERNARY: popcount of the mask, per row
-    int32_t *acc;      // OP_ACC, OP_TERNARY: at the first row and channel; OP_MAX: at the channel
-    uint8_t *bits;     // OP_THR: at the first row and the group's byte
+    const int32_t *totals; // ternary: popcount of the mask, per row
+    int32_t *acc;  // OP_ACC, OP_TERNARY: at the first row and channel; of a maximum: at the channel
+    uint8_t *bits; // OP_THR: at the first row and the group's byte
     size_t out_stride; // in elements of acc, in bytes of bits
 } bits_task;
 
@@ -193,7 +197,7 @@ ALWAYS_INLINE void finish_acc(int32_t total, size_t channels, const uint32x4_t c
 
 ALWAYS_INLINE void run_tile(bits_op op, size_t rows, const bits_task *t, size_t row,
                             const uint32x4_t limit[4], uint32x4_t low[4]) {
-    const bool ternary = op == OP_TERNARY;
+    const bool ternary = is_ternary(op);
     uint32x4_t count[MAX_TILE_ROWS][4];
     count_tile(ternary, rows, t->steps, t->codes + row * t->steps * (ternary ? 8 : 4), t->group,
                count);
@@ -205,6 +209,12 @@ ALWAYS_INLINE void run_tile(bits_op op, size_t rows, const bits_task *t, size_t 
             memcpy(t->bits + (row + r) * t->out_stride, &word, sizeof word);
         } else if (op == OP_MAX) {
             UNROLL for (size_t v = 0; v < 4; v++) low[v] = vminq_u32(low[v], count[r][v]);
+        } else if (op == OP_MAX_TERNARY) { // acc = k - (2 · count + zeros)
+            const uint32x4_t zeros = vdupq_n_u32((uint32_t)t->k - (uint32_t)t->totals[row + r]);
+            UNROLL for (size_t v = 0; v < 4; v++) {
+                const uint32x4_t twice = vshlq_n_u32(count[r][v], 1);
+                low[v] = vminq_u32(low[v], vaddq_u32(twice, zeros));
+            }
         } else {
             finish_acc(ternary ? t->totals[row + r] : (int32_t)t->k, t->channels, count[r],
                        t->acc + (row + r) * t->out_stride);
@@ -228,16 +238,20 @@ ALWAYS_INLINE void run_rows(bits_op op, const bits_task *t) {
     size_t rows = 0;
     for (size_t row = 0; row < t->rows; row += rows) {
         rows = next_tile(t->rows - row, t->tile_rows);
-        if (rows == 4 && op != OP_TERNARY)
+        if (rows == 4 && !is_ternary(op))
             run_tile(op, 4, t, row, limit, low);
         else if (rows == 2)
             run_tile(op, 2, t, row, limit, low);
         else
             run_tile(op, 1, t, row, limit, low);
     }
-    if (op != OP_MAX) return;
+    if (op != OP_MAX && op != OP_MAX_TERNARY) return;
     int32_t acc[16];
     finish_acc((int32_t)t->k, 16, low, acc);
+    for (size_t v = 0; op == OP_MAX_TERNARY && v < 4; v++) {
+        const int32x4_t bracket = vreinterpretq_s32_u32(low[v]);
+        vst1q_s32(acc + 4 * v, vsubq_s32(vdupq_n_s32((int32_t)t->k), bracket));
+    }
     for (size_t c = 0; c < t->channels; c++) {
         if (acc[c] > t->acc[c]) t->acc[c] = acc[c];
     }
@@ -251,6 +265,7 @@ DEFINE_OP(OP_ACC, xnor_gemm_acc, 4)
 DEFINE_OP(OP_THR, xnor_gemm_thr, 4)
 DEFINE_OP(OP_MAX, xnor_gemm_max, 4)
 DEFINE_OP(OP_TERNARY, xnor_gemm_acc_ternary, 2)
+DEFINE_OP(OP_MAX_TERNARY, xnor_gemm_max_ternary, 2)
 
 static void expand_chunk(bool ternary, const xnor_gemm_args *args, const bits_task *t,
                          size_t first_row, uint32_t *codes, int32_t *totals) {
@@ -279,21 +294,21 @@ static void expand_chunk(bool ternary, const xnor_gemm_args *args, const bits_ta
 ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc, uint64_t *bits,
                             size_t out_stride) {
     const size_t steps = steps_of(args->k);
-    const size_t row_words = steps * (op == OP_TERNARY ? 8 : 4);
+    const size_t row_words = steps * (is_ternary(op) ? 8 : 4);
     _Alignas(64) uint32_t codes[CODE_WORDS];
     int32_t totals[MAX_CHUNK_ROWS];
     bits_task t = {.k = args->k, .steps = steps, .codes = codes, .totals = totals};
     t.out_stride = op == OP_THR ? out_stride * sizeof *bits : out_stride;
     // A tile must fit in the buffer; several tiles only as long as the first-level cache holds
     // them.
-    t.tile_rows = op == OP_TERNARY ? 2 : 4;
+    t.tile_rows = is_ternary(op) ? 2 : 4;
     while (t.tile_rows > 1 && t.tile_rows * row_words > CODE_WORDS) t.tile_rows /= 2;
     size_t chunk = CHUNK_WORDS / row_words / t.tile_rows * t.tile_rows;
     if (chunk == 0) chunk = t.tile_rows;
     if (chunk > MAX_CHUNK_ROWS) chunk = MAX_CHUNK_ROWS;
     for (size_t row = 0; row < args->rows; row += chunk) {
         t.rows = args->rows - row < chunk ? args->rows - row : chunk;
-        expand_chunk(op == OP_TERNARY, args, &t, row, codes, totals);
+        expand_chunk(is_ternary(op), args, &t, row, codes, totals);
         // All four groups of a block, as the output word has room for them; those beyond n are 0.
         const size_t end = op == OP_THR ? xnor_align_up(args->n_end, 64) : args->n_end;
         for (size_t c = args->n_begin; c < end; c += 16) {
@@ -304,11 +319,12 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
             if (op == OP_THR)
                 t.bits = (uint8_t *)(bits + row * out_stride) + c / 8;
             else
-                t.acc = acc + row * out_stride + c; // of OP_MAX there is one row: stride 0
+                t.acc = acc + row * out_stride + c; // of a maximum there is one row: stride 0
             if (op == OP_ACC) xnor_gemm_acc_4x16__neon_dotprod(&t);
             if (op == OP_THR) xnor_gemm_thr_4x16__neon_dotprod(&t);
             if (op == OP_MAX) xnor_gemm_max_4x16__neon_dotprod(&t);
             if (op == OP_TERNARY) xnor_gemm_acc_ternary_2x16__neon_dotprod(&t);
+            if (op == OP_MAX_TERNARY) xnor_gemm_max_ternary_2x16__neon_dotprod(&t);
         }
     }
 }
@@ -339,6 +355,13 @@ static void gemm_acc_ternary(const xnor_gemm_args *args, int32_t *acc, size_t ac
         other_set(args->k)->gemm_acc_ternary(args, acc, acc_stride);
     else
         run_gemm(OP_TERNARY, args, acc, NULL, acc_stride);
+}
+
+static void gemm_max_ternary(const xnor_gemm_args *args, int32_t *max) {
+    if (!is_long(args->k))
+        other_set(args->k)->gemm_max_ternary(args, max);
+    else
+        run_gemm(OP_MAX_TERNARY, args, max, NULL, 0);
 }
 
 void xnor_kernels_fill_neon_dotprod(xnor_kernels *table) {

@@ -14,7 +14,8 @@
     X(gemm_acc)                                                                                    \
     X(gemm_thr)                                                                                    \
     X(gemm_max)                                                                                    \
-    X(gemm_acc_ternary)
+    X(gemm_acc_ternary)                                                                            \
+    X(gemm_max_ternary)
 #define XNOR_OTHER_FAMILIES(X)                                                                     \
     X(pack_f32)                                                                                    \
     X(pack_f32_ternary)                                                                            \

@@ -14,11 +14,8 @@ static const struct {
     const char *name;
     void (*run)(void);
 } groups[] = {
-    {"service", test_service},
-    {"bad_input", test_bad_input},
-    {"hostile", test_hostile},
-    {"life", test_life},
-    {"segment", test_segment},
+    {"service", test_service}, {"bad_input", test_bad_input}, {"hostile", test_hostile},
+    {"life", test_life},       {"segment", test_segment},
 };
 
 static bool chosen(const char *name, int argc, char **argv) {

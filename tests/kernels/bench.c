@@ -43,6 +43,8 @@ static const bench_shape shapes[] = {
     {"gemm_acc", 1, 256, 4096, WORK_BITS},
     {"gemm_acc_ternary", 1024, 576, 64, WORK_BITS},
     {"gemm_acc_ternary", 1, 1024, 512, WORK_BITS},
+    {"gemm_max_ternary", 20, 64, 128, WORK_BITS},
+    {"gemm_max_ternary", 1024, 64, 128, WORK_BITS},
     {"gemm_f32", 1024, 64, 64, WORK_FMA},
     {"gemm_f32", 1024, 3, 64, WORK_FMA},
     {"gemm_f32", 1024, 64, 9, WORK_FMA},
@@ -136,6 +138,8 @@ static void run_once(const xnor_kernels *set, const bench_shape *s, bench_data *
         set->gemm_acc(&args, d->acc, s->n);
     } else if (strcmp(family, "gemm_acc_ternary") == 0) {
         set->gemm_acc_ternary(&args, d->acc, s->n);
+    } else if (strcmp(family, "gemm_max_ternary") == 0) {
+        set->gemm_max_ternary(&args, d->acc);
     } else if (strcmp(family, "gemm_f32") == 0) {
         set->gemm_f32(s->rows, s->k, s->n, d->a, s->k, d->b, s->n, d->bias, d->out, s->n);
     } else if (strcmp(family, "gemm_f32_bits") == 0) {

@@ -135,6 +135,7 @@ typedef struct gemm_case {
     int32_t *limit;
     size_t out_stride; // in elements of the output
     void *packed[SIDE_COUNT];
+    int32_t *max[SIDE_COUNT];
     char what[160];
 } gemm_case;
 
@@ -244,37 +245,55 @@ static void check_one_thr(checker *check, gemm_case *c) {
     compare(check, bytes, false, c->what);
 }
 
-static void check_one_max(checker *check, gemm_case *c) {
-    const xnor_kernels *sets[SIDE_COUNT] = {check->expected, check->found};
-    const size_t bytes = c->args.n * sizeof(int32_t);
-    int32_t *expected = output(SIDE_EXPECTED, bytes);
-    int32_t *found = output(SIDE_FOUND, bytes);
+// The running maxima before the call.
+static void begin_max(gemm_case *c, int32_t *expected, int32_t *found) {
     const bool fresh = random_below(2) == 0;
+    c->max[SIDE_EXPECTED] = expected;
+    c->max[SIDE_FOUND] = found;
     for (size_t i = 0; i < c->args.n; i++) {
         const int32_t spread = (int32_t)random_below(2 * c->args.k + 1) - (int32_t)c->args.k;
         expected[i] = found[i] = fresh ? INT32_MIN : spread;
     }
-    sets[SIDE_EXPECTED]->gemm_max(side_args(c, SIDE_EXPECTED), expected);
-    sets[SIDE_FOUND]->gemm_max(side_args(c, SIDE_FOUND), found);
+}
+
+static void check_one_max(checker *check, gemm_case *c) {
+    const size_t bytes = c->args.n * sizeof(int32_t);
+    begin_max(c, output(SIDE_EXPECTED, bytes), output(SIDE_FOUND, bytes));
+    check->expected->gemm_max(side_args(c, SIDE_EXPECTED), c->max[SIDE_EXPECTED]);
+    check->found->gemm_max(side_args(c, SIDE_FOUND), c->max[SIDE_FOUND]);
     compare(check, bytes, false, c->what);
+}
+
+// Sign bits outside the mask are 0; {0,1} activations are the mask itself.
+static void make_ternary(gemm_case *c) {
+    const size_t words = xnor_words(c->args.k);
+    uint64_t *a = input(SLOT_A, strided(c->args.rows, words, c->args.a_stride) * sizeof *a);
+    const bool zero_one = random_below(3) == 0;
+    for (size_t m = 0; m < c->args.rows; m++) {
+        for (size_t j = 0; j < words; j++) {
+            const size_t at = m * c->args.a_stride + j;
+            a[at] = zero_one ? c->args.mask[at] : a[at] & c->args.mask[at];
+        }
+    }
 }
 
 static void check_one_ternary(checker *check, gemm_case *c) {
     const xnor_kernels *sets[SIDE_COUNT] = {check->expected, check->found};
     const size_t stride = c->args.n + random_below(3);
     const size_t bytes = c->args.rows * stride * sizeof(int32_t);
-    const size_t words = xnor_words(c->args.k);
-    uint64_t *a = input(SLOT_A, strided(c->args.rows, words, c->args.a_stride) * sizeof *a);
-    const bool zero_one = random_below(3) == 0;
-    for (size_t m = 0; m < c->args.rows; m++) { // sign bits outside the mask are 0
-        for (size_t j = 0; j < words; j++) {
-            const size_t at = m * c->args.a_stride + j;
-            a[at] = zero_one ? c->args.mask[at] : a[at] & c->args.mask[at];
-        }
-    }
+    make_ternary(c);
     for (output_side side = 0; side < SIDE_COUNT; side++) {
         sets[side]->gemm_acc_ternary(side_args(c, side), output(side, bytes), stride);
     }
+    compare(check, bytes, false, c->what);
+}
+
+static void check_one_max_ternary(checker *check, gemm_case *c) {
+    const size_t bytes = c->args.n * sizeof(int32_t);
+    make_ternary(c);
+    begin_max(c, output(SIDE_EXPECTED, bytes), output(SIDE_FOUND, bytes));
+    check->expected->gemm_max_ternary(side_args(c, SIDE_EXPECTED), c->max[SIDE_EXPECTED]);
+    check->found->gemm_max_ternary(side_args(c, SIDE_FOUND), c->max[SIDE_FOUND]);
     compare(check, bytes, false, c->what);
 }
 
@@ -320,6 +339,10 @@ static void check_gemm_max(checker *check) {
 
 static void check_gemm_ternary(checker *check) {
     check_gemm(check, check_one_ternary, false);
+}
+
+static void check_gemm_max_ternary(checker *check) {
+    check_gemm(check, check_one_max_ternary, false);
 }
 
 // ---- float gemm ---------------------------------------------------------------------------------
@@ -606,6 +629,7 @@ static const struct {
     {"gemm_thr", check_gemm_thr},
     {"gemm_max", check_gemm_max},
     {"gemm_acc_ternary", check_gemm_ternary},
+    {"gemm_max_ternary", check_gemm_max_ternary},
     {"gemm_f32", check_gemm_f32},
     {"gemm_f32_bits", check_gemm_f32_bits},
     {"farthest_f32", check_farthest_f32},

@@ -114,6 +114,15 @@ static void gemm_acc_ternary(const xnor_gemm_args *args, int32_t *acc, size_t ac
     }
 }
 
+static void gemm_max_ternary(const xnor_gemm_args *args, int32_t *max) {
+    for (size_t m = 0; m < args->rows; m++) {
+        for (size_t c = args->n_begin; c < args->n_end; c++) {
+            const int32_t acc = dot(args, m, c, args->mask + m * args->a_stride);
+            max[c] = acc > max[c] ? acc : max[c];
+        }
+    }
+}
+
 static void acc_thr(size_t rows, size_t cols, const int32_t *acc, size_t acc_stride,
                     const int32_t *thr, uint64_t *bits, size_t bits_stride) {
     for (size_t r = 0; r < rows; r++) {
@@ -280,6 +289,7 @@ const xnor_kernels naive_kernels = {
     .gemm_thr = gemm_thr,
     .gemm_max = gemm_max,
     .gemm_acc_ternary = gemm_acc_ternary,
+    .gemm_max_ternary = gemm_max_ternary,
     .acc_thr = acc_thr,
     .gemm_f32 = gemm_f32,
     .gemm_f32_bits = gemm_f32_bits,

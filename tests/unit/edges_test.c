@@ -172,6 +172,7 @@ static void compare(cloud_shape s, gather_form *gather, bool own_first, const ch
     xnor_plan *plan = builder_plan(model, &inputs);
     cr_expect(has_step(plan, "edges_linear_bits"));
     cr_expect(has_step(plan, "edges_signs"));
+    cr_expect(has_step(plan, "gemm_max_ternary"));
     for (uint32_t i = 0; i < xnor_plan_step_count(plan); i++)
         cr_expect_neq(strcmp(xnor_plan_step_kind(plan, i), "reference"), 0, "step %u of %s", i,
                       xnor_plan_step_name(plan, i));
