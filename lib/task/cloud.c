@@ -41,7 +41,7 @@ xnor_status xnor_cloud_prepare(const xnor_description *description, const xnor_c
     size_t n = xnor_cloud_prepared_count(description, cloud->count);
     const xnor_axes at = xnor_axes_of(description, n);
     if (needs_farthest(description, cloud->count))
-        xnor_farthest_points(cloud, n, workspace, at, out);
+        XNOR_TRY(xnor_farthest_points(cloud, n, workspace, at, out));
     else
         gather(cloud, n, at, out);
     if (description->normalise == XNOR_NORMALISE_UNIT_SPHERE) xnor_to_unit_sphere(out, n, at);

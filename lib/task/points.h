@@ -46,13 +46,12 @@ XNOR_NODISCARD xnor_status xnor_points_check(const xnor_description *description
 void xnor_to_unit_sphere(float *points, size_t n, xnor_axes at);
 
 // Farthest point sampling: the first point, then always the one whose nearest chosen point is
-// farthest away, the lowest number on ties. Squared distances in float32: fma over x, y, z in this
-// order. Copies the `n` <= cloud->count points to `out`.
+// farthest away, the lowest number on ties; with the distances of kernels.h, farthest_f32. Copies the `n` <= cloud->count points to `out`.
 // workspace: XNOR_FARTHEST_FLOATS floats a point.
 // Source: Eldar et al., The Farthest Point Strategy for Progressive Image Sampling, IEEE TIP 1997.
 #define XNOR_FARTHEST_FLOATS 4
-void xnor_farthest_points(const xnor_cloud *cloud, size_t n, float *workspace, xnor_axes at,
-                          float *out);
+XNOR_NODISCARD xnor_status xnor_farthest_points(const xnor_cloud *cloud, size_t n, float *workspace,
+                                                xnor_axes at, float *out);
 
 // Confidence of class `c` given the scores of all.
 double xnor_confidence(xnor_output_kind kind, const float *scores, uint32_t count, uint32_t c);
