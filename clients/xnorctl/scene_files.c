@@ -60,6 +60,8 @@ xnor_status scene_write_ply(const char *path, const cloud *points, const uint8_t
 enum {
     MAX_SIDE = 1024, // pixels
     MIN_SIDE = 160,
+    SHOWN_SIDE = 640, // smaller pictures are enlarged
+    MAX_ZOOM = 4,
     MARGIN = 8,
     LEGEND_ROW = 12,
     MAX_LEGEND = 40
@@ -73,6 +75,7 @@ typedef struct view {
     size_t width, height;
     double low[3], metres;
     double height_range; // z
+    size_t zoom;         // picture elements a pixel
 } view;
 
 static view fit(const cloud *points) {
@@ -91,7 +94,8 @@ static view fit(const cloud *points) {
                   .height = (size_t)((high[1] - low[1]) / metres) + 1,
                   .low = {low[0], low[1], low[2]},
                   .metres = metres,
-                  .height_range = fmax(high[2] - low[2], 1e-6)};
+                  .height_range = fmax(high[2] - low[2], 1e-6),
+                  .zoom = (size_t)fmax(1, fmin(MAX_ZOOM, SHOWN_SIDE / side))};
 }
 
 static size_t pixel_of(const view *v, const float *p) {
@@ -115,7 +119,7 @@ static void draw_points(const view *v, const cloud *points, const uint8_t *label
             if (number == 0) continue;
             const size_t point = number - 1;
             const double share = ((double)points->xyz[3 * point + 2] - v->low[2]) / v->height_range;
-            picture_fill(out, MARGIN + x, MARGIN + y, 1, 1,
+            picture_fill(out, MARGIN + x * v->zoom, MARGIN + y * v->zoom, v->zoom, v->zoom,
                          shade(picture_class_colour(labels[point]), share));
         }
 }
@@ -143,6 +147,7 @@ xnor_status scene_write_top_view(const char *path, const cloud *points, const ui
     const view v = fit(points);
     const uint32_t rows = class_count < MAX_LEGEND ? class_count : MAX_LEGEND;
     const size_t legend = legend_width(rows, classes);
+    const size_t width = v.width * v.zoom, height = v.height * v.zoom;
     picture out = {0};
     uint32_t *highest = calloc(v.width * v.height, sizeof *highest);
     if (!highest) return xnor_fail(XNOR_E_MEMORY, "%s: no memory for a picture", path);
@@ -151,12 +156,11 @@ xnor_status scene_write_top_view(const char *path, const cloud *points, const ui
         if (*pixel == 0 || points->xyz[3 * i + 2] > points->xyz[3 * (size_t)(*pixel - 1) + 2])
             *pixel = (uint32_t)i + 1;
     }
-    xnor_status status =
-        picture_create((v.width > legend ? v.width : legend) + 2 * MARGIN,
-                       v.height + 3 * MARGIN + rows * LEGEND_ROW, background, &out);
+    xnor_status status = picture_create((width > legend ? width : legend) + 2 * MARGIN,
+                                        height + 3 * MARGIN + rows * LEGEND_ROW, background, &out);
     if (status == XNOR_OK) {
         draw_points(&v, points, labels, highest, &out);
-        draw_legend(v.height + 2 * MARGIN, rows, classes, &out);
+        draw_legend(height + 2 * MARGIN, rows, classes, &out);
         status = picture_write_png(path, &out);
     }
     picture_free(&out);

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Labels the sample clouds through a private daemon: tests/e2e/demo.sh BUILD_DIR
+# Labels the sample clouds, and the points of a made-up park, through a private daemon:
+# tests/e2e/demo.sh BUILD_DIR
 # Fails if a sample gets no label; a label other than the expected one is only counted.
 set -eu
 # shellcheck source=tests/e2e/cli_daemon.sh
@@ -43,4 +44,23 @@ echo
 echo "$right of $total labels are the expected ones."
 printf %s "${others-}"
 [ "$missing" -eq 0 ] || echo "$missing of $total samples got no label." >&2
+
+# A made-up park, every point of which gets a label.
+out=$build/demo
+mkdir -p "$out"
+python3 samples/make_scene.py "$out/park.ply"
+echo
+"$xnorctl" infer lidar-scenes "$out/park.ply" --socket "$socket" --out "$out" || failed=$?
+echo
+python3 - "$out/park.ply" "$out/park.ply.labels.ply" << 'END' || failed=1
+import sys
+def labels(path, record):  # the last byte of each point
+    body = open(path, "rb").read().split(b"end_header\n", 1)[1]
+    return body[record - 1::record]
+made, found = labels(sys.argv[1], 13), labels(sys.argv[2], 16)
+right = sum(a == b for a, b in zip(made, found))
+print(f"{100 * right / len(made):.1f} % of {len(made)} points have the label that they were made with.")
+sys.exit(len(made) != len(found))
+END
+echo "Seen from above: ${out#"$root"/}/park.ply.top.png"
 [ "$failed" -eq 0 ] && [ "$missing" -eq 0 ]
