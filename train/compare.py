@@ -1,5 +1,6 @@
 """Compiled models against PyTorch: labels on every validation cloud, in one process and through the daemon."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -21,25 +22,55 @@ def run_compiled(xnorctl, model, points):
         return np.load(f"{folder}/log_probs.npy")
 
 
-def run_daemon(build, models, name, clouds):
-    """Labels of clouds, each [points, 3] as a sensor would send it, by a private daemon."""
+@contextlib.contextmanager
+def private_daemon(build, models):
+    """A daemon of its own; -> folder for files, arguments that lead xnorctl to it."""
     with tempfile.TemporaryDirectory() as folder:
         socket = f"ipc://{folder}/infer.sock"
         Path(folder, "xnord.yaml").touch()
-        os.mkdir(f"{folder}/clouds")
-        for i, cloud in enumerate(clouds):
-            np.save(f"{folder}/clouds/{i:06d}.npy", cloud)
         with open(f"{folder}/log", "w") as log:
             daemon = subprocess.Popen([f"{build}/xnord", "--config", f"{folder}/xnord.yaml", "--socket", socket,
                                        "--models", models], stderr=log)
         try:
             wait_ready(f"{build}/xnorctl", socket, daemon, f"{folder}/log")
-            answer = subprocess.run([f"{build}/xnorctl", "infer", name, f"{folder}/clouds", "--socket", socket,
-                                     "--json"], check=True, stdout=subprocess.PIPE, text=True)
+            yield folder, ["--socket", socket]
         finally:
             daemon.terminate()
             daemon.wait(10)
+
+
+def run_daemon(build, models, name, clouds):
+    """Labels of clouds, each [points, 3] as a sensor would send it, by a private daemon."""
+    with private_daemon(build, models) as (folder, socket):
+        os.mkdir(f"{folder}/clouds")
+        for i, cloud in enumerate(clouds):
+            np.save(f"{folder}/clouds/{i:06d}.npy", cloud)
+        answer = subprocess.run([f"{build}/xnorctl", "infer", name, f"{folder}/clouds", *socket, "--json"], check=True,
+                                stdout=subprocess.PIPE, text=True)
     return [json.loads(line)["labels"][0]["name"] for line in answer.stdout.splitlines()]
+
+
+def run_daemon_scenes(build, models, name, part):
+    """Class ids of the points of every scene, by a private daemon."""
+    with private_daemon(build, models) as (folder, socket):
+        for i, (_, xyz, _) in enumerate(part.scenes):
+            np.save(f"{folder}/{i}.npy", xyz.astype(np.float32))
+        files = [f"{folder}/{i}.npy" for i in range(len(part.scenes))]
+        subprocess.run([f"{build}/xnorctl", "infer", name, *files, *socket, "--out", f"{folder}/out"], check=True,
+                       stdout=subprocess.DEVNULL)
+        return [read_labels(next(Path(folder, "out").glob(f"{i}.*ply"))) for i in range(len(part.scenes))]
+
+
+def read_labels(path):
+    """The property `label` of a binary PLY file of float and uchar properties."""
+    with open(path, "rb") as file:
+        head = file.read(65536)
+        end = head.index(b"end_header\n") + len(b"end_header\n")
+        kinds = {"float": "<f4", "uchar": "u1"}
+        properties = [line.split()[1:] for line in head[:end].decode().splitlines() if line.startswith("property")]
+        file.seek(end)
+        rows = np.fromfile(file, [(name, kinds[kind]) for kind, name in properties])
+    return rows["label"].astype(np.int64)
 
 
 def wait_ready(xnorctl, socket, daemon, log):
@@ -82,7 +113,9 @@ def compare_scenes(net, classes, model, build, part):
     compiled = np.concatenate([
         scenes.evaluate(part.recipe, xyz, net.config["points"], lambda x: run_compiled(f"{build}/xnorctl", model, x))
         for _, xyz, _ in part.scenes])
-    differ = int((compiled != expected).sum())
+    through = np.concatenate(run_daemon_scenes(build, str(Path(model).parent.parent), Path(model).stem, part))
+    differ, differ_daemon = int((compiled != expected).sum()), int((through != expected).sum())
     print(f"compare {Path(model).stem}: {len(truth)} points of {len(part.scenes)} validation scenes, accuracy "
-          f"{100 * (expected == truth).mean():.2f} %, labels that differ from PyTorch: {differ} compiled")
-    return differ == 0
+          f"{100 * (expected == truth).mean():.2f} %, labels that differ from PyTorch: {differ} compiled, "
+          f"{differ_daemon} through the daemon")
+    return differ == 0 and differ_daemon == 0
