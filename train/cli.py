@@ -46,7 +46,8 @@ def add_training(parser, epochs, lr, smoothing):
 
 def add_common(parser):
     parser.add_argument("--data", metavar="PATH",
-                        help=f"pack (.npz) or folder of CLASS/train/*.off; default $XNORD_DATA/{packs.MODELNET10}")
+                        help="pack (.npz) or folder of CLASS/train/*.off; default: in the folder $XNORD_DATA the pack "
+                        f"with the classes of the checkpoint, or {packs.MODELNET10}")
     parser.add_argument("--fold", type=int, metavar="K", help="the fold that is validation (default 9 of 10 in stored "
                         "order, 3 of 5 where clouds have groups, stripe 3 of 5 in scenes, 5 and more are whole scenes)")
     parser.add_argument("--threads", type=int, default=1)
@@ -209,7 +210,7 @@ def run_grid(args):
 
 def run_eval(args):
     net, classes = load_any(args.checkpoint)
-    source = packs.load(args.data)
+    source = packs.load(args.data, classes)
     if source.classes != classes:
         raise data.DataError(f"the checkpoint knows the classes {classes}, the data has {source.classes}")
     part = source if args.all else source.split(args.fold)[1]
@@ -263,7 +264,7 @@ def run_compare(args):
     net, classes = load_any(args.checkpoint)
     path = Path(args.checkpoint)
     folder = path if path.is_dir() else path.parent
-    _, validation = packs.load(args.data).split(args.fold)
+    _, validation = packs.load(args.data, classes).split(args.fold)
     if not compare.compare(net, classes, str(folder / f"{folder.resolve().name}.xnor"), args.build, validation):
         raise ValueError("the compiled model and PyTorch differ")
 

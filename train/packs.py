@@ -11,18 +11,12 @@ from .data import Clouds, DataError
 MODELNET10 = "modelnet10_train.npz"
 
 
-def load(path=None):
-    """A pack (.npz) or a folder of meshes; without a path, ModelNet10 in the folder that XNORD_DATA names.
+def load(path=None, classes=None):
+    """A pack (.npz) or a folder of meshes -> Clouds, or Scenes if the pack has scene_start.
 
-    -> Clouds, or Scenes if the pack has scene_start.
+    Without a path it is a pack in the folder that XNORD_DATA names: the one of these classes, or ModelNet10.
     """
-    if path is None:
-        folder = os.environ.get("XNORD_DATA")
-        if not folder:
-            raise DataError(f"XNORD_DATA is not set: name the folder that holds {MODELNET10}, "
-                            "or give --data FOLDER with meshes as FOLDER/CLASS/train/*.off")
-        path = Path(folder) / MODELNET10
-    path = Path(path)
+    path = default(classes) if path is None else Path(path)
     if path.is_dir():
         return meshes.load_meshes(path)
     if not path.is_file():
@@ -36,6 +30,18 @@ def load(path=None):
             return Clouds(clouds, pack["label"], pack["class_names"], pack["group"])
         require(path, pack, "points")
         return Clouds(pack["points"], pack["label"], pack["class_names"])
+
+
+def default(classes):
+    folder = os.environ.get("XNORD_DATA")
+    if not folder:
+        raise DataError(f"XNORD_DATA is not set: name the folder that holds {MODELNET10}, "
+                        "or give --data FOLDER with meshes as FOLDER/CLASS/train/*.off")
+    for path in sorted(Path(folder).glob("*.npz")) if classes else ():
+        with np.load(path) as pack:
+            if "class_names" in pack.files and [str(c) for c in pack["class_names"]] == classes:
+                return path
+    return Path(folder) / MODELNET10
 
 
 def require(path, pack, *names):

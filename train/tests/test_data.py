@@ -76,6 +76,12 @@ class Scans(unittest.TestCase):
             with self.assertRaisesRegex(data.DataError, "lacks group"):
                 packs.load(path)
 
+    def test_a_pack_is_found_by_its_classes(self):
+        with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, XNORD_DATA=folder):
+            np.savez(Path(folder) / "other.npz", points=np.zeros((1, 4, 3)), label=[0], class_names=["a", "b"])
+            np.savez(Path(folder) / packs.MODELNET10, points=np.zeros((2, 4, 3)), label=[0, 0], class_names=["c"])
+            self.assertEqual((len(packs.load(None, ["a", "b"])), len(packs.load(None, ["d"])), len(packs.load())), (1, 2, 2))
+
 
 class Preprocessing(unittest.TestCase):
     def test_zero_mean_and_unit_radius_of_the_points_used(self):
