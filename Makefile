@@ -260,7 +260,7 @@ demo: all
 
 # ---- benchmarks ----------------------------------------------------------------------------------
 
-$(B)/bench/models: $(B)/bench/models.o $(B)/units.a $(B)/libxnor.a
+$(B)/bench/models $(B)/bench/scaling: $(B)/bench/%: $(B)/bench/%.o $(B)/bench/engine.o $(B)/units.a $(B)/libxnor.a
 	@$(call say,LD)
 	$(Q)$(CC) $(base_ldflags) $^ -o $@ -llzf -lspng $(lib_libs)
 $(B)/bench/daemon: $(B)/bench/daemon.o $(B)/libxnord.a $(B)/libxnor.a
@@ -269,7 +269,7 @@ $(B)/bench/daemon: $(B)/bench/daemon.o $(B)/libxnord.a $(B)/libxnor.a
 
 ## make bench        speed against the machine's limit, onnxruntime and an in-process call
 .PHONY: bench
-bench: all $(B)/bench/models $(B)/bench/daemon $(B)/tests/kernels/check
+bench: all $(B)/bench/models $(B)/bench/scaling $(B)/bench/daemon $(B)/tests/kernels/check
 	bench/run.sh $(B)
 
 # ---- installing, packages, upkeep ----------------------------------------------------------------
