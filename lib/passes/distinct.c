@@ -13,6 +13,7 @@
 
 #include "core/tensor.h"
 #include "passes/rewrite.h"
+#include "passes/sign.h"
 
 enum { MIN_POINTS = 256, MAX_CHANNELS = 64 };
 
@@ -70,31 +71,103 @@ static bool reduces_points(const xnor_graph *graph, const xnor_node *node) {
            axes->ints[0] == (int64_t)x->shape.rank - 2;
 }
 
-// view(f(x)) -> f(view(x)): grouping by cloud comes before the point-wise layers, so that codes are
-// merged within each cloud.
+// ---- views ---------------------------------------------------------------------------------------
+
+// Layers whose rows may be seen in another shape.
+static bool ignores_shape(const xnor_graph *graph, const xnor_node *node) {
+    bool softmax = node->op == XNOR_OP_SOFTMAX || node->op == XNOR_OP_LOG_SOFTMAX;
+    if (softmax && xnor_node_int(node, XNOR_ATTR_AXIS, -1) != -1) return false;
+    return node->op != XNOR_OP_XNOR_ADD && is_point_wise(graph, node);
+}
+
+static bool changes_rank(const xnor_graph *graph, const xnor_node *view, bool more) {
+    uint32_t before = graph->values[view->inputs[0]].shape.rank;
+    uint32_t after = graph->values[view->outputs[0]].shape.rank;
+    return xnor_keeps_channels(graph, view) && (more ? after > before : after < before);
+}
+
+// Gives `x` the leading axes of `like`, as value *out (or a new one).
+static xnor_status emit_view(xnor_graph *graph, uint32_t *at, const char *name, xnor_value_id x,
+                             xnor_value_id like, xnor_value_id *out) {
+    const xnor_shape to = graph->values[like].shape, vector = {1, {to.rank}};
+    xnor_value_id inputs[2] = {x};
+    void *dims;
+    XNOR_TRY(xnor_graph_add_constant(graph, name, XNOR_I64, &vector, &inputs[1], &dims));
+    for (uint32_t i = 0; i < to.rank; i++) ((int64_t *)dims)[i] = to.dims[i];
+    ((int64_t *)dims)[to.rank - 1] = xnor_shape_last(&graph->values[x].shape);
+    return xnor_emit(graph, at, XNOR_OP_RESHAPE, name, inputs, 2, out);
+}
+
+// view(f(x)) -> f(view(x)) where the view groups points by cloud: codes are merged within each.
 static xnor_status raise_view(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node view = graph->nodes[index];
-    if (!xnor_keeps_channels(graph, &view)) return XNOR_OK;
-    uint32_t producer = xnor_graph_producer(graph, view.inputs[0]), only;
-    if (producer == UINT32_MAX || xnor_graph_uses(graph, view.inputs[0], &only) != 1)
-        return XNOR_OK;
+    if (!changes_rank(graph, &view, true)) return XNOR_OK;
+    uint32_t producer = xnor_graph_producer(graph, view.inputs[0]);
+    if (producer == UINT32_MAX || xnor_graph_uses(graph, view.inputs[0], NULL) != 1) return XNOR_OK;
     const xnor_node f = graph->nodes[producer];
-    if (!is_point_wise(graph, &f) || f.op == XNOR_OP_XNOR_ADD) return XNOR_OK;
-    const xnor_shape *target = &graph->values[view.outputs[0]].shape;
-    xnor_shape vector = {1, {target->rank}};
-    xnor_value_id reshape[2] = {f.inputs[0]}, inputs[XNOR_MAX_INPUTS], x = XNOR_NO_VALUE;
-    xnor_value_id out = view.outputs[0];
-    const xnor_shape dims = *target;
-    void *data;
-    XNOR_TRY(xnor_graph_add_constant(graph, view.name, XNOR_I64, &vector, &reshape[1], &data));
-    for (uint32_t i = 0; i < dims.rank; i++) ((int64_t *)data)[i] = dims.dims[i];
-    ((int64_t *)data)[dims.rank - 1] = xnor_shape_last(&graph->values[f.inputs[0]].shape);
+    if (!ignores_shape(graph, &f)) return XNOR_OK;
+    xnor_value_id inputs[XNOR_MAX_INPUTS] = {XNOR_NO_VALUE}, out = view.outputs[0];
     uint32_t at = index;
-    XNOR_TRY(xnor_emit(graph, &at, XNOR_OP_RESHAPE, view.name, reshape, 2, &x));
-    for (uint32_t k = 0; k < f.input_count; k++) inputs[k] = k ? f.inputs[k] : x;
+    XNOR_TRY(emit_view(graph, &at, view.name, f.inputs[0], out, &inputs[0]));
+    for (uint32_t k = 1; k < f.input_count; k++) inputs[k] = f.inputs[k];
     xnor_graph_remove_node(&graph->nodes[at]);
     *changed = true;
     return xnor_emit_copy(graph, &at, producer, inputs, &out);
+}
+
+// f(view(x)) -> view(f(x)) where the view makes one matrix of all clouds.
+static xnor_status sink_view(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node f = graph->nodes[index];
+    if (f.input_count == 0 || f.inputs[0] == XNOR_NO_VALUE || !ignores_shape(graph, &f))
+        return XNOR_OK;
+    uint32_t producer = xnor_graph_producer(graph, f.inputs[0]);
+    if (producer == UINT32_MAX || !changes_rank(graph, &graph->nodes[producer], false))
+        return XNOR_OK;
+    xnor_value_id inputs[XNOR_MAX_INPUTS] = {graph->nodes[producer].inputs[0]};
+    xnor_value_id y = XNOR_NO_VALUE, out = f.outputs[0];
+    for (uint32_t k = 1; k < f.input_count; k++) inputs[k] = f.inputs[k];
+    uint32_t at = index;
+    XNOR_TRY(xnor_emit_copy(graph, &at, index, inputs, &y));
+    xnor_graph_remove_node(&graph->nodes[at]);
+    *changed = true;
+    return emit_view(graph, &at, f.name, y, out, &out);
+}
+
+// view(view(x)) -> view(x)
+static xnor_status join_views(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node view = graph->nodes[index];
+    if (!xnor_keeps_channels(graph, &view)) return XNOR_OK;
+    uint32_t producer = xnor_graph_producer(graph, view.inputs[0]);
+    if (producer == UINT32_MAX || !xnor_keeps_channels(graph, &graph->nodes[producer]))
+        return XNOR_OK;
+    xnor_value_id x = graph->nodes[producer].inputs[0], out = view.outputs[0];
+    xnor_graph_remove_node(&graph->nodes[index]);
+    *changed = true;
+    return emit_view(graph, &index, view.name, x, out, &out);
+}
+
+// Signs of clipped values are signs of what was clipped, once nobody else wants it.
+static xnor_status look_before_clip(xnor_graph *graph, uint32_t index, bool *changed) {
+    xnor_node *node = &graph->nodes[index];
+    if (node->op != XNOR_OP_BINARIZE) return XNOR_OK;
+    xnor_value_id x = xnor_before_sign(graph, node->inputs[0]);
+    if (x == node->inputs[0] || graph->values[x].dtype != XNOR_F32) return XNOR_OK;
+    node->inputs[0] = x;
+    *changed = true;
+    return XNOR_OK;
+}
+
+// ---- codes ---------------------------------------------------------------------------------------
+
+// Deeper codes of the same points are already merged.
+static bool is_merged(const xnor_graph *graph, const xnor_node *node) {
+    for (;;) {
+        uint32_t producer = xnor_graph_producer(graph, node->inputs[0]);
+        if (producer == UINT32_MAX) return false;
+        node = &graph->nodes[producer];
+        if (node->op == XNOR_OP_DISTINCT) return true;
+        if (!is_point_wise(graph, node)) return false;
+    }
 }
 
 static bool is_candidate(const xnor_graph *graph, const xnor_node *node) {
@@ -102,7 +175,8 @@ static bool is_candidate(const xnor_graph *graph, const xnor_node *node) {
     const xnor_value *bits = &graph->values[node->outputs[0]];
     uint32_t rank = bits->shape.rank;
     if (bits->dtype != XNOR_BITS || rank < 2 || xnor_graph_is_output(graph, node->outputs[0]) ||
-        bits->shape.dims[rank - 1] > MAX_CHANNELS || bits->shape.dims[rank - 2] < MIN_POINTS)
+        bits->shape.dims[rank - 1] > MAX_CHANNELS || bits->shape.dims[rank - 2] < MIN_POINTS ||
+        is_merged(graph, node))
         return false;
     // Worth it when a binary layer follows.
     for (uint32_t i = 0; i < graph->node_count; i++)
@@ -168,15 +242,15 @@ static xnor_status follow(xnor_graph *graph, uint32_t first, const xnor_value_id
 }
 
 xnor_status xnor_pass_distinct(xnor_graph *graph) {
-    static const xnor_rule rules[] = {raise_view, NULL};
+    // Afterwards the points of a cloud stay together, and what is done with them is done once.
+    static const xnor_rule rules[] = {xnor_drop_noop,   join_views,          raise_view, sink_view,
+                                      look_before_clip, xnor_drop_duplicate, NULL};
     XNOR_TRY(xnor_rewrite(graph, rules));
     for (uint32_t i = 0; i < graph->node_count; i++) {
         if (!is_candidate(graph, &graph->nodes[i])) continue;
         xnor_value_id outputs[3];
         XNOR_TRY(insert_distinct(graph, i, outputs));
         XNOR_TRY(follow(graph, i + 2, outputs));
-        // Deeper codes of the same points are already merged.
-        while (i + 1 < graph->node_count && !(graph->nodes[i].op == XNOR_OP_REDUCE_MAX)) i++;
     }
     return xnor_graph_verify(graph);
 }

@@ -15,8 +15,9 @@
 #include "passes/chain.h"
 #include "passes/sign.h"
 
-// Input of an Expand or Tile that repeats whole rows: it has one element where the result has more,
-// and the last axis is left alone. Otherwise `x` itself.
+// Input of an Expand or Tile that repeats whole rows: the last axis is left alone. Otherwise `x`
+// itself. Which axes are repeated, also of sizes unknown as yet, does not matter: xnor_add repeats
+// them again beside a part that has them all.
 static xnor_value_id before_broadcast(const xnor_graph *graph, xnor_value_id x) {
     uint32_t producer = xnor_graph_producer(graph, x);
     if (producer == UINT32_MAX) return x;
@@ -25,19 +26,6 @@ static xnor_value_id before_broadcast(const xnor_graph *graph, xnor_value_id x) 
     const xnor_shape *in = &graph->values[node->inputs[0]].shape, *out = &graph->values[x].shape;
     if (in->rank != out->rank || in->rank == 0) return x;
     if (in->dims[in->rank - 1] < 0 || in->dims[in->rank - 1] != out->dims[in->rank - 1]) return x;
-    // An axis of unknown size (the batch) must not be repeated: Tile by a constant 1, Expand by 1
-    // or by what it already is.
-    for (uint32_t i = 0; i + 1 < in->rank; i++) {
-        int64_t repeat = 0;
-        const xnor_value *request = &graph->values[node->inputs[1]];
-        int64_t wanted[XNOR_MAX_RANK];
-        uint32_t count = 0;
-        if (in->dims[i] == 1) continue;
-        if (in->dims[i] >= 0 && in->dims[i] == out->dims[i]) continue;
-        if (xnor_known_ints(request, wanted, XNOR_MAX_RANK, &count) && count == in->rank)
-            repeat = wanted[i];
-        if (repeat != 1) return x;
-    }
     return node->inputs[0];
 }
 

@@ -161,6 +161,70 @@ Test(distinct, points_that_are_all_alike_have_few_codes) {
     compare(1, 5000, 64, CLUSTERED, 1, 27);
 }
 
+// A segmentation network as exporters write it: points of all clouds in one matrix, then grouped by
+// cloud, features clipped, used twice, and put beside the maximum of their cloud.
+static xnor_model *segmentation(builder *b, int64_t clouds, int64_t points) {
+    enum { PLANES = 10, WIDE = 24, CLASSES = 5 };
+    xnor_value_id x = builder_input(b, "points", XNOR_F32, SHAPE(-1, -1, 3));
+    x = NODE(b, XNOR_OP_RESHAPE, x, builder_ints(b, I(-1, 3)));
+    x = NODE(b, XNOR_OP_MATMUL, x, reals(b, SHAPE(3, PLANES), 3 * PLANES));
+    x = NODE(b, XNOR_OP_ADD, x, reals(b, SHAPE(PLANES), PLANES));
+    x = NODE(b, XNOR_OP_CLIP, x, builder_floats(b, SCALAR, D(-1)), builder_floats(b, SCALAR, D(1)));
+    xnor_value_id local = NODE(b, XNOR_OP_RESHAPE, x, builder_ints(b, I(clouds, points, PLANES)));
+    x = binary_layer(b, NODE(b, XNOR_OP_RESHAPE, local, builder_ints(b, I(-1, PLANES))), PLANES,
+                     WIDE);
+    x = NODE(b, XNOR_OP_RESHAPE, x, builder_ints(b, I(clouds, points, WIDE)));
+    x = NODE(b, XNOR_OP_REDUCE_MAX, x);
+    builder_attr(b, XNOR_ATTR_AXES, I(1));
+    x = NODE(b, XNOR_OP_EXPAND, x, builder_ints(b, I(clouds, points, WIDE)));
+    x = NODE(b, XNOR_OP_CONCAT, x, local);
+    builder_attr(b, XNOR_ATTR_AXIS, I(2));
+    x = NODE(b, XNOR_OP_RESHAPE, x, builder_ints(b, I(-1, PLANES + WIDE)));
+    x = binary_layer(b, x, PLANES + WIDE, 16);
+    x = binary_layer(b, x, 16, CLASSES);
+    x = NODE(b, XNOR_OP_RESHAPE, x, builder_ints(b, I(clouds, points, CLASSES)));
+    x = NODE(b, XNOR_OP_LOG_SOFTMAX, x);
+    builder_attr(b, XNOR_ATTR_AXIS, I(-1));
+    builder_output(b, x, "scores");
+    return builder_compile(b, NULL, NULL);
+}
+
+Test(distinct, a_segmentation_network_evaluates_each_code_once_from_end_to_end) {
+    enum { CLOUDS = 3, POINTS = 300 };
+    builder b;
+    builder_init(&b, 7);
+    xnor_model *model = segmentation(&b, CLOUDS, POINTS);
+    tensors inputs = {0};
+    xnor_tensor *x = tensors_add(&inputs, XNOR_F32, SHAPE(CLOUDS, POINTS, 3));
+    for (size_t i = 0; i < xnor_tensor_count(x); i++)
+        ((float *)x->data)[i] = (float)builder_random(&b, 2000) / 1000.0f - 1.0f;
+    xnor_plan *plan = builder_plan(model, &inputs);
+    uint32_t last = xnor_plan_step_count(plan) - 1;
+    cr_expect_str_eq(xnor_plan_step_kind(plan, 0), "distinct");
+    for (uint32_t i = 1; i < last; i++) {
+        cr_expect_str_neq(xnor_plan_step_kind(plan, i), "distinct");
+        cr_expect_str_neq(xnor_plan_step_kind(plan, i), "gather_rows");
+        cr_expect_str_neq(xnor_plan_step_kind(plan, i), "reference");
+    }
+    cr_expect_str_eq(xnor_plan_step_kind(plan, last), "gather_rows");
+    xnor_plan_unref(&plan);
+
+    xnor_tensor on, off;
+    uint64_t distinct, rows;
+    run(model, &inputs, 1, false, &off, &distinct, &rows);
+    for (uint32_t threads = 1; threads <= 4; threads++) {
+        run(model, &inputs, threads, true, &on, &distinct, &rows);
+        cr_expect_eq(rows, CLOUDS * POINTS);
+        cr_expect_lt(distinct, rows);
+        cr_expect_arr_eq(on.data, off.data, xnor_tensor_count(&on) * sizeof(float));
+        free(on.data);
+    }
+    free(off.data);
+    tensors_free(&inputs);
+    xnor_model_unref(&model);
+    builder_free(&b);
+}
+
 // More codes than the table takes: the rest is evaluated without merging.
 Test(distinct, a_full_table_changes_nothing) {
     enum { POINTS = 70000, BITS = 40 };
