@@ -24,7 +24,8 @@ static uint64_t inner(const xnor_graph *graph, const xnor_node *node) {
     switch (node->op) {
     case XNOR_OP_LINEAR:
     case XNOR_OP_XNOR_LINEAR:
-        return (uint64_t)w->dims[1];
+    case XNOR_OP_GROUPED:
+        return (uint64_t)xnor_shape_last(w);
     case XNOR_OP_MATMUL:
         return (uint64_t)xnor_shape_last(&graph->values[node->inputs[0]].shape);
     case XNOR_OP_CONV:
@@ -34,13 +35,17 @@ static uint64_t inner(const xnor_graph *graph, const xnor_node *node) {
     }
 }
 
+static bool is_binary(const xnor_node *node) {
+    return node->op == XNOR_OP_XNOR_LINEAR || node->op == XNOR_OP_GROUPED;
+}
+
 static layer measure(const xnor_graph *graph, const xnor_node *node) {
     layer l = {0};
     uint64_t macs = node->input_count > 1 && node->inputs[1] != XNOR_NO_VALUE
                         ? elements(graph, node->outputs[0]) * inner(graph, node)
                         : 0;
     xnor_dtype x = graph->values[node->inputs[0]].dtype, y = graph->values[node->outputs[0]].dtype;
-    bool binary = node->op == XNOR_OP_XNOR_LINEAR;
+    bool binary = is_binary(node);
     *(binary ? &l.binary_macs : &l.float_macs) = macs;
     l.kind = xnor_dtype_name(binary ? x : y == XNOR_ACC ? XNOR_I32 : y);
     for (uint32_t i = 0; i < node->input_count; i++) {
@@ -63,7 +68,7 @@ layer_totals layers_count(const xnor_graph *graph) {
         t.binary_macs += l.binary_macs;
         t.float_macs += l.float_macs;
         t.constant_bytes += l.weight_bytes;
-        if (node->op == XNOR_OP_XNOR_LINEAR) t.binary_weights += l.weights;
+        if (is_binary(node)) t.binary_weights += l.weights;
         // A bit table stands for one threshold per channel.
         t.float32_bytes +=
             4 * (node->op == XNOR_OP_TABLE ? (uint64_t)graph->values[node->inputs[1]].shape.dims[0]

@@ -398,6 +398,7 @@ static const struct {
     xnor_status (*lower)(lowering *, uint32_t);
 } rules[] = {
     {XNOR_OP_XNOR_LINEAR, lower_xnor_linear},
+    {XNOR_OP_GROUPED, xnor_lower_grouped},
     {XNOR_OP_LINEAR, lower_linear},
     {XNOR_OP_MATMUL, lower_matmul},
     {XNOR_OP_BINARIZE, lower_binarize},
@@ -433,6 +434,7 @@ static const struct {
     {XNOR_OP_SOFTPLUS, xnor_lower_unary},
     {XNOR_OP_SQRT, xnor_lower_unary},
     {XNOR_OP_TANH, xnor_lower_unary},
+    {XNOR_OP_CONCAT, xnor_lower_concat},
     {XNOR_OP_TRANSPOSE, lower_transpose},
     {XNOR_OP_DISTINCT, lower_distinct},
     {XNOR_OP_K_NEAREST, xnor_lower_nearest},

@@ -267,6 +267,17 @@ static xnor_status fill_gemm(const xnor_model *model, const xnor_value *w,
     return XNOR_OK;
 }
 
+static xnor_status fill_groups(const xnor_model *model, const xnor_value *w,
+                               const xnor_value *thresholds, void *data) {
+    (void)thresholds;
+    size_t n = (size_t)w->shape.dims[1], k = (size_t)w->shape.dims[2];
+    size_t bytes = model->kernels.gemm_packed_bytes(k, n);
+    for (size_t g = 0; g < (size_t)w->shape.dims[0]; g++)
+        model->kernels.gemm_pack(k, n, (const uint64_t *)w->data + g * n * xnor_words(k), NULL,
+                                 (uint8_t *)data + g * bytes);
+    return XNOR_OK;
+}
+
 static xnor_status fill_linear(const xnor_model *model, const xnor_value *w,
                                const xnor_value *thresholds, void *data) {
     (void)model;
@@ -284,6 +295,14 @@ xnor_status xnor_model_pack_gemm(xnor_model *model, xnor_value_id weight, xnor_v
     size_t bytes =
         model->kernels.gemm_packed_bytes((size_t)w->shape.dims[1], (size_t)w->shape.dims[0]);
     return find_or_make(model, weight, thresholds, bytes, fill_gemm, out);
+}
+
+xnor_status xnor_model_pack_groups(xnor_model *model, xnor_value_id weight, const void **out) {
+    const xnor_shape *w = &model->contents.graph.values[weight].shape;
+    size_t bytes = model->kernels.gemm_packed_bytes((size_t)w->dims[2], (size_t)w->dims[1]);
+    if (!xnor_size_mul(bytes, (size_t)w->dims[0], &bytes))
+        return xnor_fail(XNOR_E_LIMIT, "model: packed weights are too large");
+    return find_or_make(model, weight, XNOR_NO_VALUE, bytes, fill_groups, out);
 }
 
 xnor_status xnor_model_pack_linear(xnor_model *model, xnor_value_id weight, const float **out) {

@@ -30,6 +30,9 @@ struct xnor_model {
 // Packed form of the binary weight (and thresholds) of the model's graph. Owned by the model.
 XNOR_NODISCARD xnor_status xnor_model_pack_gemm(xnor_model *model, xnor_value_id weight,
                                                 xnor_value_id thresholds, const void **out);
+// The same for a weight [groups, n, k] of xnor_grouped: packed forms one after the other.
+XNOR_NODISCARD xnor_status xnor_model_pack_groups(xnor_model *model, xnor_value_id weight,
+                                                  const void **out);
 // The float weight [n, k] transposed to [k, n].
 XNOR_NODISCARD xnor_status xnor_model_pack_linear(xnor_model *model, xnor_value_id weight,
                                                   const float **out);

@@ -67,6 +67,7 @@ enum { XNOR_EDGE_CODES = 64 };
 #define XNOR_STEP_TABLE(X)                                                                         \
     X(gemm_acc)                                                                                    \
     X(gemm_acc_ternary)                                                                            \
+    X(grouped)                                                                                     \
     X(gemm_thr)                                                                                    \
     X(gemm_thr_offset)                                                                             \
     X(gemm_max_ternary)                                                                            \
@@ -105,6 +106,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(table)                                                                                       \
     X(unary)                                                                                       \
     X(prelu)                                                                                       \
+    X(concat)                                                                                      \
     X(transpose)                                                                                   \
     X(reference)
 #define XNOR_STEP_DECLARE(name)                                                                    \

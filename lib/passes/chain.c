@@ -15,8 +15,8 @@ static bool acc_range(const xnor_graph *graph, xnor_value_id acc, int64_t *bound
         uint32_t producer = xnor_graph_producer(graph, open[--count]);
         if (producer == UINT32_MAX) return false;
         const xnor_node *node = &graph->nodes[producer];
-        if (node->op == XNOR_OP_XNOR_LINEAR) {
-            *bound += graph->values[node->inputs[1]].shape.dims[1];
+        if (node->op == XNOR_OP_XNOR_LINEAR || node->op == XNOR_OP_GROUPED) {
+            *bound += xnor_shape_last(&graph->values[node->inputs[1]].shape);
             if (graph->values[node->inputs[0]].dtype != XNOR_BITS) *step = 1;
             continue;
         }
@@ -137,7 +137,8 @@ xnor_status xnor_chain_copy(xnor_graph *graph, uint32_t *at, const xnor_chain *c
 static bool is_layer(const xnor_graph *graph, uint32_t index) {
     if (graph->nodes[index].op == XNOR_OP_GATHER_ROWS)
         index = xnor_graph_producer(graph, graph->nodes[index].inputs[0]);
-    return index != UINT32_MAX && graph->nodes[index].op == XNOR_OP_XNOR_LINEAR;
+    return index != UINT32_MAX && (graph->nodes[index].op == XNOR_OP_XNOR_LINEAR ||
+                                   graph->nodes[index].op == XNOR_OP_GROUPED);
 }
 
 uint32_t xnor_chain_layer(const xnor_graph *graph, const xnor_chain *chain) {
@@ -162,7 +163,8 @@ static xnor_status flip_layer(xnor_graph *graph, uint32_t *at, uint32_t layer, c
     if (gathered) layer = xnor_graph_producer(graph, last.inputs[0]);
     const xnor_node node = graph->nodes[layer];
     const xnor_value w = graph->values[node.inputs[1]];
-    size_t n = (size_t)w.shape.dims[0], k = (size_t)w.shape.dims[1], words = xnor_words(k);
+    size_t n = xnor_shape_rows(&w.shape), k = (size_t)xnor_shape_last(&w.shape);
+    size_t words = xnor_words(k);
     xnor_value_id inputs[2] = {node.inputs[0]}, sums = XNOR_NO_VALUE;
     void *data;
     XNOR_TRY(xnor_graph_add_constant(graph, w.name, XNOR_BITS, &w.shape, &inputs[1], &data));
@@ -175,7 +177,7 @@ static xnor_status flip_layer(xnor_graph *graph, uint32_t *at, uint32_t layer, c
             to[c * words + word] =
                 flip[c] ? ~from[c * words + word] & used : from[c * words + word];
         }
-    XNOR_TRY(xnor_emit(graph, at, XNOR_OP_XNOR_LINEAR, node.name, inputs, 2, &sums));
+    XNOR_TRY(xnor_emit(graph, at, node.op, node.name, inputs, 2, &sums));
     *out = sums;
     if (!gathered) return XNOR_OK;
     const xnor_value_id rows[2] = {sums, last.inputs[1]};
