@@ -35,6 +35,8 @@ const struct config_key config_keys[] = {
            "connections served at the same time"),
     NUMBER("queue.capacity", queue_capacity, "64", 1, 4096, "requests",
            "inference requests admitted at the same time, running ones included"),
+    NUMBER("queue.client_capacity", client_capacity, "0", 0, 4096, "requests",
+           "requests of one connection among them; 0 means three quarters"),
     NUMBER("workers.count", worker_count, "0", 0, 256, "threads",
            "threads that run networks; 0 means one per usable CPU"),
     NUMBER("workers.pool_threads", pool_threads, "1", 1, 64, "threads",

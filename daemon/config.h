@@ -29,7 +29,8 @@ struct config {
     int64_t max_message_bytes;
     int64_t max_peers;
     int64_t queue_capacity;
-    int64_t worker_count; // 0: one per CPU this process may use
+    int64_t client_capacity; // 0: three quarters of queue_capacity
+    int64_t worker_count;    // 0: one per CPU this process may use
     int64_t pool_threads;
     int64_t max_batch;
     int64_t session_cache;

@@ -37,6 +37,10 @@ void execute_refuse(const struct executor *executor, struct request *request, xn
 
 void execute_refuse_failed(const struct executor *executor, struct request *request,
                            xnor_status status, const char *detail) {
+    if (status == XNOR_E_CANCELLED && clock_now_ns() >= request->deadline_ns) {
+        execute_refuse(executor, request, XNORD_ABORTED, "the deadline passed, the run was ended");
+        return;
+    }
     if (status == XNOR_E_CANCELLED) detail = "the daemon is stopping";
     execute_refuse(executor, request, reply_status(status), detail);
 }
@@ -108,10 +112,13 @@ static void answer(const struct executor *executor, struct request *request,
     execute_complete(executor, request, reply_infer(request->exchange, request->id, &body));
 }
 
-xnor_status execute_run(const struct executor *executor, struct session *session) {
+xnor_status execute_run(const struct executor *executor, struct session *session,
+                        uint64_t late_ns) {
     advance(executor);
+    limit_begin(executor->limit, late_ns);
     xnor_status status =
-        xnor_session_run(session->run, session->inputs, session->outputs, executor->cancel);
+        xnor_session_run(session->run, session->inputs, session->outputs, &executor->limit->cancel);
+    limit_end(executor->limit);
     advance(executor);
     return status;
 }
@@ -141,7 +148,7 @@ static void execute_tensors(const struct executor *executor, struct request *req
     xnor_status status = session_set_get(set, request->shapes, &session, &why);
     if (status == XNOR_OK) status = copy_inputs(request, session, &why);
     if (status == XNOR_OK) {
-        status = execute_run(executor, session);
+        status = execute_run(executor, session, request->deadline_ns);
         if (status != XNOR_OK) reason_set(&why, status, "%s", xnor_last_error());
     }
     request->computed_ns = clock_now_ns();
@@ -175,10 +182,18 @@ static uint32_t prepare(const struct executor *executor, struct request **rows, 
     return left;
 }
 
+// When the last of the rows is late.
+static uint64_t latest_deadline(struct request **rows, uint32_t count) {
+    uint64_t latest = 0;
+    for (uint32_t row = 0; row < count; row++)
+        if (rows[row] != NULL && rows[row]->deadline_ns > latest) latest = rows[row]->deadline_ns;
+    return latest;
+}
+
 static void execute_clouds(const struct executor *executor, struct request **rows, uint32_t count,
                            struct session *session) {
     if (prepare(executor, rows, count, session) == 0) return;
-    xnor_status status = execute_run(executor, session);
+    xnor_status status = execute_run(executor, session, latest_deadline(rows, count));
     uint64_t computed_ns = clock_now_ns();
     for (uint32_t row = 0; row < count; row++) {
         if (rows[row] == NULL) continue;

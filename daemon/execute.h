@@ -5,6 +5,7 @@
 #define XNORD_EXECUTE_H
 
 #include "inbox.h"
+#include "limit.h"
 #include "reply.h"
 #include "request.h"
 #include "version.h"
@@ -13,7 +14,7 @@
 
 struct executor {
     uint32_t worker; // index of its session sets
-    const atomic_bool *cancel;
+    struct limit *limit;
     struct inbox *done;
     void (*wake)(void *context);
     void *wake_context;
@@ -42,7 +43,8 @@ void execute_refuse_failed(const struct executor *executor, struct request *requ
                            xnor_status status, const char *detail);
 // The part of the reply that every result has.
 xnord_proto_infer_reply execute_reply_body(const struct request *request);
-xnor_status execute_run(const struct executor *executor, struct session *session);
+// late_ns: when nobody waits for the result any more.
+xnor_status execute_run(const struct executor *executor, struct session *session, uint64_t late_ns);
 // The session for the most rows, at most `count`, that were prepared for: powers of two. 1 and
 // *out NULL when none was.
 uint32_t execute_choose_rows(const struct version *version, struct session_set *set, size_t points,

@@ -65,7 +65,7 @@ static xnor_status run_some(const struct executor *executor, const struct reques
         char *input = (char *)session->inputs[0].data + row * (session->input_bytes[0] / *rows);
         xnor_scene_prepare(memory->scene, run + row, (float *)(void *)input);
     }
-    xnor_status status = execute_run(executor, session);
+    xnor_status status = execute_run(executor, session, request->deadline_ns);
     if (status != XNOR_OK) return reason_set(why, status, "%s", xnor_last_error());
     for (uint32_t row = 0; row < *rows; row++) {
         const char *row_scores = (const char *)scores->data + row * score_bytes;
@@ -115,7 +115,8 @@ void execute_scene(const struct executor *executor, struct request *request) {
         if (run < runs && !late) executor->let_others(executor, executor->let_others_context);
     }
     request->computed_ns = clock_now_ns();
-    if (status != XNOR_OK) {
+    late = late || (status == XNOR_E_CANCELLED && request->computed_ns >= request->deadline_ns);
+    if (status != XNOR_OK && !late) {
         execute_refuse_failed(executor, request, status, why.text);
     } else if (late) {
         reason_set(&why, XNOR_OK, "the deadline passed after %zu of %zu runs", run, runs);

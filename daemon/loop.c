@@ -89,6 +89,7 @@ static void close_handles(struct server *server) {
     server->stop_phase = CLOSED;
     uv_close((uv_handle_t *)&server->wake, NULL);
     uv_close((uv_handle_t *)&server->tick, NULL);
+    uv_close((uv_handle_t *)&server->deadline_timer, NULL);
     uv_close((uv_handle_t *)&server->stop_timer, NULL);
     for (size_t i = 0; i < sizeof server->signals / sizeof server->signals[0]; i++)
         uv_close((uv_handle_t *)&server->signals[i], NULL);
@@ -242,6 +243,8 @@ static xnor_status open_loop(struct server *server, struct reason *why) {
     if (error != 0) return reason_set(why, XNOR_E_IO, "event loop: %s", uv_strerror(error));
     server->wake.data = server;
     uv_timer_init(&server->loop, &server->tick);
+    uv_timer_init(&server->loop, &server->deadline_timer);
+    server->deadline_timer.data = server;
     uv_timer_init(&server->loop, &server->stop_timer);
     server->tick.data = server;
     server->stop_timer.data = server;
@@ -305,7 +308,8 @@ static xnor_status start(struct server *server, const char *const *urls, uint32_
     xnor_status status = open_loop(server, why);
     if (status != XNOR_OK) return status;
     if (answers_create(&server->answers) != XNOR_OK ||
-        request_slots_create(&server->slots, (uint32_t)config->queue_capacity) != XNOR_OK)
+        request_slots_create(&server->slots, (uint32_t)config->queue_capacity,
+                             (uint32_t)config->client_capacity) != XNOR_OK)
         return reason_set(why, XNOR_E_MEMORY, "no memory for %" PRId64 " request slots",
                           config->queue_capacity);
     status = workers_create(&options, &server->workers, why);

@@ -6,9 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-xnor_status request_slots_create(struct request_slots *slots, uint32_t capacity) {
+xnor_status request_slots_create(struct request_slots *slots, uint32_t capacity,
+                                 uint32_t client_capacity) {
+    if (client_capacity == 0) client_capacity = capacity - capacity / 4;
     *slots = (struct request_slots){.slots = calloc(capacity, sizeof(struct request)),
-                                    .capacity = capacity};
+                                    .capacity = capacity,
+                                    .client_capacity = client_capacity};
     if (slots->slots == NULL) return XNOR_E_MEMORY;
     for (uint32_t i = 0; i < capacity; i++) {
         slots->slots[i].next = slots->free;
@@ -22,15 +25,29 @@ void request_slots_free(struct request_slots *slots) {
     *slots = (struct request_slots){0};
 }
 
-struct request *request_acquire(struct request_slots *slots) {
+static uint32_t *place_of(struct request_slots *slots, uint32_t client) {
+    return &slots->by_client[client % REQUEST_CLIENT_PLACES];
+}
+
+static bool holds_enough(struct request_slots *slots, uint32_t client) {
+    uint32_t held = 0;
+    if (*place_of(slots, client) < slots->client_capacity) return false;
+    for (uint32_t i = 0; i < slots->capacity; i++)
+        held += slots->slots[i].state != REQUEST_FREE && slots->slots[i].client == client;
+    return held >= slots->client_capacity;
+}
+
+struct request *request_acquire(struct request_slots *slots, uint32_t client) {
     struct request *request = slots->free;
-    if (request == NULL) return NULL;
+    if (request == NULL || holds_enough(slots, client)) return NULL;
     slots->free = request->next;
     slots->in_flight++;
     slots->admitted++;
     assert(request->state == REQUEST_FREE);
     memset(request, 0, sizeof *request);
     request->state = REQUEST_ADMITTED;
+    request->client = client;
+    ++*place_of(slots, client);
     return request;
 }
 
@@ -39,6 +56,7 @@ static void give_back(struct request_slots *slots, struct request *request) {
     request->next = slots->free;
     slots->free = request;
     slots->in_flight--;
+    --*place_of(slots, request->client);
 }
 
 void request_abandon(struct request_slots *slots, struct request *request) {

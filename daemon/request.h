@@ -35,6 +35,7 @@ struct request {
     struct request *next;   // in the free list or the queue
     enum request_state state;
     uint32_t replies; // sent so far
+    uint32_t client;  // connection that it came from
     struct exchange *exchange;
     uint64_t id;             // the client's
     struct model *model;     // whose statistics it counts in
@@ -56,20 +57,27 @@ struct request {
     xnord_status status; // that it was answered with
 };
 
+#define REQUEST_CLIENT_PLACES 256
+
 struct request_slots {
     struct request *slots;
     uint32_t capacity;
+    uint32_t client_capacity; // slots that one client may hold
+    // In flight by client % REQUEST_CLIENT_PLACES, so that hardly anybody has to be counted.
+    uint32_t by_client[REQUEST_CLIENT_PLACES];
     uint32_t in_flight;
     struct request *free;
     uint64_t admitted;
     uint64_t answered;
 };
 
-XNOR_NODISCARD xnor_status request_slots_create(struct request_slots *slots, uint32_t capacity);
+// client_capacity 0: three quarters of the capacity, rounded up.
+XNOR_NODISCARD xnor_status request_slots_create(struct request_slots *slots, uint32_t capacity,
+                                                uint32_t client_capacity);
 void request_slots_free(struct request_slots *slots);
 
-// NULL: all slots are taken, the answer is BUSY.
-struct request *request_acquire(struct request_slots *slots);
+// NULL: all slots are taken, or all that this client may hold; the answer is BUSY.
+struct request *request_acquire(struct request_slots *slots, uint32_t client);
 // Gives back a slot whose request was refused before it was admitted.
 void request_abandon(struct request_slots *slots, struct request *request);
 // Gives back a slot whose request was answered.

@@ -11,6 +11,7 @@
 
 #define RETRY_BUSY_MS 5
 #define RETRY_LOADING_MS 200
+#define DEADLINE_CHECK_MS 2 // how late a run may be before it is ended
 
 static void count(struct server *server, struct model *model, xnord_status status) {
     server->counters.statuses[status]++;
@@ -26,6 +27,17 @@ static void refuse(struct server *server, struct exchange *exchange, struct mode
     reply_send(exchange, reply_retry(exchange, server->decoded.id, status, detail, retry_ms));
 }
 
+static void on_deadline_timer(uv_timer_t *timer) {
+    struct server *server = timer->data;
+    workers_end_late(server->workers, clock_now_ns());
+}
+
+static void watch_deadline(struct server *server) {
+    if (server->deadlines++ == 0)
+        uv_timer_start(&server->deadline_timer, on_deadline_timer, DEADLINE_CHECK_MS,
+                       DEADLINE_CHECK_MS);
+}
+
 static void serve_infer(struct server *server, struct exchange *exchange) {
     struct model *model = NULL;
     struct reason why;
@@ -33,10 +45,13 @@ static void serve_infer(struct server *server, struct exchange *exchange) {
         refuse(server, exchange, NULL, XNORD_NOT_READY, "the daemon is stopping");
         return;
     }
-    struct request *request = request_acquire(&server->slots);
+    struct request *request = request_acquire(&server->slots, exchange->client);
     if (request == NULL) {
+        bool full = server->slots.in_flight == server->slots.capacity;
         model = models_find(server->models, server->decoded.model);
-        refuse(server, exchange, model, XNORD_BUSY, "every request slot is taken");
+        refuse(server, exchange, model, XNORD_BUSY,
+               full ? "every request slot is taken"
+                    : "this connection holds as many request slots as one may");
         return;
     }
     xnord_status status = admit_infer(server->models, &server->decoded, clock_now_ns(),
@@ -47,6 +62,7 @@ static void serve_infer(struct server *server, struct exchange *exchange) {
         return;
     }
     request->exchange = exchange;
+    if (request->deadline_ns != UINT64_MAX) watch_deadline(server);
     workers_submit(server->workers, request);
 }
 
@@ -97,6 +113,8 @@ static void account(struct server *server, struct request *request) {
     if (request->computed_ns != 0)
         histogram_record(&stats->compute, request->computed_ns - request->started_ns);
     histogram_record(&stats->total, request->replied_ns - request->received_ns);
+    if (request->deadline_ns != UINT64_MAX && --server->deadlines == 0)
+        uv_timer_stop(&server->deadline_timer);
     request->model->requests--;
     models_version_unref(server->models, &request->version);
     request_release(&server->slots, request);

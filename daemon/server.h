@@ -52,6 +52,8 @@ struct server {
     uv_async_t wake;
     uv_signal_t signals[3];
     uv_timer_t tick;
+    uv_timer_t deadline_timer; // runs while requests with deadlines are in flight
+    uint32_t deadlines;        // how many
     uv_timer_t stop_timer;
     bool failed;         // the stop is a failure: the service manager shall start another process
     uint32_t stop_phase; // see loop.c

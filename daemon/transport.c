@@ -91,6 +91,7 @@ static void on_received(struct slot *slot) {
     slot->message = nng_aio_get_msg(slot->aio);
     nng_aio_set_msg(slot->aio, NULL);
     slot->pipe = nng_msg_get_pipe(slot->message);
+    slot->base.client = (uint32_t)nng_pipe_id(slot->pipe);
     slot->base.received_ns = clock_now_ns();
     atomic_fetch_add_explicit(&transport->received, 1, memory_order_relaxed);
     atomic_store(&slot->state, EXCHANGE_HELD);

@@ -27,6 +27,7 @@ struct exchange {
     struct inbox_item item;
     struct transport *transport;
     uint64_t received_ns;
+    uint32_t client; // number of the connection
 };
 
 struct transport_options {

@@ -16,6 +16,7 @@ struct worker {
     pthread_t thread;
     bool started;
     xnor_pool *pool;
+    struct limit limit;
     atomic_uint_fast64_t advanced_ns; // when it last got on with its work; 0 while idle
 };
 
@@ -27,7 +28,6 @@ struct workers {
     struct schedule schedule;
     uint32_t idle;
     bool stopping;
-    atomic_bool cancel;
     struct worker workers[];
 };
 
@@ -43,6 +43,7 @@ xnor_status workers_create(const struct workers_options *options, struct workers
         struct worker *worker = &workers->workers[i];
         worker->owner = workers;
         worker->index = i;
+        limit_init(&worker->limit);
         if (options->pool_threads <= 1) continue;
         xnor_status status = xnor_pool_create(options->pool_threads, &worker->pool);
         if (status != XNOR_OK) {
@@ -69,7 +70,7 @@ static void let_others(const struct executor *executor, void *context) {
 
 static struct executor executor_of(struct workers *workers, struct worker *worker) {
     return (struct executor){.worker = worker->index,
-                             .cancel = &workers->cancel,
+                             .limit = &worker->limit,
                              .done = workers->options.done,
                              .wake = workers->options.wake,
                              .wake_context = workers->options.wake_context,
@@ -125,9 +126,14 @@ void workers_submit(struct workers *workers, struct request *request) {
     pthread_cond_signal(&workers->work);
 }
 
+void workers_end_late(struct workers *workers, uint64_t now_ns) {
+    for (uint32_t i = 0; i < workers->options.count; i++)
+        limit_check(&workers->workers[i].limit, now_ns);
+}
+
 void workers_cancel(struct workers *workers) {
     struct executor executor = executor_of(workers, &workers->workers[0]);
-    atomic_store(&workers->cancel, true);
+    for (uint32_t i = 0; i < workers->options.count; i++) limit_stop(&workers->workers[i].limit);
     for (;;) {
         struct request *request = NULL;
         pthread_mutex_lock(&workers->mutex);
@@ -152,8 +158,12 @@ void workers_stop(struct workers *workers) {
 
 void workers_free(struct workers **workers) {
     if (*workers == NULL) return;
-    for (uint32_t i = 0; i < (*workers)->options.count; i++)
-        if ((*workers)->workers[i].pool != NULL) xnor_pool_free(&(*workers)->workers[i].pool);
+    for (uint32_t i = 0; i < (*workers)->options.count; i++) {
+        struct worker *worker = &(*workers)->workers[i];
+        if (worker->owner == NULL) continue; // never set up
+        if (worker->pool != NULL) xnor_pool_free(&worker->pool);
+        limit_destroy(&worker->limit);
+    }
     pthread_cond_destroy(&(*workers)->work);
     pthread_mutex_destroy(&(*workers)->mutex);
     free(*workers);

@@ -6,7 +6,8 @@
 // more than encoding does. The request is in the inbox before its reply is sent, so a client that
 // has its answer finds the slot free and the statistics complete.
 //
-// workers_create, workers_start, workers_submit, workers_stop, workers_free   loop thread
+// workers_create, workers_start, workers_submit, workers_end_late, workers_stop, workers_free
+//     loop thread
 // workers_count, workers_pool, workers_stalled                                any thread
 #ifndef XNORD_WORKERS_H
 #define XNORD_WORKERS_H
@@ -34,6 +35,8 @@ XNOR_NODISCARD xnor_status workers_create(const struct workers_options *options,
                                           struct workers **out, struct reason *why);
 XNOR_NODISCARD xnor_status workers_start(struct workers *workers, struct reason *why);
 void workers_submit(struct workers *workers, struct request *request);
+// Ends the runs whose deadline has passed; their requests are answered with ABORTED.
+void workers_end_late(struct workers *workers, uint64_t now_ns);
 // Makes running requests end early and answers everything queued with NOT_READY.
 void workers_cancel(struct workers *workers);
 // Joins the threads. The queue must be empty or cancelled.

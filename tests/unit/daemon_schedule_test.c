@@ -77,14 +77,14 @@ Test(schedule, shares_the_queue_among_idle_workers) {
 
 Test(request, slots_run_out_and_come_back) {
     struct request_slots slots;
-    cr_assert_eq(request_slots_create(&slots, 2), XNOR_OK);
-    struct request *a = request_acquire(&slots), *b = request_acquire(&slots);
+    cr_assert_eq(request_slots_create(&slots, 2, 2), XNOR_OK);
+    struct request *a = request_acquire(&slots, 7), *b = request_acquire(&slots, 7);
     cr_assert_not_null(a);
     cr_assert_not_null(b);
     cr_assert_neq(a, b);
-    cr_assert_null(request_acquire(&slots));
+    cr_assert_null(request_acquire(&slots, 7));
     request_abandon(&slots, b);
-    cr_assert_eq(request_acquire(&slots), b);
+    cr_assert_eq(request_acquire(&slots, 7), b);
     a->state = REQUEST_DONE;
     a->replies = 1;
     request_release(&slots, a);
@@ -96,8 +96,44 @@ Test(request, slots_run_out_and_come_back) {
 
 Test(request, releasing_an_unanswered_request_is_caught, .signal = SIGABRT) {
     struct request_slots slots;
-    cr_assert_eq(request_slots_create(&slots, 1), XNOR_OK);
-    struct request *request = request_acquire(&slots);
+    cr_assert_eq(request_slots_create(&slots, 1, 1), XNOR_OK);
+    struct request *request = request_acquire(&slots, 7);
     request->state = REQUEST_DONE;
     request_release(&slots, request);
+}
+
+Test(request, one_client_cannot_take_every_slot) {
+    struct request_slots slots;
+    cr_assert_eq(request_slots_create(&slots, 8, 0), XNOR_OK);
+    cr_assert_eq(slots.client_capacity, 6);
+    struct request *last = NULL;
+    for (int i = 0; i < 6; i++) cr_assert_not_null(last = request_acquire(&slots, 7));
+    cr_assert_null(request_acquire(&slots, 7));
+    struct request *other = request_acquire(&slots, 7 + REQUEST_CLIENT_PLACES); // the same place
+    cr_assert_not_null(other);
+    cr_assert_null(request_acquire(&slots, 7));
+    request_abandon(&slots, last);
+    cr_assert_not_null(request_acquire(&slots, 7));
+    cr_assert_not_null(request_acquire(&slots, 8));
+    cr_assert_null(request_acquire(&slots, 9), "all are taken");
+    request_slots_free(&slots);
+}
+
+Test(schedule, brief_requests_go_before_scenes_when_only_they_may_run) {
+    struct schedule schedule = {0};
+    struct request requests[4], *batch[8];
+    for (size_t i = 0; i < 4; i++) {
+        admit(&requests[i], 1, 1024);
+        if (i < 2) requests[i].kind = REQUEST_SCENE;
+        schedule_push(&schedule, &requests[i]);
+    }
+    cr_assert_eq(schedule_take_brief(&schedule, 8, batch), 2);
+    cr_assert_eq(batch[0], &requests[2]);
+    cr_assert_eq(schedule_take_brief(&schedule, 8, batch), 0);
+    cr_assert_eq(schedule.count, 2);
+    cr_assert_eq(schedule_take(&schedule, 8, batch), 1, "scenes run alone");
+    cr_assert_eq(batch[0], &requests[0]);
+    cr_assert_eq(schedule_take(&schedule, 8, batch), 1);
+    cr_assert_eq(batch[0], &requests[1]);
+    cr_assert_null(schedule.newest);
 }
