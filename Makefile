@@ -41,7 +41,7 @@ deps_build := gcc make pkg-config libc6-dev libuv1-dev libnng-dev libmsgpack-dev
     libcriterion-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev libpthreadpool-dev liblzf-dev \
     libspng-dev
 deps_test := clang libclang-rt-14-dev llvm clang-format clang-tidy cppcheck shellcheck python3 systemd \
-    qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+    qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross libonnx-testdata
 deps_arm64 := $(addsuffix :arm64,libc6 libuv1-dev libnng-dev libmsgpack-dev libyaml-dev \
     libprotobuf-c-dev liblzf-dev libspng-dev)
 deps_train := python3-torch python3-onnx python3-numpy python3-pil libopenblas0-pthread libjemalloc2
@@ -198,6 +198,10 @@ $(B)/tests/kernels/check: $(call objects,$(kernels_check_src)) $(B)/libxnor.a
 	@$(call say,LD)
 	$(Q)$(CC) $(base_ldflags) $(if $(filter-out $(HOST),$(ARCH)),-static) $^ -o $@ -lm
 
+$(B)/tests/onnx/conformance: $(B)/tests/onnx/conformance.o $(B)/libxnor_onnx.a $(B)/libxnor.a
+	@$(call say,LD)
+	$(Q)$(CC) $(base_ldflags) $^ -o $@ $(onnx_libs) $(lib_libs)
+
 $(B)/tests/models: $(B)/tests/models.o $(B)/libxnor.a
 	@$(call say,LD)
 	$(Q)$(CC) $(base_ldflags) $^ -o $@ $(lib_libs)
@@ -239,7 +243,7 @@ aarch64-programs:
 ## make check        all tests but those of train/ (FUZZ_SECONDS=20 for each fuzz target)
 .PHONY: check check-san check-train
 check: all $(test_programs) fuzz-programs aarch64-programs
-	tests/check.sh $(B) kernels models neon unit daemon cli systemd install fuzz
+	tests/check.sh $(B) kernels models neon unit onnx daemon cli systemd install fuzz
 
 ## make check-san    unit and daemon tests under ASan+UBSan, daemon tests under TSan
 check-san:
@@ -248,6 +252,11 @@ check-san:
 .PHONY: check-part
 check-part: all $(test_programs)
 	tests/check.sh $(B) $(SUITES)
+
+## make check-onnx   ONNX's own tests of every operator that we accept
+.PHONY: check-onnx
+check-onnx: $(B)/tests/onnx/conformance
+	$(B)/tests/onnx/conformance /usr/share/libonnx-testdata
 
 ## make check-train  tests of train/ (needs make deps-train; those on data need XNORD_DATA)
 check-train: all

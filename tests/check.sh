@@ -61,6 +61,7 @@ suite_neon() {
 }
 suite_daemon() { count daemon timeout -s KILL 600 "$build/tests/e2e/daemon_test"; }
 suite_cli() { count cli tests/e2e/cli_test.sh "$build"; }
+suite_onnx() { count onnx timeout -s KILL 300 "$build/tests/onnx/conformance" /usr/share/libonnx-testdata; }
 suite_demo() { count demo tests/e2e/demo.sh "$build"; }
 suite_systemd() { count systemd tests/e2e/systemd_score.sh; }
 suite_install() { count install tests/install_test.sh "$build"; }

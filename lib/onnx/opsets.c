@@ -175,6 +175,15 @@ static xnor_status conv(xnor_import_node *node) {
     return XNOR_OK;
 }
 
+static bool is_used(const Onnx__GraphProto *graph, const char *name) {
+    for (size_t i = 0; i < graph->n_output; i++)
+        if (graph->output[i]->name && strcmp(graph->output[i]->name, name) == 0) return true;
+    for (size_t i = 0; i < graph->n_node; i++)
+        for (size_t k = 0; k < graph->node[i]->n_input; k++)
+            if (strcmp(graph->node[i]->input[k], name) == 0) return true;
+    return false;
+}
+
 // In inference the result is the input; the mask is not made.
 static xnor_status dropout(xnor_import_node *node) {
     if (node->input_count > 2 && node->inputs[2] != XNOR_NO_VALUE) {
@@ -182,6 +191,8 @@ static xnor_status dropout(xnor_import_node *node) {
         if (!training->data || training->dtype != XNOR_BOOL || *(const uint8_t *)training->data)
             return refuse(node, "it may run in training mode");
     }
+    if (node->output_count > 1 && is_used(node->import->proto, node->proto->output[1]))
+        return refuse(node, "its mask is used, which inference does not make");
     if (node->input_count > 1) node->input_count = 1;
     node->output_count = 1;
     return XNOR_OK;

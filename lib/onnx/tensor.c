@@ -87,23 +87,27 @@ static const element_type types[] = {
 #undef ROW
 };
 
+static const char *type_name(int32_t onnx) {
+    const ProtobufCEnumValue *name =
+        protobuf_c_enum_descriptor_get_value(&onnx__tensor_proto__data_type__descriptor, onnx);
+    return name ? name->name : "unknown";
+}
+
 static xnor_status find_type(const char *where, int32_t onnx, const element_type **out) {
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         *out = &types[i];
         if (types[i].onnx == onnx) return XNOR_OK;
     }
-    const ProtobufCEnumValue *name =
-        protobuf_c_enum_descriptor_get_value(&onnx__tensor_proto__data_type__descriptor, onnx);
     return xnor_fail(XNOR_E_UNSUPPORTED, "%s: element type %s (%d) is not supported", where,
-                     name ? name->name : "unknown", onnx);
+                     type_name(onnx), onnx);
 }
 
 xnor_status xnor_onnx_dtype(const char *where, int32_t onnx, xnor_dtype *out) {
     const element_type *found;
     XNOR_TRY(find_type(where, onnx, &found));
     if (!found->computes_the_same)
-        return xnor_fail(XNOR_E_UNSUPPORTED, "%s: element type %d is supported in constants only",
-                         where, onnx);
+        return xnor_fail(XNOR_E_UNSUPPORTED, "%s: element type %s is supported in constants only",
+                         where, type_name(onnx));
     *out = found->dtype;
     return XNOR_OK;
 }
