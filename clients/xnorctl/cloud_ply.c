@@ -252,8 +252,45 @@ static xnor_status read_record(ply *p, const ply_element *element) {
     return mesh_add_vertex(p->file->name, xyz, &p->surface);
 }
 
+// Bytes of a binary record; 0 when lists make it vary.
+static size_t record_bytes(const ply_element *element) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < element->property_count; i++) {
+        if (element->properties[i].is_list) return 0;
+        bytes += scalar_size(element->properties[i].type);
+    }
+    return bytes;
+}
+
+// Vertices of fixed size, of which only x, y and z are looked at.
+static xnor_status read_vertices(ply *p, const ply_element *element, size_t bytes) {
+    const uint8_t *record = (const uint8_t *)p->cursor.next;
+    size_t offsets[3] = {0}, offset = 0;
+    scalar_type types[3] = {SCALAR_F32, SCALAR_F32, SCALAR_F32};
+    for (size_t i = 0; i < element->property_count; i++) {
+        const ply_property *property = &element->properties[i];
+        if (property->role >= ROLE_X && property->role <= ROLE_Z) {
+            offsets[property->role - ROLE_X] = offset;
+            types[property->role - ROLE_X] = property->type;
+        }
+        offset += scalar_size(property->type);
+    }
+    XNOR_TRY(mesh_reserve_vertices(p->file->name, element->count, &p->surface));
+    for (size_t i = 0; i < element->count; i++, record += bytes) {
+        double xyz[3];
+        for (size_t k = 0; k < 3; k++)
+            xyz[k] = scalar_load(types[k], record + offsets[k], p->big_endian);
+        XNOR_TRY(mesh_add_vertex(p->file->name, xyz, &p->surface));
+    }
+    p->cursor.next += element->count * bytes;
+    return XNOR_OK;
+}
+
 static xnor_status read_element(ply *p, const ply_element *element) {
     const size_t left = (size_t)(p->cursor.end - p->cursor.next);
+    const size_t bytes = p->ascii ? 0 : record_bytes(element);
+    if (element->kind == KIND_VERTEX && bytes > 0 && element->count <= left / bytes)
+        return read_vertices(p, element, bytes);
     // Every record takes at least a byte; this bounds the loop before it starts.
     if (element->count > left)
         return xnor_fail(XNOR_E_FORMAT, "%s: expected %zu entries of element %s, found %zu bytes",

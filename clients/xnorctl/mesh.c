@@ -21,6 +21,18 @@ static xnor_status grow(const char *name, const char *what, size_t limit, size_t
     return XNOR_OK;
 }
 
+xnor_status mesh_reserve_vertices(const char *name, size_t count, mesh *out) {
+    if (count > CLOUD_MAX_POINTS)
+        return xnor_fail(XNOR_E_LIMIT, "%s: expected at most %zu vertices, found %zu", name,
+                         CLOUD_MAX_POINTS, count);
+    if (count <= out->vertex_capacity) return XNOR_OK;
+    float *grown = realloc(out->vertices, count * 3 * sizeof *grown);
+    if (!grown) return xnor_fail(XNOR_E_MEMORY, "%s: no memory for %zu vertices", name, count);
+    out->vertices = grown;
+    out->vertex_capacity = count;
+    return XNOR_OK;
+}
+
 xnor_status mesh_add_vertex(const char *name, const double xyz[3], mesh *out) {
     void *array = out->vertices;
     XNOR_TRY(grow(name, "vertices", CLOUD_MAX_POINTS, 3 * sizeof(float), out->vertex_count,

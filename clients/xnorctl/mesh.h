@@ -15,6 +15,8 @@ typedef struct mesh {
 
 // `name` stands in messages. XNOR_E_LIMIT above CLOUD_MAX_POINTS vertices.
 XNOR_NODISCARD xnor_status mesh_add_vertex(const char *name, const double xyz[3], mesh *out);
+// Makes room for `count` vertices in all, so that adding them does not copy.
+XNOR_NODISCARD xnor_status mesh_reserve_vertices(const char *name, size_t count, mesh *out);
 // The indices must be below vertex_count. XNOR_E_LIMIT above CLOUD_MAX_TRIANGLES.
 XNOR_NODISCARD xnor_status mesh_add_triangle(const char *name, uint32_t a, uint32_t b, uint32_t c,
                                              mesh *out);

@@ -57,6 +57,13 @@ static double bits_to_double(scalar_type type, uint64_t bits) {
 }
 
 double scalar_load(scalar_type type, const uint8_t *bytes, bool big_endian) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (type == SCALAR_F32 && !big_endian) { // nearly every file
+        float single;
+        memcpy(&single, bytes, sizeof single);
+        return (double)single;
+    }
+#endif
     const size_t size = scalar_size(type);
     uint64_t bits = 0;
     for (size_t i = 0; i < size; i++) bits = bits << 8 | bytes[big_endian ? i : size - 1 - i];

@@ -60,7 +60,34 @@ bool scan_equal(scan_span word, const char *text) {
     return word.size == strlen(text) && memcmp(word.text, text, word.size) == 0;
 }
 
+// Plain decimals of at most 15 digits, "-12.345": the digits and the power of ten are exact doubles,
+// so one division rounds as strtod does (Clinger, How to Read Floating Point Numbers Accurately,
+// PLDI 1990). False: not of that form.
+static bool plain_real(scan_span word, double *out) {
+    static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    const bool negative = word.size > 0 && *word.text == '-';
+    uint64_t digits = 0;
+    size_t count = 0, decimals = 0;
+    bool point = false;
+    for (size_t i = negative; i < word.size; i++) {
+        const char c = word.text[i];
+        if (c == '.' && !point) {
+            point = true;
+            continue;
+        }
+        if (c < '0' || c > '9' || ++count > 15) return false;
+        digits = digits * 10 + (uint64_t)(c - '0');
+        decimals += point;
+    }
+    if (count == 0) return false;
+    const double value = (double)digits / powers[decimals];
+    *out = negative ? -value : value;
+    return true;
+}
+
 bool scan_real(scan_span word, double *out) {
+    if (plain_real(word, out)) return true;
     char copy[64]; // strtod needs a terminator; no sensible number is longer
     if (word.size == 0 || word.size >= sizeof copy) return false;
     memcpy(copy, word.text, word.size);

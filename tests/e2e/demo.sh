@@ -46,7 +46,7 @@ printf %s "${others-}"
 [ "$missing" -eq 0 ] || echo "$missing of $total samples got no label." >&2
 
 # A made-up park, every point of which gets a label.
-out=$build/demo
+out=${build#"$root"/}/demo
 mkdir -p "$out"
 python3 samples/make_scene.py "$out/park.ply"
 echo
@@ -62,5 +62,5 @@ right = sum(a == b for a, b in zip(made, found))
 print(f"{100 * right / len(made):.1f} % of {len(made)} points have the label that they were made with.")
 sys.exit(len(made) != len(found))
 END
-echo "Seen from above: ${out#"$root"/}/park.ply.top.png"
+echo "Seen from above: $out/park.ply.top.png"
 [ "$failed" -eq 0 ] && [ "$missing" -eq 0 ]
