@@ -206,18 +206,18 @@ $(B)/tests/models: $(B)/tests/models.o $(B)/libxnor.a
 	@$(call say,LD)
 	$(Q)$(CC) $(base_ldflags) $^ -o $@ $(lib_libs)
 
-# A segmentation network with random weights, for the tests.
-$(B)/tests/e2e/segment.xnor: tests/e2e/segment.onnx tests/e2e/segment.yaml $(B)/xnorctl
+# Networks with random weights, for the tests.
+$(B)/tests/e2e/%.xnor: tests/e2e/%.onnx tests/e2e/%.yaml $(B)/xnorctl
 	@mkdir -p $(@D)
 	@$(call say,XNOR)
-	$(Q)$(B)/xnorctl compile $< -o $@ --describe tests/e2e/segment.yaml > $@.log
+	$(Q)$(B)/xnorctl compile $< -o $@ --describe tests/e2e/$*.yaml --points 128 > $@.log
 
 $(B)/tests/e2e/daemon_test: $(call objects,$(e2e_src)) $(B)/libxnord.a $(B)/libxnor.a
 	@$(call say,LD)
 	$(Q)$(CC) $(base_ldflags) $^ -o $@ -lnng $(msgpack_libs) $(lib_libs)
 
 test_programs := $(addprefix $(B)/,tests/unit/all tests/kernels/check tests/models tests/e2e/daemon_test \
-    tests/e2e/segment.xnor)
+    tests/e2e/segment.xnor tests/e2e/any_size.xnor)
 fuzz_programs := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(fuzz_src))
 
 # Fuzz targets: clang builds everything they reach with the fuzzer's instrumentation.

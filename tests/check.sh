@@ -13,7 +13,7 @@ passed=0
 failed=0
 XNORD_BIN=$build/xnord
 XNORD_TEST_MODELS=$root/models
-XNORD_TEST_SEGMENT=$build/tests/e2e/segment.xnor
+XNORD_TEST_SEGMENT=$build/tests/e2e
 LSAN_OPTIONS=suppressions=$root/tests/lsan.supp:print_suppressions=0
 export XNORD_BIN XNORD_TEST_MODELS XNORD_TEST_SEGMENT LSAN_OPTIONS
 

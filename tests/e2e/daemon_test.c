@@ -1,7 +1,7 @@
 // End-to-end tests of xnord: starts the real program on private sockets and looks at it from
 // outside.
 //   XNORD_BIN          the program
-//   XNORD_TEST_SEGMENT a compiled tests/e2e/segment.onnx
+//   XNORD_TEST_SEGMENT folder with segment.xnor and any_size.xnor, made from tests/e2e/*.onnx
 //   XNORD_TEST_MODELS  folder with pointnet-modelnet10/pointnet-modelnet10.xnor
 // Arguments name groups to run; none means all.
 #include "groups.h"

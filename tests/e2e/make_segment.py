@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Writes segment.onnx: a small binarized network with random weights that gives every point a class.
+"""Writes small binarized networks with random weights that give every point a class.
 
-Five channels of each point -> 32 real features, their signs -> 64 binary ones, the largest of each over the points,
-beside each point's own signs -> 64 binary features -> log-probabilities of 3 classes. Input [batch, 128, 5].
+segment.onnx   five channels of each point -> 32 real features, their signs -> 64 binary ones, the largest of each over
+               the points, beside each point's own signs -> 64 binary features -> log-probabilities of 3 classes.
+               Input [batch, 128, 5].
+any_size.onnx  the same for [batch, points, 3] without the largest, so that any number of points will do.
 """
 
 from pathlib import Path
@@ -23,14 +25,26 @@ def signs(*shape):
     return np.where(random.random(shape) < 0.5, -1, 1).astype(np.float32)
 
 
-def main():
+def save(name, shape, nodes, constants):
+    made = [helper.make_node(op, inputs, [out], name=out, **more) for op, inputs, out, more in nodes]
+    graph = helper.make_graph(
+        made, name, [helper.make_tensor_value_info("points", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("log_probs", TensorProto.FLOAT, shape[:2] + [CLASSES])],
+        [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], producer_name="make_segment.py")
+    model.ir_version = 7
+    onnx.checker.check_model(model)
+    onnx.save(model, Path(__file__).with_name(f"{name}.onnx"))
+
+
+def segment():
     constants = {
         "w1": real(CHANNELS, 32) * 2, "b1": real(32),
         "w2": signs(32, 64), "s2": np.float32(0.25), "b2": real(64),
         "w3": signs(96, 64), "b3": real(64) * 4, "w4": real(64, CLASSES), "b4": real(CLASSES),
         "all": np.array([1, POINTS, 64], np.int64),
     }
-    nodes = [
+    save("segment", ["batch", POINTS, CHANNELS], [
         ("MatMul", ["points", "w1"], "m1", {}), ("Add", ["m1", "b1"], "a1", {}), ("Sign", ["a1"], "own", {}),
         ("MatMul", ["own", "w2"], "m2", {}), ("Mul", ["m2", "s2"], "c2", {}), ("Add", ["c2", "b2"], "a2", {}),
         ("ReduceMax", ["a2"], "top", {"axes": [1], "keepdims": 1}), ("Expand", ["top", "all"], "every", {}),
@@ -38,17 +52,20 @@ def main():
         ("MatMul", ["both", "w3"], "m3", {}), ("Add", ["m3", "b3"], "a3", {}), ("Sign", ["a3"], "h3", {}),
         ("MatMul", ["h3", "w4"], "m4", {}), ("Add", ["m4", "b4"], "a4", {}),
         ("LogSoftmax", ["a4"], "log_probs", {"axis": 2}),
-    ]
-    graph = helper.make_graph(
-        [helper.make_node(op, inputs, [out], name=out, **more) for op, inputs, out, more in nodes], "segment",
-        [helper.make_tensor_value_info("points", TensorProto.FLOAT, ["batch", POINTS, CHANNELS])],
-        [helper.make_tensor_value_info("log_probs", TensorProto.FLOAT, ["batch", POINTS, CLASSES])],
-        [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], producer_name="make_segment.py")
-    model.ir_version = 7
-    onnx.checker.check_model(model)
-    onnx.save(model, Path(__file__).with_name("segment.onnx"))
+    ], constants)
+
+
+def any_size():
+    constants = {"w1": real(3, 32) * 2, "b1": real(32), "w2": signs(32, 64), "b2": real(64) * 4,
+                 "w3": real(64, CLASSES), "b3": real(CLASSES)}
+    save("any_size", ["batch", "points", 3], [
+        ("MatMul", ["points", "w1"], "m1", {}), ("Add", ["m1", "b1"], "a1", {}), ("Sign", ["a1"], "h1", {}),
+        ("MatMul", ["h1", "w2"], "m2", {}), ("Add", ["m2", "b2"], "a2", {}), ("Sign", ["a2"], "h2", {}),
+        ("MatMul", ["h2", "w3"], "m3", {}), ("Add", ["m3", "b3"], "a3", {}),
+        ("LogSoftmax", ["a3"], "log_probs", {"axis": 2}),
+    ], constants)
 
 
 if __name__ == "__main__":
-    main()
+    segment()
+    any_size()

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define SEGMENT "segment"
+#define ANY_SIZE "any_size"
 #define SCENE 20000
 #define LARGE 300000 // points: fits the default message
 #define CLASSES 3
@@ -36,43 +37,46 @@ static void make_scene(void) {
     }
 }
 
-// The path that make built, see Makefile.
-static const char *model_path(void) {
-    return getenv("XNORD_TEST_SEGMENT");
+// Of a model that make built, see Makefile.
+static const char *model_path(const char *name) {
+    static char path[1024];
+    snprintf(path, sizeof path, "%s/%s.xnor", getenv("XNORD_TEST_SEGMENT"), name);
+    return path;
 }
 
 // Runs every block by itself with one row.
 static void label_here(xnor_model *model, size_t points, uint8_t *labels, float *confidences) {
     const xnor_description *d = xnor_model_description(model);
     const xnor_cloud cloud = {scene, points, 12};
-    const xnor_shape shape = xnor_cloud_shape(d, points, 1);
     xnor_scene *cut = NULL;
-    xnor_plan *plan = NULL;
-    xnor_session *session = NULL;
-    bool good = xnor_plan_create(model, &shape, &plan) == XNOR_OK &&
-                xnor_session_create(plan, NULL, &session) == XNOR_OK &&
-                xnor_scene_create(d, &cloud, &cut) == XNOR_OK;
-    check(good, "%s", xnor_last_error());
-    float *input = malloc((size_t)(d->points * d->channel_count) * sizeof(float));
-    float *scores = malloc((size_t)d->points * CLASSES * sizeof(float));
-    const xnor_tensor in = {XNOR_F32, shape, input};
-    xnor_tensor out = {XNOR_F32, {3, {1, d->points, CLASSES}}, scores};
+    bool good = check(xnor_scene_create(d, &cloud, &cut) == XNOR_OK, "%s", xnor_last_error());
     for (size_t run = 0; good && run < xnor_scene_run_count(cut); run++) {
+        const size_t slots = xnor_scene_run_points(cut, run);
+        const xnor_shape shape = xnor_cloud_shape(d, slots, 1);
+        float *input = malloc(slots * d->channel_count * sizeof(float));
+        float *scores = malloc(slots * CLASSES * sizeof(float));
+        const xnor_tensor in = {XNOR_F32, shape, input};
+        xnor_tensor out = {XNOR_F32, {3, {1, (int64_t)slots, CLASSES}}, scores};
+        xnor_plan *plan = NULL;
+        xnor_session *session = NULL;
         xnor_scene_prepare(cut, run, input);
-        good =
-            check(xnor_session_run(session, &in, &out, NULL) == XNOR_OK, "%s", xnor_last_error());
-        xnor_scene_label(cut, run, scores, labels, confidences);
+        good = xnor_plan_create(model, &shape, &plan) == XNOR_OK &&
+               xnor_session_create(plan, NULL, &session) == XNOR_OK &&
+               xnor_session_run(session, &in, &out, NULL) == XNOR_OK;
+        check(good, "%s", xnor_last_error());
+        if (good) xnor_scene_label(cut, run, scores, labels, confidences);
+        if (session) xnor_session_free(&session);
+        if (plan) xnor_plan_unref(&plan);
+        free(input);
+        free(scores);
     }
-    free(input);
-    free(scores);
     xnor_scene_free(&cut);
-    xnor_session_free(&session);
-    xnor_plan_unref(&plan);
 }
 
 static void expect_labels(void) {
     xnor_model *model = NULL;
-    if (!check(xnor_model_open(model_path(), NULL, &model) == XNOR_OK, "%s", xnor_last_error()))
+    if (!check(xnor_model_open(model_path(SEGMENT), NULL, &model) == XNOR_OK, "%s",
+               xnor_last_error()))
         return;
     label_here(model, SCENE, expected, expected_confidence);
     size_t counts[CLASSES] = {0};
@@ -83,11 +87,13 @@ static void expect_labels(void) {
     xnor_model_unref(&model);
 }
 
-static void put_model(const struct daemon *daemon) {
+static void put_model(const struct daemon *daemon, const char *name) {
     static char data[1 << 20];
-    FILE *file = fopen(model_path(), "rb");
-    if (!check(file != NULL, "XNORD_TEST_SEGMENT: no file")) return;
-    models_put(daemon, SEGMENT ".xnor", data, fread(data, 1, sizeof data, file));
+    char file_name[64];
+    FILE *file = fopen(model_path(name), "rb");
+    if (!check(file != NULL, "XNORD_TEST_SEGMENT: no %s.xnor", name)) return;
+    snprintf(file_name, sizeof file_name, "%s.xnor", name);
+    models_put(daemon, file_name, data, fread(data, 1, sizeof data, file));
     fclose(file);
 }
 
@@ -294,11 +300,39 @@ static void test_late(const struct daemon *daemon) {
     check_serves(daemon, "a late scene");
 }
 
+static void test_any_size(void) {
+    begin_test(
+        "a model for any number of points takes blocks as they are, more sizes than are kept");
+    struct daemon daemon = {0};
+    xnor_model *model = NULL;
+    daemon_prepare(&daemon);
+    put_model(&daemon, ANY_SIZE);
+    daemon_start(&daemon, "workers: {count: 1, session_cache: 2}\n");
+    xnord_client *client = client_open(&daemon);
+    const bool opened = xnor_model_open(model_path(ANY_SIZE), NULL, &model) == XNOR_OK;
+    check(opened, "%s", xnor_last_error());
+    for (size_t points = 100; opened && points <= SCENE; points = points * 3 + 1) {
+        const xnord_tensor input = xnord_cloud_tensor("points", scene, points);
+        const xnord_infer_request request = {.model = ANY_SIZE, .input_count = 1, .inputs = &input};
+        xnord_result *result = NULL;
+        if (!check(xnord_infer(client, &request, &result) == XNORD_OK, "%zu points: %s", points,
+                   xnord_last_error()))
+            continue;
+        label_here(model, points, expected, NULL);
+        const uint8_t *labels = xnord_result_point_labels(result, NULL);
+        check(labels && memcmp(labels, expected, points) == 0, "%zu points: labels differ", points);
+        xnord_result_free(&result);
+    }
+    if (model) xnor_model_unref(&model);
+    xnord_client_close(&client);
+    daemon_finish(&daemon);
+}
+
 static void test_memory(void) {
     begin_test("a scene for which no memory is left is refused, a smaller one is not");
     struct daemon daemon = {0};
     daemon_prepare(&daemon);
-    put_model(&daemon);
+    put_model(&daemon, SEGMENT);
     daemon_start(&daemon, "workers: {count: 1, max_batch: 1, max_memory_bytes: 4194304}\n");
     xnord_client *client = client_open(&daemon);
     xnord_result *result = NULL;
@@ -313,14 +347,14 @@ static void test_memory(void) {
 
 void test_segment(void) {
     struct daemon daemon = {0};
-    if (model_path() == NULL) {
+    if (getenv("XNORD_TEST_SEGMENT") == NULL) {
         check(false, "XNORD_TEST_SEGMENT is not set");
         return;
     }
     make_scene();
     expect_labels();
     daemon_prepare(&daemon);
-    put_model(&daemon);
+    put_model(&daemon, SEGMENT);
     daemon_start(&daemon, "workers: {count: 1}\n");
     test_metadata(&daemon);
     test_equal(&daemon);
@@ -331,4 +365,5 @@ void test_segment(void) {
     test_late(&daemon);
     daemon_finish(&daemon);
     test_memory();
+    test_any_size();
 }
