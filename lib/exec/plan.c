@@ -40,9 +40,10 @@ static xnor_status check_known(const xnor_graph *graph) {
         for (uint32_t k = 0; k < graph->nodes[i].output_count; k++) {
             const xnor_value *value = &graph->values[graph->nodes[i].outputs[k]];
             if (!xnor_shape_known(&value->shape))
-                return xnor_fail(XNOR_E_UNSUPPORTED,
-                                 "node '%s': its shape depends on data, which plans do not support",
-                                 graph->nodes[i].name);
+                return xnor_fail(
+                    XNOR_E_UNSUPPORTED,
+                    "node '%s' (%s): its shape depends on data, which plans do not support",
+                    graph->nodes[i].name, xnor_op_name(graph->nodes[i].op));
         }
     return XNOR_OK;
 }

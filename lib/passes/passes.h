@@ -15,6 +15,8 @@
     X(knn, "pairwise distances and TopK become k nearest neighbours")                              \
     X(binarize, "signs become bits or ternary, ±scale weights become bits")                        \
     X(grouped, "convolutions of signs over their whole input: a layer of bits for each group")     \
+    X(check,                                                                                       \
+      "layers that cannot be meant are refused: untrained scales, weights that are no numbers")    \
     X(split, "layers over a concatenation: each part by itself, constant parts once per cloud")    \
     X(regather, "what is done with rows by themselves is done before neighbours are gathered")     \
     X(aggregate, "max over points moves before monotone chains: integer maximum")                  \
