@@ -1,9 +1,8 @@
-// edges: what exporters write around neighbour indices becomes GatherRows and xnor_edges. Runs when a
-// plan is made, where every shape is known and index arithmetic has been folded.
+// edges: what EdgeConv makes of neighbours. Runs when a plan is made, where every shape is known and
+// index arithmetic has been folded.
 //
-//   before   Gather(Reshape(x, [B·N, C]), Reshape(knn + base))      base: row b·N of cloud b
-//            GatherElements(x, Expand(knn)), GatherND(x, Concat(cloud, knn))
-//   after    GatherRows(x, knn)
+//   before   GatherND(x, Concat(cloud, knn)), Gather(x, 0) of one cloud
+//   after    GatherRows(x, knn), a view
 //
 //   before   Sub(GatherRows(x, knn), Expand(x)) -> (Concat with Expand(x))
 //   after    xnor_edges(x, knn): nothing of size N x K x C need be stored to take its signs
@@ -53,25 +52,6 @@ typedef struct neighbours {
     int64_t points; // of each group, which the indices count
 } neighbours;
 
-// Replaces node `index` by GatherRows of the groups of points, seen in the node's own shape.
-static xnor_status replace_by_rows(xnor_graph *graph, uint32_t index, xnor_value_id x,
-                                   const neighbours *near, bool *changed) {
-    const xnor_node node = graph->nodes[index];
-    const xnor_shape shape = graph->values[node.outputs[0]].shape;
-    int64_t channels = elements(&graph->values[x].shape) / (near->groups * near->points);
-    const xnor_shape rows = {3, {near->groups, near->points, channels}};
-    const xnor_shape picks = {3, {near->groups, near->queries, near->k}};
-    uint32_t at = index;
-    xnor_value_id inputs[2] = {XNOR_NO_VALUE, XNOR_NO_VALUE}, found = XNOR_NO_VALUE;
-    xnor_value_id out = node.outputs[0];
-    XNOR_TRY(emit_reshape(graph, &at, node.name, x, &rows, &inputs[0]));
-    XNOR_TRY(emit_reshape(graph, &at, node.name, near->index, &picks, &inputs[1]));
-    XNOR_TRY(xnor_emit(graph, &at, XNOR_OP_GATHER_ROWS, node.name, inputs, 2, &found));
-    xnor_graph_remove_node(&graph->nodes[at]);
-    *changed = true;
-    return emit_reshape(graph, &at, node.name, found, &shape, &out);
-}
-
 // ---- indices ------------------------------------------------------------------------------------
 
 // Indices of neighbours, which are known to be rows of the points.
@@ -90,34 +70,14 @@ static bool is_neighbours(const xnor_graph *graph, xnor_value_id id, neighbours 
     return true;
 }
 
-// True when constant `id`, broadcast to `shape`, is step·b for the elements of group b.
+// True when constant `id` of shape `shape` is b for the elements of group b.
 static bool counts_groups(const xnor_graph *graph, xnor_value_id id, const xnor_shape *shape,
-                          int64_t groups, int64_t step) {
-    if (!xnor_is_constant(graph, id) || graph->values[id].shape.rank > shape->rank) return false;
+                          int64_t groups) {
     int64_t count = elements(shape);
-    if (groups == 0 || count % groups != 0) return false;
-    xnor_walk walk;
-    xnor_walk_init(&walk, shape);
-    xnor_walk_add(&walk, &graph->values[id].shape);
-    for (int64_t e = 0; e < count; e++, xnor_walk_next(&walk))
-        if (xnor_constant_get(graph, id, (size_t)walk.offset[0]) !=
-            (double)(e / (count / groups) * step))
-            return false;
+    if (!xnor_is_constant(graph, id) || groups == 0 || count % groups != 0) return false;
+    for (int64_t e = 0; e < count; e++)
+        if (xnor_constant_get(graph, id, (size_t)e) != (double)(e / (count / groups))) return false;
     return true;
-}
-
-// Indices into the rows of all groups: neighbours + group·points.
-static bool is_flat_neighbours(const xnor_graph *graph, xnor_value_id id, neighbours *out) {
-    if (is_neighbours(graph, id, out)) return out->groups == 1;
-    id = viewed(graph, id);
-    const xnor_node *node = producer_of(graph, id);
-    if (!node || node->op != XNOR_OP_ADD) return false;
-    for (uint32_t k = 0; k < 2; k++)
-        if (is_neighbours(graph, node->inputs[k], out) &&
-            elements(&graph->values[out->index].shape) == elements(&graph->values[id].shape))
-            return counts_groups(graph, node->inputs[1 - k], &graph->values[id].shape, out->groups,
-                                 out->points);
-    return false;
 }
 
 // Input of an Expand or Tile, or the value itself.
@@ -146,65 +106,32 @@ static xnor_status first_of_one(xnor_graph *graph, uint32_t index, bool *changed
     return emit_reshape(graph, &at, node.name, node.inputs[0], &shape, &out);
 }
 
-// Gather along the first axis of [groups·points, ..]
-static xnor_status flat_gather(xnor_graph *graph, uint32_t index, bool *changed) {
+// GatherND of [B, N, ..] with (cloud, neighbour) pairs
+static xnor_status gather_pairs(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
-    const xnor_shape *x = &graph->values[node.inputs[0]].shape;
-    neighbours near;
-    if (node.op != XNOR_OP_GATHER || xnor_node_int(&node, XNOR_ATTR_AXIS, 0) != 0 ||
-        graph->values[node.inputs[0]].dtype != XNOR_F32 || x->rank < 2 ||
-        !is_flat_neighbours(graph, node.inputs[1], &near) ||
-        near.groups * near.points != x->dims[0])
+    if (node.op != XNOR_OP_GATHER_ND || xnor_node_int(&node, XNOR_ATTR_BATCH_DIMS, 0) != 0)
         return XNOR_OK;
-    return replace_by_rows(graph, index, node.inputs[0], &near, changed);
-}
-
-// GatherElements along the axis of points, with the index repeated for every channel:
-// x [B, N, C], index [B, N·k, C] or x [B, 1 -> N, N, C], index [B, N, k, C]
-static xnor_status gather_elements(xnor_graph *graph, uint32_t index, bool *changed) {
-    const xnor_node node = graph->nodes[index];
-    if (node.op != XNOR_OP_GATHER_ELEMENTS) return XNOR_OK;
-    xnor_value_id x = before_expand(graph, node.inputs[0]);
-    xnor_value_id picks = before_expand(graph, node.inputs[1]);
-    const xnor_shape *out = &graph->values[node.outputs[0]].shape;
-    const xnor_shape *data = &graph->values[x].shape;
-    uint32_t axis, last = out->rank - 1;
-    XNOR_TRY(xnor_axis(&node, xnor_node_int(&node, XNOR_ATTR_AXIS, 0), out->rank, &axis));
-    neighbours near;
-    if (graph->values[x].dtype != XNOR_F32 || last < 2 || axis != last - 1 ||
-        data->rank != out->rank || data->dims[last] != out->dims[last] ||
-        graph->values[picks].shape.rank != out->rank ||
-        graph->values[picks].shape.dims[last] != 1 || !is_neighbours(graph, picks, &near) ||
-        elements(&graph->values[picks].shape) * out->dims[last] != elements(out) ||
-        near.points != data->dims[axis] ||
-        elements(data) != near.groups * near.points * data->dims[last])
-        return XNOR_OK;
-    return replace_by_rows(graph, index, x, &near, changed);
-}
-
-// GatherND of [B, N, ..] with (cloud, neighbour) pairs, or with neighbours and batch_dims 1
-static xnor_status gather_nd(xnor_graph *graph, uint32_t index, bool *changed) {
-    const xnor_node node = graph->nodes[index];
-    if (node.op != XNOR_OP_GATHER_ND) return XNOR_OK;
     const xnor_shape *x = &graph->values[node.inputs[0]].shape;
     const xnor_node *pairs = producer_of(graph, node.inputs[1]);
     neighbours near;
-    if (xnor_node_int(&node, XNOR_ATTR_BATCH_DIMS, 0) == 1 && x->rank >= 2 &&
-        xnor_shape_last(&graph->values[node.inputs[1]].shape) == 1 &&
-        graph->values[node.inputs[0]].dtype == XNOR_F32 &&
-        is_neighbours(graph, node.inputs[1], &near) && x->dims[0] == near.groups &&
-        x->dims[1] == near.points)
-        return replace_by_rows(graph, index, node.inputs[0], &near, changed);
-    if (xnor_node_int(&node, XNOR_ATTR_BATCH_DIMS, 0) != 0 ||
-        graph->values[node.inputs[0]].dtype != XNOR_F32 || x->rank < 3 || !pairs ||
+    if (graph->values[node.inputs[0]].dtype != XNOR_F32 || x->rank != 3 || !pairs ||
         pairs->op != XNOR_OP_CONCAT || pairs->input_count != 2 ||
         xnor_shape_last(&graph->values[node.inputs[1]].shape) != 2 ||
         !is_neighbours(graph, pairs->inputs[1], &near) ||
-        !counts_groups(graph, pairs->inputs[0], &graph->values[pairs->inputs[0]].shape, near.groups,
-                       1) ||
+        !counts_groups(graph, pairs->inputs[0], &graph->values[pairs->inputs[0]].shape,
+                       near.groups) ||
         x->dims[0] != near.groups || x->dims[1] != near.points)
         return XNOR_OK;
-    return replace_by_rows(graph, index, node.inputs[0], &near, changed);
+    const xnor_shape shape = graph->values[node.outputs[0]].shape;
+    const xnor_shape picks = {3, {near.groups, near.queries, near.k}};
+    uint32_t at = index;
+    xnor_value_id inputs[2] = {node.inputs[0], XNOR_NO_VALUE}, found = XNOR_NO_VALUE;
+    xnor_value_id out = node.outputs[0];
+    XNOR_TRY(emit_reshape(graph, &at, node.name, near.index, &picks, &inputs[1]));
+    XNOR_TRY(xnor_emit(graph, &at, XNOR_OP_GATHER_ROWS, node.name, inputs, 2, &found));
+    xnor_graph_remove_node(&graph->nodes[at]);
+    *changed = true;
+    return emit_reshape(graph, &at, node.name, found, &shape, &out);
 }
 
 // ---- edge features ------------------------------------------------------------------------------
@@ -260,8 +187,11 @@ static xnor_status difference(xnor_graph *graph, uint32_t index, bool *changed) 
     const xnor_value_id inputs[2] = {rows->inputs[0], rows->inputs[1]};
     const xnor_shape *x = &graph->values[inputs[0]].shape;
     const xnor_shape *out = &graph->values[node.outputs[0]].shape;
+    const xnor_shape *picks = &graph->values[inputs[1]].shape;
     static const int64_t parts[] = {1};
-    if (graph->values[inputs[1]].shape.rank != x->rank || near.queries != near.points ||
+    for (uint32_t i = 0; i + 1 < x->rank; i++)
+        if (picks->rank != x->rank || picks->dims[i] != x->dims[i]) return XNOR_OK;
+    if (x->dims[x->rank - 2] != near.points || xnor_shape_last(picks) != near.k ||
         elements(out) != elements(&graph->values[rows->outputs[0]].shape) ||
         xnor_shape_last(out) != xnor_shape_last(x) ||
         !repeats_rows(graph, node.inputs[1], out, inputs[0], near.k))
@@ -293,6 +223,62 @@ static xnor_status pair(xnor_graph *graph, uint32_t index, bool *changed) {
     return XNOR_OK;
 }
 
+// ---- rows that are repeated ---------------------------------------------------------------------
+
+// What was before an Expand or Tile that repeats the rows of each point `k` times: [.., N, 1, C] for
+// a result [.., N, k, C]; XNOR_NO_VALUE when there is none.
+static xnor_value_id before_repetition(const xnor_graph *graph, xnor_value_id id) {
+    xnor_value_id x = before_expand(graph, id);
+    const xnor_shape *in = &graph->values[x].shape, *out = &graph->values[id].shape;
+    if (x == id || in->rank != out->rank || in->rank < 2 || in->dims[in->rank - 2] != 1)
+        return XNOR_NO_VALUE;
+    for (uint32_t i = 0; i < in->rank; i++)
+        if (i != in->rank - 2 && in->dims[i] != out->dims[i]) return XNOR_NO_VALUE;
+    return x;
+}
+
+// f(Expand(x)) -> Expand(f(x)): signs and layers of repeated rows are taken once.
+static xnor_status repeat_later(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    if (node.op != XNOR_OP_BINARIZE && node.op != XNOR_OP_XNOR_LINEAR &&
+        node.op != XNOR_OP_THRESHOLD)
+        return XNOR_OK;
+    xnor_value_id x = before_repetition(graph, node.inputs[0]);
+    if (x == XNOR_NO_VALUE) return XNOR_OK;
+    uint32_t expand = xnor_graph_producer(graph, node.inputs[0]), at = index;
+    xnor_value_id inputs[XNOR_MAX_INPUTS] = {x}, narrow = XNOR_NO_VALUE, out = node.outputs[0];
+    for (uint32_t k = 1; k < node.input_count; k++) inputs[k] = node.inputs[k];
+    xnor_shape shape = graph->values[out].shape;
+    XNOR_TRY(xnor_emit_copy(graph, &at, at, inputs, &narrow));
+    const xnor_op op = graph->nodes[expand].op;
+    const xnor_shape vector = {1, {shape.rank}};
+    xnor_value_id wide[2] = {narrow};
+    void *data;
+    XNOR_TRY(xnor_graph_add_constant(graph, node.name, XNOR_I64, &vector, &wide[1], &data));
+    for (uint32_t i = 0; i < shape.rank; i++) // target shape, or repeats
+        ((int64_t *)data)[i] = op == XNOR_OP_EXPAND || i + 2 == shape.rank ? shape.dims[i] : 1;
+    xnor_graph_remove_node(&graph->nodes[at]);
+    *changed = true;
+    return xnor_emit(graph, &at, op, node.name, wide, 2, &out);
+}
+
+// Expand(a) + b -> b + a: sums broadcast by themselves.
+static xnor_status add_narrow(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    if (node.op != XNOR_OP_XNOR_ADD) return XNOR_OK;
+    for (uint32_t k = 0; k < 2; k++) {
+        xnor_value_id narrow = before_repetition(graph, node.inputs[k]);
+        if (narrow == XNOR_NO_VALUE) continue;
+        const xnor_value_id inputs[2] = {node.inputs[1 - k], narrow};
+        xnor_value_id out = node.outputs[0];
+        if (before_repetition(graph, inputs[0]) != XNOR_NO_VALUE) return XNOR_OK;
+        xnor_graph_remove_node(&graph->nodes[index]);
+        *changed = true;
+        return xnor_emit(graph, &index, XNOR_OP_XNOR_ADD, node.name, inputs, 2, &out);
+    }
+    return XNOR_OK;
+}
+
 // ---- the maximum --------------------------------------------------------------------------------
 
 static xnor_status add_after_max(xnor_graph *graph, uint32_t index, bool *changed) {
@@ -319,7 +305,7 @@ static xnor_status add_after_max(xnor_graph *graph, uint32_t index, bool *change
 }
 
 xnor_status xnor_pass_edges(xnor_graph *graph) {
-    static const xnor_rule rules[] = {first_of_one, flat_gather, gather_elements, gather_nd,
-                                      difference,   pair,        add_after_max,   NULL};
+    static const xnor_rule rules[] = {first_of_one, gather_pairs, difference,    pair,
+                                      repeat_later, add_narrow,   add_after_max, NULL};
     return xnor_rewrite(graph, rules);
 }

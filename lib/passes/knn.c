@@ -2,10 +2,11 @@
 //
 //   before   (x_i - x_j)² summed over channels -> Neg -> TopK        or
 //            2·x·xᵀ - |x_j|² (- |x_i|²) -> TopK
-//   after    xnor_knn(x)
+//   after    KNearest(x, x)
 //
 // The negated squared distance is looked for as a sum of terms with factors: the inner product, and
-// the squared norm along the last axis; the norm of the row itself does not change the row's order.
+// the squared norm, of x [.., N, C] or its transpose; the norm of the row itself does not change the
+// row's order.
 #include "passes/passes.h"
 
 #include "core/tensor.h"
@@ -20,7 +21,9 @@ typedef struct term {
 
 // What is known of the sum so far.
 typedef struct pattern {
-    xnor_value_id x;             // [.., N, C]; XNOR_NO_VALUE until a term tells
+    xnor_value_id base;          // the points, or what they are a transpose of; XNOR_NO_VALUE until
+    bool swapped;                // a term tells
+    xnor_value_id x;             // [.., N, C]
     double inner, column, whole; // factors of x_i·x_j, |x_j|² and |x_i - x_j|²
 } pattern;
 
@@ -63,74 +66,100 @@ static xnor_value_id square_root_of(const xnor_graph *graph, xnor_value_id id) {
     return XNOR_NO_VALUE;
 }
 
-// y with value = sum of y² over the last axis; *keeps tells whether the axis stays with size 1.
-static xnor_value_id square_sum_of(const xnor_graph *graph, xnor_value_id id, bool *keeps) {
+// y and the axis with value = sum of y² over it.
+static bool square_sum_of(const xnor_graph *graph, xnor_value_id id, xnor_value_id *y,
+                          uint32_t *axis) {
     const xnor_node *node = producer_of(graph, id);
     if (!node || (node->op != XNOR_OP_REDUCE_SUM && node->op != XNOR_OP_REDUCE_SUM_SQUARE))
-        return XNOR_NO_VALUE;
+        return false;
     const xnor_attr *axes = xnor_node_attr(node, XNOR_ATTR_AXES);
-    uint32_t rank = graph->values[node->inputs[0]].shape.rank;
-    if (!axes || axes->count != 1 || axes->ints[0] != (int64_t)rank - 1) return XNOR_NO_VALUE;
-    *keeps = xnor_node_int(node, XNOR_ATTR_KEEPDIMS, 1) != 0;
-    return node->op == XNOR_OP_REDUCE_SUM_SQUARE ? node->inputs[0]
-                                                 : square_root_of(graph, node->inputs[0]);
+    if (!axes || axes->count != 1 || axes->ints[0] < 0) return false;
+    *axis = (uint32_t)axes->ints[0];
+    *y = node->op == XNOR_OP_REDUCE_SUM_SQUARE ? node->inputs[0]
+                                               : square_root_of(graph, node->inputs[0]);
+    return *y != XNOR_NO_VALUE;
 }
 
-static bool agree(pattern *p, xnor_value_id x) {
-    if (x == XNOR_NO_VALUE || (p->x != XNOR_NO_VALUE && p->x != x)) return false;
-    p->x = x;
-    return true;
-}
+// A value with its last two axes swapped, or as it is: x [.., N, C] may come as [.., C, N].
+typedef struct oriented {
+    xnor_value_id base;
+    bool swapped;
+} oriented;
 
-static bool is_transpose_of(const xnor_graph *graph, xnor_value_id id, xnor_value_id x) {
-    const xnor_node *node = producer_of(graph, id);
-    if (!node || node->op != XNOR_OP_TRANSPOSE || node->inputs[0] != x) return false;
+static bool swaps_last(const xnor_graph *graph, const xnor_node *node) {
     const xnor_attr *perm = xnor_node_attr(node, XNOR_ATTR_PERM);
-    uint32_t rank = graph->values[x].shape.rank;
-    if (!perm || rank < 2) return rank == 2;
-    for (uint32_t i = 0; i < rank; i++) {
-        int64_t expected = i + 2 < rank ? i : 2 * (int64_t)rank - 3 - i;
-        if (perm->ints[i] != expected) return false;
-    }
+    uint32_t rank = graph->values[node->inputs[0]].shape.rank;
+    if (node->op != XNOR_OP_TRANSPOSE || rank < 2) return false;
+    for (uint32_t i = 0; perm && i < rank; i++)
+        if (perm->ints[i] != (i + 2 < rank ? i : 2 * (int64_t)rank - 3 - i)) return false;
+    return perm || rank == 2;
+}
+
+static oriented orient(const xnor_graph *graph, xnor_value_id id) {
+    const xnor_node *node = producer_of(graph, id);
+    if (node && swaps_last(graph, node)) return (oriented){node->inputs[0], true};
+    return (oriented){id, false};
+}
+
+// The points as far as terms have told: their orientation, and a value that has it.
+static bool agree(pattern *p, oriented x, xnor_value_id id) {
+    if (p->base != XNOR_NO_VALUE && (p->base != x.base || p->swapped != x.swapped)) return false;
+    p->base = x.base;
+    p->swapped = x.swapped;
+    if (p->x == XNOR_NO_VALUE) p->x = id;
     return true;
+}
+
+// Behind views and swaps that only place axes of size 1.
+static const xnor_node *behind_placement(const xnor_graph *graph, xnor_value_id id) {
+    const xnor_node *node = producer_of(graph, id);
+    while (node && (swaps_last(graph, node) || xnor_op_lookup(node->op)->flags & XNOR_VIEW))
+        node = producer_of(graph, node->inputs[0]);
+    return node;
+}
+
+// |x_j|² as a row [.., 1, N] or |x_i|² as a column [.., N, 1], x [.., N, C] or [.., C, N].
+static bool match_norm(const xnor_graph *graph, const term *t, pattern *p) {
+    const xnor_node *node = behind_placement(graph, t->value);
+    const xnor_shape *shape = &graph->values[t->value].shape;
+    xnor_value_id y;
+    uint32_t axis;
+    if (!node || shape->rank < 2 || !square_sum_of(graph, node->outputs[0], &y, &axis))
+        return false;
+    const xnor_shape *points = &graph->values[y].shape;
+    bool row = shape->dims[shape->rank - 2] == 1, column = shape->dims[shape->rank - 1] == 1;
+    oriented x = orient(graph, y);
+    if (row == column || points->rank != shape->rank || axis + 2 < points->rank) return false;
+    if (axis + 1 < points->rank) x.swapped = !x.swapped;
+    if (row) p->column += t->factor;
+    // |x_i|² does not change the order within a row.
+    return agree(p, x, axis + 1 < points->rank ? XNOR_NO_VALUE : y);
 }
 
 // A term that is not a sum itself: x·xᵀ, |x_i|², |x_j|² or |x_i - x_j|².
 static bool match_leaf(const xnor_graph *graph, const term *t, pattern *p) {
     const xnor_node *node = producer_of(graph, t->value);
-    uint32_t rank = graph->values[t->value].shape.rank;
-    bool keeps;
+    uint32_t rank = graph->values[t->value].shape.rank, axis;
+    xnor_value_id y;
     if (!node) return false;
     if (node->op == XNOR_OP_MATMUL) {
-        if (!is_transpose_of(graph, node->inputs[1], node->inputs[0])) return false;
+        oriented a = orient(graph, node->inputs[0]), b = orient(graph, node->inputs[1]);
+        if (a.base != b.base || a.swapped == b.swapped) return false;
         p->inner += t->factor;
-        return agree(p, node->inputs[0]);
+        return agree(p, a, node->inputs[0]);
     }
-    xnor_value_id y = square_sum_of(graph, t->value, &keeps);
-    if (y != XNOR_NO_VALUE) {
-        const xnor_node *difference = producer_of(graph, y);
-        if (!keeps && difference && difference->op == XNOR_OP_SUB) {
-            // [.., N, 1, C] - [.., 1, N, C], either way round
-            for (uint32_t k = 0; k < 2; k++) {
-                xnor_value_id i = without_unit_axis(graph, difference->inputs[k], rank - 1);
-                xnor_value_id j = without_unit_axis(graph, difference->inputs[1 - k], rank - 2);
-                if (i != XNOR_NO_VALUE && i == j) {
-                    p->whole += t->factor;
-                    return agree(p, i);
-                }
-            }
-            return false;
-        }
-        // |x_i|² as a column does not change the order within a row.
-        return keeps && agree(p, y);
-    }
-    // |x_j|²: the column laid down
-    if (node->op == XNOR_OP_TRANSPOSE || xnor_op_lookup(node->op)->flags & XNOR_VIEW) {
-        y = square_sum_of(graph, node->inputs[0], &keeps);
-        const xnor_shape *shape = &graph->values[t->value].shape;
-        if (y == XNOR_NO_VALUE || rank < 2 || shape->dims[rank - 2] != 1) return false;
-        p->column += t->factor;
-        return agree(p, y);
+    const xnor_node *difference =
+        square_sum_of(graph, t->value, &y, &axis) ? producer_of(graph, y) : NULL;
+    if (!difference || difference->op != XNOR_OP_SUB || axis + 1 != graph->values[y].shape.rank ||
+        rank + 1 != graph->values[y].shape.rank)
+        return match_norm(graph, t, p);
+    // [.., N, 1, C] - [.., 1, N, C], either way round
+    for (uint32_t k = 0; k < 2; k++) {
+        xnor_value_id i = without_unit_axis(graph, difference->inputs[k], rank - 1);
+        xnor_value_id j = without_unit_axis(graph, difference->inputs[1 - k], rank - 2);
+        if (i == XNOR_NO_VALUE || i != j) continue;
+        p->whole += t->factor;
+        return agree(p, orient(graph, i), i);
     }
     return false;
 }
@@ -175,12 +204,12 @@ static xnor_status knn(xnor_graph *graph, uint32_t index, bool *changed) {
     if ((axis != -1 && axis != (int64_t)rank - 1) || rank < 2 ||
         !xnor_known_ints(&graph->values[node.inputs[1]], &k, 1, &count) || k < 1)
         return XNOR_OK;
-    pattern p = {.x = XNOR_NO_VALUE};
+    pattern p = {.base = XNOR_NO_VALUE, .x = XNOR_NO_VALUE};
     if (!match_sum(graph, node.inputs[0], &p)) return XNOR_OK;
     double sign = xnor_node_int(&node, XNOR_ATTR_LARGEST, 1) ? 1 : -1;
     bool differences = sign * p.whole < 0 && p.inner == 0 && p.column == 0;
     bool products = sign * p.inner > 0 && p.inner == -2 * p.column && p.whole == 0;
-    if (!differences && !products) return XNOR_OK;
+    if ((!differences && !products) || p.x == XNOR_NO_VALUE) return XNOR_OK;
     if (graph->values[p.x].shape.rank != rank || graph->values[p.x].dtype != XNOR_F32)
         return XNOR_OK;
     uint32_t at = index;

@@ -207,6 +207,26 @@ static xnor_status sink_axis_operator(xnor_graph *graph, uint32_t index, bool *c
     return xnor_emit_transpose(graph, &at, node.name, y, after, &out);
 }
 
+// Tile by constant repeats: they are put in the order of x's axes.
+static xnor_status sink_tile(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    uint32_t perm[XNOR_MAX_RANK], rank = graph->values[node.outputs[0]].shape.rank;
+    xnor_value_id inputs[2], out = node.outputs[0], y = XNOR_NO_VALUE;
+    if (!is_transposed(graph, node.inputs[0], &inputs[0], perm) ||
+        !xnor_is_constant(graph, node.inputs[1]))
+        return XNOR_OK;
+    const xnor_shape vector = {1, {rank}};
+    void *repeats;
+    XNOR_TRY(xnor_graph_add_constant(graph, node.name, XNOR_I64, &vector, &inputs[1], &repeats));
+    for (uint32_t i = 0; i < rank; i++)
+        ((int64_t *)repeats)[perm[i]] = (int64_t)xnor_constant_get(graph, node.inputs[1], i);
+    uint32_t at = index;
+    XNOR_TRY(xnor_emit(graph, &at, XNOR_OP_TILE, node.name, inputs, 2, &y));
+    xnor_graph_remove_node(&graph->nodes[at]);
+    *changed = true;
+    return xnor_emit_transpose(graph, &at, node.name, y, perm, &out);
+}
+
 xnor_status xnor_layout_sink(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node *node = &graph->nodes[index];
     const xnor_op_info *info = xnor_op_lookup(node->op);
@@ -216,7 +236,7 @@ xnor_status xnor_layout_sink(xnor_graph *graph, uint32_t index, bool *changed) {
     if (xnor_layout_is_reduction(node->op) || node->op == XNOR_OP_CONCAT ||
         node->op == XNOR_OP_SOFTMAX || node->op == XNOR_OP_LOG_SOFTMAX)
         return sink_axis_operator(graph, index, changed);
-    return XNOR_OK;
+    return node->op == XNOR_OP_TILE ? sink_tile(graph, index, changed) : XNOR_OK;
 }
 
 xnor_status xnor_layout_raise(xnor_graph *graph, uint32_t index, bool *changed) {

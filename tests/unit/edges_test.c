@@ -7,6 +7,7 @@
 #include "core/tensor.h"
 #include "graph_builder.h"
 #include "kernels/kernels.h"
+#include "passes/passes.h"
 
 enum { K = 4 };
 
@@ -259,5 +260,41 @@ Test(edges, parts_are_named) {
     xnor_value_id y = NODE(&b, XNOR_OP_EDGES, x, index);
     builder_attr(&b, XNOR_ATTR_PARTS, I(2));
     builder_expect_error(&b, y, XNOR_E_SHAPE, "parts 0 or 1");
+    builder_free(&b);
+}
+
+// What a plan finds when the file did not know the shapes: signs of repeated rows.
+Test(edges, repeated_rows_are_taken_once) {
+    builder b;
+    builder_init(&b, 9);
+    const cloud_shape s = {2, 6, 5};
+    double weights[2][7 * 5], ones[7], zeros[7] = {0};
+    for (int i = 0; i < 35; i++)
+        for (int part = 0; part < 2; part++) weights[part][i] = builder_random(&b, 2) ? 1 : -1;
+    for (int i = 0; i < 7; i++) ones[i] = 1;
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(s.clouds, s.points, s.channels));
+    xnor_value_id edges =
+        builder_input(&b, "edges", XNOR_F32, SHAPE(s.clouds, s.points, K, s.channels));
+    xnor_value_id sums[2];
+    for (int part = 0; part < 2; part++) {
+        xnor_value_id signs = NODE(&b, XNOR_OP_BINARIZE, part ? edges : repeated(&b, x, s));
+        builder_attr_float(&b, XNOR_ATTR_ALPHA, 0);
+        sums[part] = NODE(&b, XNOR_OP_XNOR_LINEAR, signs,
+                          builder_tensor(&b, XNOR_BITS, SHAPE(7, 5), weights[part], 35));
+    }
+    xnor_value_id sum = NODE(&b, XNOR_OP_XNOR_ADD, sums[0], sums[1]);
+    builder_output(&b,
+                   NODE(&b, XNOR_OP_AFFINE, max_of_neighbours(&b, sum),
+                        builder_floats(&b, SHAPE(7), ones, 7),
+                        builder_floats(&b, SHAPE(7), zeros, 7)),
+                   "y");
+    tensors inputs = {0};
+    builder_inputs(&b, 1, &inputs);
+    builder_pass(&b, xnor_pass_edges, &inputs);
+    cr_expect_eq(graph_count(&b.graph, XNOR_OP_EXPAND), 0);
+    for (uint32_t i = 0; i < b.graph.node_count; i++)
+        if (b.graph.nodes[i].op == XNOR_OP_XNOR_ADD)
+            cr_expect_eq(b.graph.values[b.graph.nodes[i].outputs[0]].shape.rank, 3);
+    tensors_free(&inputs);
     builder_free(&b);
 }

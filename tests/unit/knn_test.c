@@ -58,6 +58,20 @@ static void by_products(builder *b, xnor_value_id x) {
     builder_output(b, top_k(b, NODE(b, XNOR_OP_SUB, d, transposed(b, norms)), 1), "indices");
 }
 
+// The same of xᵀ [B, C, N], squares summed over its axis of channels
+static void by_transposed_products(builder *b, xnor_value_id x) {
+    xnor_value_id columns = transposed(b, x);
+    xnor_value_id inner =
+        NODE(b, XNOR_OP_MUL, NODE(b, XNOR_OP_MATMUL, transposed(b, columns), columns),
+             builder_floats(b, SCALAR, D(2)));
+    xnor_value_id norms = NODE(b, XNOR_OP_REDUCE_SUM, NODE(b, XNOR_OP_MUL, columns, columns));
+    builder_attr(b, XNOR_ATTR_AXES, I(1));
+    builder_attr(b, XNOR_ATTR_KEEPDIMS, I(1));
+    xnor_value_id d =
+        NODE(b, XNOR_OP_SUB, NODE(b, XNOR_OP_SUB, inner, norms), transposed(b, norms));
+    builder_output(b, top_k(b, d, 1), "indices");
+}
+
 static double distance(const float *a, const float *b, size_t channels) {
     double sum = 0;
     for (size_t c = 0; c < channels; c++)
@@ -116,6 +130,9 @@ Test(knn, smallest_differences) {
 }
 Test(knn, products_and_norms) {
     compare(by_products, 50, 3, 64, NULL);
+}
+Test(knn, products_and_norms_of_columns) {
+    compare(by_transposed_products, 50, 3, 64, NULL);
 }
 Test(knn, real_features) {
     compare(by_differences, 40, 64, 16, NULL);
