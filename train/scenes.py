@@ -129,7 +129,7 @@ class Augment:
     """Random training samples: the scene is turned by any angle, mirrored, stretched and cut on a random grid.
 
     points   points of a sample
-    scale    largest relative stretch, one factor for x and y, one for z
+    scale    largest relative stretch of x and y by one factor, and of z by another, up to its square
     jitter   standard deviation of every channel
     drop     largest share of a scene's points that is left out, as if it were scanned more coarsely
     fewest   blocks with fewer points are left out
@@ -164,7 +164,7 @@ class Augment:
         """The whole scene seen otherwise."""
         angle = rng.uniform(0, 2 * np.pi)
         c, s = np.cos(angle), np.sin(angle)
-        flat, tall = np.exp(rng.uniform(-1, 1, 2) * np.log1p(self.scale))
+        flat, tall = np.exp(rng.uniform(-1, 1, 2) * np.log1p(self.scale) * [1, 2])
         turn = np.array([[c, -s], [s, c]]) * flat * [rng.choice([-1, 1]), 1]
         return np.concatenate([xyz[:, :2] @ turn.T, xyz[:, 2:] * tall], 1)
 
