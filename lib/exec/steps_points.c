@@ -84,19 +84,32 @@ static int64_t index_at(const void *indices, xnor_dtype dtype, size_t i) {
     return dtype == XNOR_I64 ? ((const int64_t *)indices)[i] : ((const int32_t *)indices)[i];
 }
 
-static size_t row_at(const xnor_step *s, const xnor_run *run, xnor_dtype dtype, size_t i) {
-    int64_t index = index_at(run->values[s->w], dtype, i);
-    return i / s->k * s->rows + (size_t)(index < 0 ? index + (int64_t)s->rows : index);
+// Index i of a step as a row of its group. base: the group's first row
+static size_t row_at(const xnor_step *s, const void *indices, xnor_dtype dtype, size_t i,
+                     size_t base) {
+    int64_t index = index_at(indices, dtype, i);
+    return base + (size_t)(index < 0 ? index + (int64_t)s->rows : index);
+}
+
+// End of the run of indices from i on that belong to the same group.
+static size_t group_end(const xnor_step *s, size_t i, size_t end, size_t *base) {
+    const size_t group = i / s->k, stop = (group + 1) * s->k;
+    *base = group * s->rows;
+    return stop < end ? stop : end;
 }
 
 // Indices may come from outside: all are looked at before any row is read.
 static xnor_status check_indices(const xnor_step *s, const void *indices, xnor_dtype dtype) {
     const int64_t rows = (int64_t)s->rows;
-    for (size_t i = 0; i < s->groups * s->k; i++) {
-        int64_t index = index_at(indices, dtype, i);
-        if (index < -rows || index >= rows) return xnor_row_error(s->node, index, s->rows);
+    const size_t count = s->groups * s->k;
+    int64_t least = 0, most = 0;
+    for (size_t i = 0; i < count; i++) {
+        const int64_t index = index_at(indices, dtype, i);
+        least = index < least ? index : least;
+        most = index > most ? index : most;
     }
-    return XNOR_OK;
+    if (least < -rows) return xnor_row_error(s->node, least, s->rows);
+    return most >= rows ? xnor_row_error(s->node, most, s->rows) : XNOR_OK;
 }
 
 // Whole 32-bit elements are the common case, and rows of points are short.
@@ -125,13 +138,15 @@ static void tile_gather_rows(void *context, size_t begin, size_t end) {
     const xnor_value *x = &s->graph->values[s->x];
     const xnor_dtype dtype = s->graph->values[s->w].dtype;
     const size_t planes = x->dtype == XNOR_TERNARY ? 2 : 1;
+    const void *indices = c->run->values[s->w];
     for (size_t p = 0; p < planes; p++) {
         const uint8_t *from =
             (const uint8_t *)c->run->values[s->x] + p * s->groups * s->rows * s->n;
         uint8_t *to = (uint8_t *)c->run->values[s->y] + p * s->groups * s->k * s->n;
-        for (size_t i = begin; i < end; i++) {
-            const size_t at = row_at(s, c->run, dtype, i);
-            copy_row(to + i * s->n, from + at * s->n, s->n);
+        for (size_t i = begin, base; i < end;) {
+            const size_t stop = group_end(s, i, end, &base);
+            for (; i < stop; i++)
+                copy_row(to + i * s->n, from + row_at(s, indices, dtype, i, base) * s->n, s->n);
         }
     }
 }
@@ -149,13 +164,21 @@ static void tile_gather_differences(void *context, size_t begin, size_t end) {
     const xnor_dtype dtype = s->graph->values[s->w].dtype;
     const size_t picks = (size_t)shape->dims[shape->rank - 2], n = s->n;
     const float *x = c->run->values[s->x], *v = c->run->values[s->v];
+    const void *indices = c->run->values[s->w];
     float *y = c->run->values[s->y];
-    for (size_t i = begin; i < end; i++) {
-        const float *row = x + row_at(s, c->run, dtype, i) * n, *own = v + i / picks * n;
-        if (n == 3)
-            for (size_t k = 0; k < 3; k++) y[i * 3 + k] = row[k] - own[k];
-        else
-            for (size_t k = 0; k < n; k++) y[i * n + k] = row[k] - own[k];
+    for (size_t i = begin, base; i < end;) {
+        // The indices of one query.
+        size_t stop = group_end(s, i, end, &base);
+        const size_t query = i / picks;
+        if ((query + 1) * picks < stop) stop = (query + 1) * picks;
+        const float *own = v + query * n;
+        for (; i < stop; i++) {
+            const float *row = x + row_at(s, indices, dtype, i, base) * n;
+            if (n == 3)
+                for (size_t k = 0; k < 3; k++) y[i * 3 + k] = row[k] - own[k];
+            else
+                for (size_t k = 0; k < n; k++) y[i * n + k] = row[k] - own[k];
+        }
     }
 }
 
@@ -190,11 +213,15 @@ static void tile_edge_thr(void *context, size_t begin, size_t end) {
     const int32_t *acc = c->run->values[s->x], *table = c->run->values[s->scratch];
     const uint64_t *positive = c->run->values[s->v], *nonzero = positive + s->groups * s->k;
     uint64_t *bits = c->run->values[s->y];
-    for (size_t i = begin; i < end; i++) {
-        const size_t at = row_at(s, c->run, dtype, i);
-        const size_t code = (size_t)(positive[i] | nonzero[i] << 3);
-        c->run->kernels->acc_thr(1, s->n, acc + at * s->n, s->n, table + code * s->n,
-                                 bits + i * words, words);
+    const void *indices = c->run->values[s->w];
+    for (size_t i = begin, base; i < end;) {
+        const size_t stop = group_end(s, i, end, &base);
+        for (; i < stop; i++) {
+            const size_t at = row_at(s, indices, dtype, i, base);
+            const size_t code = (size_t)(positive[i] | nonzero[i] << 3);
+            c->run->kernels->acc_thr(1, s->n, acc + at * s->n, s->n, table + code * s->n,
+                                     bits + i * words, words);
+        }
     }
 }
 

@@ -120,6 +120,7 @@ static bool pack_f32_ternary(size_t rows, size_t cols, const float *x, size_t x_
             uint64_t pos = 0;
             uint64_t non = 0;
             UNROLL for (size_t i = 0; i < 64; i += 16) {
+                if (c + i >= cols) break; // rows of few columns are frequent
                 const __mmask16 mask = columns_from(cols, c + i);
                 const __m512 value = _mm512_maskz_loadu_ps(mask, row + c + i);
                 const __mmask16 gt = _mm512_mask_cmp_ps_mask(mask, value, zero, _CMP_GT_OQ);

@@ -79,7 +79,8 @@ typedef struct xnor_kernels {
     // number; returns the lowest j with the largest nearest[j]. nearest: numbers from 0 up.
     size_t (*farthest_f32)(size_t n, const float *x, size_t stride, const float *query,
                            float *nearest);
-    // found: the first k points, in index order, with d² < limit; returns their number.
+    // found: the first k points, in index order, with d² < limit; returns their number. What is behind
+    // them in found[k] is undefined.
     size_t (*within_f32)(size_t n, const float *x, size_t stride, const float *query, float limit,
                          size_t k, int64_t *found);
     // d[r][j] = squared distance of query r and point j: the float32 sum of (q - p)² over the channels

@@ -76,32 +76,46 @@ static size_t farthest_f32(size_t n, const float *x, size_t stride, const float 
     return i;
 }
 
+// Appends the places of the bits set in `near`, at most k in all; returns the new count. Four at a
+// time, so that the number of bits is guessed wrongly less often.
+ALWAYS_INLINE size_t append_places(uint64_t near, int64_t first, size_t k, int64_t *found,
+                                   size_t count) {
+    const size_t stop = count + (size_t)__builtin_popcountll(near);
+    const uint64_t guard = (uint64_t)1 << 63; // no bit left: some place, which is overwritten
+    for (; count < stop && count + 4 <= k; count += 4) {
+        UNROLL for (size_t i = 0; i < 4; i++) {
+            found[count + i] = first + __builtin_ctzll(near | guard);
+            near &= near - 1;
+        }
+    }
+    if (count >= stop) return stop;
+    for (; near && count < k; near &= near - 1) found[count++] = first + __builtin_ctzll(near);
+    return count;
+}
+
 // Writes the first k points, in index order, whose squared distance to the query is below the limit;
-// returns how many there are. x: [3][stride].
+// returns how many there are. What is behind them in found[k] is undefined. x: [3][stride].
 static size_t within_f32(size_t n, const float *x, size_t stride, const float *query, float limit,
                          size_t k, int64_t *found) {
     size_t j = 0, count = 0;
-    if (k == 0) return 0;
 #if defined(F32_LANES)
-    enum { BLOCK = 2 * F32_LANES };
     const vf q[3] = {vf_set1(query[0]), vf_set1(query[1]), vf_set1(query[2])};
     const vf most = vf_set1(limit);
-    for (; j + BLOCK <= n; j += BLOCK) {
+    for (; j + 64 <= n && count < k; j += 64) {
         uint64_t near = 0;
-        UNROLL for (size_t v = 0; v < 2; v++) {
-            const vf d = vf_point_distance(x, stride, q, j + v * F32_LANES);
-            near |= vf_lt(d, most) << (v * F32_LANES);
+        UNROLL for (size_t v = 0; v < 64; v += F32_LANES) {
+            near |= vf_lt(vf_point_distance(x, stride, q, j + v), most) << v;
         }
-        for (; near; near &= near - 1) {
-            found[count++] = (int64_t)j + __builtin_ctzll(near);
-            if (count == k) return k;
-        }
+        count = append_places(near, (int64_t)j, k, found, count);
     }
 #endif
-    for (; j < n; j++) {
-        if (!(point_distance(x, stride, query, j) < limit)) continue;
-        found[count++] = (int64_t)j;
-        if (count == k) return k;
+    while (j < n && count < k) {
+        uint64_t near = 0;
+        const size_t block = n - j < 64 ? n - j : 64;
+        for (size_t i = 0; i < block; i++)
+            near |= (uint64_t)(point_distance(x, stride, query, j + i) < limit) << i;
+        count = append_places(near, (int64_t)j, k, found, count);
+        j += block;
     }
     return count;
 }

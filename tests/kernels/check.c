@@ -439,6 +439,8 @@ static void check_within_f32(checker *check) {
         const size_t found = check->found->within_f32(n, x, stride, query, limit, k, second);
         char what[128];
         snprintf(what, sizeof what, "n %zu, k %zu: %zu and %zu", n, k, expected, found);
+        for (size_t j = expected; j < k; j++) first[j] = 0; // undefined
+        for (size_t j = found; j < k; j++) second[j] = 0;
         compare(check, bytes, false, what);
         note(check, expected == found, what, 0);
     }
