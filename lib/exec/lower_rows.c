@@ -19,6 +19,12 @@ static bool reduces_axis(const lowering *l, const xnor_node *node, uint32_t from
            axes->ints[0] == (int64_t)rank - (int64_t)from_end;
 }
 
+// A view that leaves the last axis as it is.
+static bool is_view_of_rows(const lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    return is_view(node->op) && last_of(l, node->inputs[0]) == last_of(l, node->outputs[0]);
+}
+
 static bool node_is(const lowering *l, uint32_t index, xnor_op op) {
     return index != UINT32_MAX && l->graph->nodes[index].op == op;
 }
@@ -78,7 +84,7 @@ xnor_status xnor_lower_row_factor(lowering *l, uint32_t index) {
     XNOR_TRY(xnor_model_pack_gemm(l->plan->model, layer->inputs[1], XNOR_NO_VALUE, &step->packed));
 
     uint32_t user = only_user(l, product->outputs[0]), view = UINT32_MAX;
-    if (user != UINT32_MAX && xnor_op_lookup(l->graph->nodes[user].op)->flags & XNOR_VIEW) {
+    if (user != UINT32_MAX && is_view_of_rows(l, user)) {
         view = user;
         user = only_user(l, l->graph->nodes[view].outputs[0]);
     }
@@ -107,7 +113,7 @@ xnor_status xnor_lower_mean(lowering *l, uint32_t index, bool *done) {
     const xnor_node *layer = &l->graph->nodes[index];
     uint32_t user = only_user(l, layer->outputs[0]), view = UINT32_MAX;
     *done = false;
-    if (user != UINT32_MAX && xnor_op_lookup(l->graph->nodes[user].op)->flags & XNOR_VIEW) {
+    if (user != UINT32_MAX && is_view_of_rows(l, user)) {
         view = user;
         user = only_user(l, l->graph->nodes[view].outputs[0]);
     }
@@ -154,6 +160,8 @@ static void add_magnitude(lowering *l, uint32_t first, uint32_t mean, double low
 
 bool xnor_lower_clip_magnitude(lowering *l, uint32_t index, double low, double high) {
     uint32_t abs = only_user(l, l->graph->nodes[index].outputs[0]);
+    if (abs != UINT32_MAX && is_view_of_rows(l, abs))
+        abs = only_user(l, l->graph->nodes[abs].outputs[0]);
     uint32_t mean = mean_of_magnitude(l, abs);
     if (mean == UINT32_MAX) return false;
     add_magnitude(l, index, mean, low, high);

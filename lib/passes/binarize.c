@@ -242,7 +242,8 @@ static xnor_status scale_behind_factor(xnor_graph *graph, uint32_t index, bool *
     uint32_t producer = xnor_graph_producer(graph, node.inputs[1 - factor]);
     if (producer == UINT32_MAX || graph->nodes[producer].op != XNOR_OP_AFFINE) return XNOR_OK;
     const xnor_node affine = graph->nodes[producer];
-    if (graph->values[affine.inputs[0]].dtype != XNOR_ACC) return XNOR_OK;
+    if (!xnor_is_per_channel(graph, &affine) || !xnor_comes_from_acc(graph, affine.inputs[0]))
+        return XNOR_OK;
     for (size_t c = 0; c < xnor_constant_count(graph, affine.inputs[2]); c++)
         if (xnor_constant_get(graph, affine.inputs[2], c) != 0) return XNOR_OK;
     const xnor_value_id factors[2] = {affine.inputs[0], node.inputs[factor]};

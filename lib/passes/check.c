@@ -20,6 +20,7 @@ static bool all_finite(const xnor_graph *graph, xnor_value_id id) {
 }
 
 static bool all_zero(const xnor_graph *graph, xnor_value_id id) {
+    if (!xnor_is_constant(graph, id)) return false;
     for (size_t i = 0; i < xnor_constant_count(graph, id); i++)
         if (xnor_constant_get(graph, id, i) != 0) return false;
     return xnor_constant_count(graph, id) > 0;

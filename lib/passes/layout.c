@@ -227,12 +227,95 @@ static xnor_status sink_tile(xnor_graph *graph, uint32_t index, bool *changed) {
     return xnor_emit_transpose(graph, &at, node.name, y, perm, &out);
 }
 
+// Squeeze(Shape(x)[:k] ++ -1): the first k axes of x stay as they are.
+static bool keeps_first_axes(const xnor_graph *graph, const xnor_node *reshape) {
+    const xnor_node *part[3] = {NULL};
+    xnor_value_id id = reshape->inputs[1];
+    static const xnor_op ops[3] = {XNOR_OP_CONCAT, XNOR_OP_SLICE, XNOR_OP_SHAPE};
+    for (int i = 0; i < 3; i++) {
+        uint32_t producer = xnor_graph_producer(graph, id);
+        if (producer == UINT32_MAX || graph->nodes[producer].op != ops[i]) return false;
+        part[i] = &graph->nodes[producer];
+        id = part[i]->inputs[0];
+    }
+    return id == reshape->inputs[0] && part[0]->input_count == 2 &&
+           xnor_is_constant(graph, part[0]->inputs[1]) &&
+           xnor_constant_count(graph, part[0]->inputs[1]) == 1 &&
+           xnor_constant_get(graph, part[0]->inputs[1], 0) == -1 &&
+           xnor_is_constant(graph, part[1]->inputs[1]) &&
+           xnor_constant_get(graph, part[1]->inputs[1], 0) == 0;
+}
+
+// Views that add or remove axes of size 1: where each axis of the result comes from, XNOR_MAX_RANK for
+// a new one.
+static bool match_unit_view(const xnor_graph *graph, const xnor_node *node, uint32_t *source) {
+    const xnor_shape *x = &graph->values[node->inputs[0]].shape;
+    const xnor_shape *y = &graph->values[node->outputs[0]].shape;
+    bool exact = node->op == XNOR_OP_SQUEEZE || node->op == XNOR_OP_UNSQUEEZE;
+    uint32_t unknown = 0, i = 0, j = 0;
+    for (uint32_t k = 0; k < y->rank; k++) unknown += y->dims[k] < 0;
+    if (!exact && (node->op != XNOR_OP_RESHAPE || (unknown > 1 && !keeps_first_axes(graph, node))))
+        return false;
+    // Axes of unknown size are neither added nor removed, so they keep their order.
+    while (i < x->rank || j < y->rank) {
+        if (i < x->rank && j < y->rank && x->dims[i] == y->dims[j])
+            source[j++] = i++;
+        else if (i < x->rank && x->dims[i] == 1)
+            i++;
+        else if (j < y->rank && y->dims[j] == 1)
+            source[j++] = XNOR_MAX_RANK;
+        else
+            return false;
+    }
+    return true;
+}
+
+// view(transpose(x)) -> transpose(view(x)) for views that either add axes of size 1 or drop some; new
+// ones go before the last axis of x.
+static xnor_status sink_unit_view(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    uint32_t perm[XNOR_MAX_RANK], source[XNOR_MAX_RANK], place[XNOR_MAX_RANK] = {0};
+    xnor_value_id x, out = node.outputs[0];
+    if (!is_transposed(graph, node.inputs[0], &x, perm) || !match_unit_view(graph, &node, source))
+        return XNOR_OK;
+    uint32_t rank = graph->values[x].shape.rank, result = graph->values[out].shape.rank, added = 0;
+    bool kept[XNOR_MAX_RANK] = {false};
+    for (uint32_t j = 0; j < result; j++) {
+        added += source[j] == XNOR_MAX_RANK;
+        if (source[j] != XNOR_MAX_RANK) kept[perm[source[j]]] = true;
+    }
+    uint32_t dropped = rank + added - result;
+    if (rank == 0 || (added > 0) == (dropped > 0)) return XNOR_OK;
+
+    xnor_value_id inputs[2] = {x}, y = XNOR_NO_VALUE;
+    xnor_shape vector = {1, {added + dropped}};
+    void *data;
+    XNOR_TRY(xnor_graph_add_constant(graph, node.name, XNOR_I64, &vector, &inputs[1], &data));
+    int64_t *axes = data;
+    for (uint32_t k = 0; k < added; k++) *axes++ = (int64_t)rank - 1 + k;
+    for (uint32_t i = 0, next = 0; i < rank; i++) {
+        if (!kept[i]) {
+            *axes++ = i;
+            continue;
+        }
+        place[i] = next++ + (i + 1 == rank ? added : 0);
+    }
+    uint32_t at = index, fresh = rank - 1, after[XNOR_MAX_RANK];
+    xnor_op op = added ? XNOR_OP_UNSQUEEZE : XNOR_OP_SQUEEZE;
+    XNOR_TRY(xnor_emit(graph, &at, op, node.name, inputs, 2, &y));
+    for (uint32_t j = 0; j < result; j++)
+        after[j] = source[j] == XNOR_MAX_RANK ? fresh++ : place[perm[source[j]]];
+    xnor_graph_remove_node(&graph->nodes[at]);
+    *changed = true;
+    return xnor_emit_transpose(graph, &at, node.name, y, after, &out);
+}
+
 xnor_status xnor_layout_sink(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node *node = &graph->nodes[index];
     const xnor_op_info *info = xnor_op_lookup(node->op);
     if (node->output_count != 1) return XNOR_OK;
-    if (info->flags & XNOR_ELEMENTWISE && !(info->flags & XNOR_VIEW))
-        return sink_elementwise(graph, index, changed);
+    if (info->flags & XNOR_VIEW) return sink_unit_view(graph, index, changed);
+    if (info->flags & XNOR_ELEMENTWISE) return sink_elementwise(graph, index, changed);
     if (xnor_layout_is_reduction(node->op) || node->op == XNOR_OP_CONCAT ||
         node->op == XNOR_OP_SOFTMAX || node->op == XNOR_OP_LOG_SOFTMAX)
         return sink_axis_operator(graph, index, changed);

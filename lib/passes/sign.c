@@ -33,6 +33,7 @@ static bool clip_bounds(const xnor_graph *graph, const xnor_node *node, double *
 // y = scale·x with factors of one sign: that sign, else 0.
 static int sign_of_factors(const xnor_graph *graph, const xnor_node *affine) {
     int sign = 0;
+    if (!xnor_is_per_channel(graph, affine)) return 0;
     for (size_t i = 0; i < xnor_constant_count(graph, affine->inputs[1]); i++) {
         double scale = xnor_constant_get(graph, affine->inputs[1], i);
         int own = (scale > 0) - (scale < 0);
@@ -266,6 +267,7 @@ xnor_status xnor_sign_find(xnor_graph *graph, xnor_value_id value, xnor_sign *ou
 // ---- where zeros can be -------------------------------------------------------------------------
 
 static bool all_nonzero(const xnor_graph *graph, xnor_value_id id) {
+    if (!xnor_is_constant(graph, id)) return false;
     for (size_t i = 0; i < xnor_constant_count(graph, id); i++)
         if (xnor_constant_get(graph, id, i) == 0) return false;
     return true;

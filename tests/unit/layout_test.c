@@ -146,3 +146,45 @@ Test(layout, views_that_cancel_leave_nothing) {
     cr_assert_eq(b.graph.node_count, 1);
     graph_find(&b.graph, XNOR_OP_RELU);
 }
+
+// Conv2d on [B, C, N, 1], whose last axis goes before the maximum over points.
+static xnor_value_id convolved(void) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(-1, 3, -1));
+    xnor_value_id w = builder_floats(&b, SHAPE(2, 3, 1, 1), D(1, 2, 3, 4, 5, 6));
+    return NODE(&b, XNOR_OP_CONV, NODE(&b, XNOR_OP_UNSQUEEZE, x, builder_ints(&b, I(3))), w);
+}
+
+static void maximum(xnor_value_id features) {
+    xnor_value_id y = NODE(&b, XNOR_OP_REDUCE_MAX, features);
+    builder_attr(&b, XNOR_ATTR_AXES, I(2));
+    builder_attr(&b, XNOR_ATTR_KEEPDIMS, I(0));
+    builder_output(&b, y, "y");
+    tensors inputs;
+    builder_inputs(&b, 3, &inputs);
+    builder_pass(&b, xnor_pass_fold, &inputs); // what is known of shapes
+    builder_pass(&b, xnor_pass_canonicalise, &inputs);
+    tensors_free(&inputs);
+    cr_assert_eq(transposes(), 1, "at the input only");
+}
+
+Test(layout, transposes_move_through_squeezed_axes) {
+    maximum(NODE(&b, XNOR_OP_SQUEEZE, convolved(), builder_ints(&b, I(3))));
+}
+
+Test(layout, transposes_move_through_axes_that_are_flattened) {
+    xnor_value_id y = convolved(), shape = NODE(&b, XNOR_OP_SHAPE, y);
+    xnor_value_id first = NODE(&b, XNOR_OP_SLICE, shape, builder_ints(&b, I(0)),
+                               builder_ints(&b, I(2)), builder_ints(&b, I(0)));
+    xnor_value_id flat = NODE(&b, XNOR_OP_CONCAT, first, builder_ints(&b, I(-1)));
+    builder_attr(&b, XNOR_ATTR_AXIS, I(0));
+    maximum(NODE(&b, XNOR_OP_RESHAPE, y, flat));
+}
+
+Test(layout, transposes_move_through_new_axes) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 3, 4));
+    xnor_value_id wide = NODE(&b, XNOR_OP_UNSQUEEZE, swap(x), builder_ints(&b, I(0, 2)));
+    xnor_value_id back = NODE(&b, XNOR_OP_TRANSPOSE, wide);
+    builder_attr(&b, XNOR_ATTR_PERM, I(0, 2, 1, 4, 3));
+    canonicalise(NODE(&b, XNOR_OP_RELU, back));
+    cr_assert_eq(transposes(), 0);
+}
