@@ -292,7 +292,7 @@ static void test_late(const struct daemon *daemon) {
     begin_test("a scene ends when its deadline passes");
     xnord_client *client = client_open(daemon);
     xnord_result *result = NULL;
-    xnord_status status = segment(client, scene, LARGE, true, 25, &result);
+    xnord_status status = segment(client, scene, LARGE / 4, true, 10, &result);
     check(status == XNORD_ABORTED && strstr(xnord_last_error(), " runs") != NULL, "%s: %s",
           xnord_status_name(status), xnord_last_error());
     xnord_result_free(&result);
