@@ -51,7 +51,7 @@ static bool any_present(const xnord_proto_schema *schema, const char *base) {
 }
 
 static bool is_present(const xnord_proto_field *field, const char *base) {
-    const char *value = base + field->offset;
+    const void *value = base + field->offset;
     if (field->required) return true;
     switch (field->type) {
     case XNORD_TYPE_STR:
