@@ -205,8 +205,10 @@ static void execute_clouds(const struct executor *executor, struct request **row
     }
 }
 
-uint32_t execute_choose_rows(const struct version *version, struct session_set *set, size_t points,
-                             uint32_t count, struct session **out) {
+// The session for the most rows, at most `count`, that were prepared for: powers of two. 1 and *out
+// NULL when none was.
+static uint32_t choose_rows(const struct version *version, struct session_set *set, size_t points,
+                            uint32_t count, struct session **out) {
     uint32_t rows = 1;
     while (rows * 2 <= count) rows *= 2;
     for (; rows > 0; rows /= 2) {
@@ -235,8 +237,7 @@ void execute_batch(const struct executor *executor, struct request **batch, uint
         struct request *first = batch[next];
         struct session *session = NULL;
         struct reason why = {""};
-        uint32_t rows =
-            execute_choose_rows(version, set, first->cloud.count, count - next, &session);
+        uint32_t rows = choose_rows(version, set, first->cloud.count, count - next, &session);
         xnor_status status = XNOR_OK;
         if (session == NULL) status = session_set_get(set, first->shapes, &session, &why);
         if (status == XNOR_OK)

@@ -45,9 +45,5 @@ void execute_refuse_failed(const struct executor *executor, struct request *requ
 xnord_proto_infer_reply execute_reply_body(const struct request *request);
 // late_ns: when nobody waits for the result any more.
 xnor_status execute_run(const struct executor *executor, struct session *session, uint64_t late_ns);
-// The session for the most rows, at most `count`, that were prepared for: powers of two. 1 and
-// *out NULL when none was.
-uint32_t execute_choose_rows(const struct version *version, struct session_set *set, size_t points,
-                             uint32_t count, struct session **out);
 
 #endif

@@ -37,41 +37,24 @@ static xnor_status reserve(const struct request *request, struct scene_memory *m
     return status == XNOR_OK ? status : reason_set(why, status, "%s", xnor_last_error());
 }
 
-// Runs of one number of points from `run` on, as many as the session takes; *rows of them.
-static xnor_status run_some(const struct executor *executor, const struct request *request,
-                            struct scene_memory *memory, size_t run, uint32_t *rows,
-                            struct reason *why) {
+static xnor_status run_once(const struct executor *executor, const struct request *request,
+                            struct scene_memory *memory, size_t run, struct reason *why) {
     const struct version *version = request->version;
-    struct session_set *set = version->sets[executor->worker];
     struct session *session = NULL;
     const size_t points = xnor_scene_run_points(memory->scene, run);
-    const size_t left = xnor_scene_run_count(memory->scene) - run;
-    const uint32_t most = version->batches && left < 64 ? (uint32_t)left
-                          : version->batches            ? 64
-                                                        : 1;
-    *rows = execute_choose_rows(version, set, points, most, &session);
-    if (session == NULL) {
-        const xnor_shape shape = version_cloud_shape(version, points, 1);
-        xnor_status status = session_set_get(set, &shape, &session, why);
-        if (status != XNOR_OK) return status;
-    }
-    const xnor_tensor *scores = &session->outputs[version->score_output];
-    const size_t score_bytes = session->output_bytes[version->score_output] / *rows;
+    const xnor_shape shape = version_cloud_shape(version, points, 1);
+    xnor_status status = session_set_get(version->sets[executor->worker], &shape, &session, why);
+    if (status != XNOR_OK) return status;
+    const size_t score_bytes = session->output_bytes[version->score_output];
     if (score_bytes != points * version->description->class_count * sizeof(float))
         return reason_set(why, XNOR_E_INTERNAL,
                           "the model gives %zu bytes of scores for %zu points", score_bytes,
                           points);
-    for (uint32_t row = 0; row < *rows; row++) {
-        char *input = (char *)session->inputs[0].data + row * (session->input_bytes[0] / *rows);
-        xnor_scene_prepare(memory->scene, run + row, (float *)(void *)input);
-    }
-    xnor_status status = execute_run(executor, session, request->deadline_ns);
+    xnor_scene_prepare(memory->scene, run, session->inputs[0].data);
+    status = execute_run(executor, session, request->deadline_ns);
     if (status != XNOR_OK) return reason_set(why, status, "%s", xnor_last_error());
-    for (uint32_t row = 0; row < *rows; row++) {
-        const char *row_scores = (const char *)scores->data + row * score_bytes;
-        xnor_scene_label(memory->scene, run + row, (const float *)(const void *)row_scores,
-                         memory->labels, memory->confidences);
-    }
+    xnor_scene_label(memory->scene, run, session->outputs[version->score_output].data,
+                     memory->labels, memory->confidences);
     return XNOR_OK;
 }
 
@@ -108,9 +91,7 @@ void execute_scene(const struct executor *executor, struct request *request) {
     xnor_status status = reserve(request, &memory, &why);
     size_t run = 0, runs = status == XNOR_OK ? xnor_scene_run_count(memory.scene) : 0;
     while (status == XNOR_OK && run < runs && !late) {
-        uint32_t rows = 0;
-        status = run_some(executor, request, &memory, run, &rows, &why);
-        run += rows;
+        status = run_once(executor, request, &memory, run++, &why);
         late = clock_now_ns() >= request->deadline_ns;
         if (run < runs && !late) executor->let_others(executor, executor->let_others_context);
     }

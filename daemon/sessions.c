@@ -31,8 +31,12 @@ static bool take(struct session_budget *budget, uint64_t bytes, uint64_t max, st
     return true;
 }
 
+static uint64_t without_reserve(const struct session_budget *budget) {
+    return budget->max_bytes - budget->max_bytes / SESSION_BUDGET_RESERVE;
+}
+
 bool session_budget_take(struct session_budget *budget, uint64_t bytes, struct reason *why) {
-    return take(budget, bytes, budget->max_bytes - budget->max_bytes / SESSION_BUDGET_RESERVE, why);
+    return take(budget, bytes, without_reserve(budget), why);
 }
 
 void session_budget_give(struct session_budget *budget, uint64_t bytes) {
@@ -143,13 +147,11 @@ static struct session *oldest_unpinned(struct session_set *set) {
     return oldest;
 }
 
-// Takes `bytes` from the budget. Sessions of this set that are not pinned go for that, the others
+// Takes `bytes` from the budget, of which at most `max` may then be used. Sessions of this set that are not pinned go for that, the others
 // belong to other threads; but only if they make room enough.
 static xnor_status charge(struct session_set *set, struct session *session, uint64_t bytes,
-                          bool pinned, struct reason *why) {
+                          uint64_t max, struct reason *why) {
     struct session_budget *budget = set->options.budget;
-    uint64_t max = budget->max_bytes;
-    if (!pinned) max -= max / SESSION_BUDGET_RESERVE;
     for (;;) {
         uint64_t used = atomic_load(&budget->used_bytes);
         uint64_t rest = used > max ? 0 : max - used;
@@ -181,7 +183,7 @@ static void place(const struct session_set_options *options, struct session *ses
     }
 }
 
-static xnor_status make(struct session_set *set, const xnor_shape *shapes, bool pinned,
+static xnor_status make(struct session_set *set, const xnor_shape *shapes, uint64_t max,
                         struct session *session, struct reason *why) {
     const struct session_set_options *options = &set->options;
     xnor_plan *plan = NULL;
@@ -190,7 +192,7 @@ static xnor_status make(struct session_set *set, const xnor_shape *shapes, bool 
     if (status != XNOR_OK) return reason_set(why, status, "%s", xnor_last_error());
     status = measure(options, shapes, plan, session, &memory_bytes, why);
     if (status == XNOR_OK)
-        status = charge(set, session, xnor_plan_arena_bytes(plan) + memory_bytes, pinned, why);
+        status = charge(set, session, xnor_plan_arena_bytes(plan) + memory_bytes, max, why);
     if (status == XNOR_OK) {
         session->memory = aligned_alloc(ALIGNMENT, memory_bytes > 0 ? memory_bytes : ALIGNMENT);
         if (session->memory == NULL)
@@ -232,14 +234,14 @@ static struct session *place_for_new(struct session_set *set) {
     return oldest_unpinned(set);
 }
 
-static xnor_status get(struct session_set *set, const xnor_shape *shapes, bool pinned,
+static xnor_status get(struct session_set *set, const xnor_shape *shapes, uint64_t max,
                        struct session **out, struct reason *why) {
     struct session *session = session_set_find(set, shapes);
     if (session == NULL) {
         session = place_for_new(set);
         if (session == NULL) return reason_set(why, XNOR_E_LIMIT, "every session is pinned");
         struct session made = {0}; // a shape that fails must not cost a session that works
-        xnor_status status = make(set, shapes, pinned, &made, why);
+        xnor_status status = make(set, shapes, max, &made, why);
         if (status != XNOR_OK) return status;
         if (session->run != NULL) clear(set, session);
         *session = made;
@@ -251,12 +253,23 @@ static xnor_status get(struct session_set *set, const xnor_shape *shapes, bool p
 
 xnor_status session_set_get(struct session_set *set, const xnor_shape *shapes, struct session **out,
                             struct reason *why) {
-    return get(set, shapes, false, out, why);
+    return get(set, shapes, without_reserve(set->options.budget), out, why);
+}
+
+static xnor_status pin(struct session_set *set, const xnor_shape *shapes, uint64_t max,
+                       struct reason *why) {
+    struct session *session = NULL;
+    xnor_status status = get(set, shapes, max, &session, why);
+    if (status == XNOR_OK) session->pinned = true;
+    return status;
 }
 
 xnor_status session_set_pin(struct session_set *set, const xnor_shape *shapes, struct reason *why) {
-    struct session *session = NULL;
-    xnor_status status = get(set, shapes, true, &session, why);
-    if (status == XNOR_OK) session->pinned = true;
-    return status;
+    return pin(set, shapes, set->options.budget->max_bytes, why);
+}
+
+bool session_set_pin_spare(struct session_set *set, const xnor_shape *shapes) {
+    struct reason ignored;
+    return pin(set, shapes, set->options.budget->max_bytes / SESSION_BUDGET_SPARE, &ignored) ==
+           XNOR_OK;
 }

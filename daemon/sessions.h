@@ -22,6 +22,8 @@ struct session_budget {
 
 // Sessions that are not pinned leave this part of the budget to those made when a model is loaded.
 #define SESSION_BUDGET_RESERVE 4 // a quarter
+// Sessions that only make batches faster stay below this part.
+#define SESSION_BUDGET_SPARE 2 // half
 
 // A plan with memory for its inputs and outputs: dense, 64-byte aligned.
 struct session {
@@ -59,6 +61,9 @@ void session_set_free(struct session_set **set);
 // Makes a session that stays. `shapes`: one per graph input.
 XNOR_NODISCARD xnor_status session_set_pin(struct session_set *set, const xnor_shape *shapes,
                                            struct reason *why);
+// The same for one that can be done without: false when more than a part of the budget would be
+// used.
+bool session_set_pin_spare(struct session_set *set, const xnor_shape *shapes);
 // Finds the session for `shapes` or makes it, which allocates. Valid until the next call.
 // XNOR_E_SHAPE: the graph refuses the shapes; XNOR_E_LIMIT: it would need more than max_bytes.
 // XNOR_E_MEMORY: the budget is used up, even without this set's sessions that are not pinned.

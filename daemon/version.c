@@ -51,11 +51,21 @@ static void describe(struct version *version, uint32_t max_batch) {
     version->segments = version->takes_clouds && description->task == XNOR_TASK_SEGMENTATION;
     version->fixed_points = version->takes_clouds && description->points > 0;
     find_scores(version);
-    version->batches = version->fixed_points && input->shape.dims[0] < 0 && max_batch > 1 &&
-                       supports_batch(version, 2);
+    // A scene keeps a worker busy by itself; rows of it together would only take memory.
+    version->batches = version->fixed_points && !version->segments && input->shape.dims[0] < 0 &&
+                       max_batch > 1 && supports_batch(version, 2);
 }
 
-// Every worker gets the described shape with 1, 2, 4 ... max_batch rows.
+// Larger batches as far as there is memory to spare.
+static void make_batches(struct version *version, uint32_t pinned) {
+    for (uint32_t k = 1; k < pinned; k++)
+        for (uint32_t i = 0; i < version->set_count; i++) {
+            xnor_shape shape = version_cloud_shape(version, 1, UINT32_C(1) << k);
+            if (!session_set_pin_spare(version->sets[i], &shape)) return;
+        }
+}
+
+// Every worker gets the described shape, with 1, 2, 4 ... max_batch rows.
 static xnor_status make_sessions(struct version *version, const struct version_options *options,
                                  struct reason *why) {
     uint32_t max_batch = version->batches ? options->max_batch : 1;
@@ -75,12 +85,12 @@ static xnor_status make_sessions(struct version *version, const struct version_o
         set.pool = workers_pool(options->workers, i);
         if (session_set_create(&set, &version->sets[i]) != XNOR_OK)
             return reason_set(why, XNOR_E_MEMORY, "no memory for sessions");
-        for (uint32_t k = 0; k < set.pinned; k++) {
-            xnor_shape shape = version_cloud_shape(version, 1, UINT32_C(1) << k);
-            xnor_status status = session_set_pin(version->sets[i], &shape, why);
-            if (status != XNOR_OK) return status;
-        }
+        if (set.pinned == 0) continue;
+        xnor_shape shape = version_cloud_shape(version, 1, 1);
+        xnor_status status = session_set_pin(version->sets[i], &shape, why);
+        if (status != XNOR_OK) return status;
     }
+    make_batches(version, set.pinned);
     return XNOR_OK;
 }
 

@@ -100,3 +100,39 @@ Test(sessions, the_reserve_is_for_pinned_ones) {
     cr_assert_eq(session_set_get(set, &shape, &session, &why), XNOR_E_MEMORY);
     cr_assert_eq(session_set_pin(set, &shape, &why), XNOR_OK, "%s", why.text);
 }
+
+Test(sessions, those_that_can_be_done_without_leave_half_of_the_budget) {
+    xnor_shape shape = points(64), other = points(65);
+    cr_assert_eq(session_set_pin(set, &shape, &why), XNOR_OK);
+    uint64_t one = used();
+    session_set_free(&set);
+    struct session_set_options options = {
+        .model = model, .pinned = 3, .cached = 4, .max_bytes = 1 << 28, .budget = &budget};
+    cr_assert_eq(session_set_create(&options, &set), XNOR_OK);
+    budget.max_bytes = one * 3;
+    cr_assert(session_set_pin_spare(set, &shape));
+    cr_assert_not(session_set_pin_spare(set, &other));
+    cr_assert_eq(session_set_pin(set, &other, &why), XNOR_OK, "%s", why.text);
+}
+
+Test(sessions, other_memory_is_charged_too) {
+    budget.max_bytes = 1000;
+    cr_assert(session_budget_take(&budget, 700, &why));
+    cr_assert_not(session_budget_take(&budget, 51, &why), "the reserve");
+    cr_assert(strstr(why.text, "51 bytes, and 50") != NULL, "%s", why.text);
+    cr_assert(session_budget_take(&budget, 50, &why));
+    session_budget_give(&budget, 750);
+}
+
+Test(sessions, the_least_recently_used_goes) {
+    struct session *session = NULL;
+    for (int64_t count = 64; count < 69; count++) { // pinned place and four others
+        xnor_shape shape = points(count);
+        cr_assert_eq(session_set_get(set, &shape, &session, &why), XNOR_OK, "%s", why.text);
+    }
+    xnor_shape first = points(64), second = points(65), sixth = points(69);
+    cr_assert_not_null(session_set_find(set, &first));
+    cr_assert_eq(session_set_get(set, &sixth, &session, &why), XNOR_OK, "%s", why.text);
+    cr_assert_not_null(session_set_find(set, &first), "it was used just before");
+    cr_assert_null(session_set_find(set, &second));
+}
