@@ -13,14 +13,31 @@ if [ ! -d "$modules/onnxruntime-node" ]; then
     exit 1
 fi
 
-# Networks with random weights: speed does not depend on them. Made once.
-for net in vanilla tnets; do
-    [ -f "$work/${net}_float.onnx" ] || /usr/bin/python3 -m train random --net $net --float \
-        --layout conv --points 1024 -o "$work/${net}_float.onnx"
-    [ -f "$work/${net}_binary.onnx" ] || /usr/bin/python3 -m train random --net $net \
-        --points 1024 -o "$work/${net}_binary.onnx"
+# Networks with random weights: speed does not depend on them. Made once. Ours take any number of
+# points, the peer's have theirs written in, which is faster.
+float_net() { # NET POINTS OPTION...
+    net=$1 points=$2
+    shift 2
+    [ -f "$work/${net}_float_$points.onnx" ] || /usr/bin/python3 -m train random --net "$net" --float \
+        --layout conv --batch 1 --points "$points" "$@" -o "$work/${net}_float_$points.onnx"
+}
+binary_net() { # NET OPTION...
+    net=$1
+    shift
+    [ -f "$work/${net}_binary.onnx" ] ||
+        /usr/bin/python3 -m train random --net "$net" "$@" -o "$work/${net}_binary.onnx"
+    "$build/xnorctl" compile "$work/${net}_binary.onnx" -o "$work/$net.xnor" >/dev/null
+}
+scenes="--channels 9 --classes 13"
+for points in 1024 4096 65536 262144; do float_net vanilla $points; done
+float_net tnets 1024
+binary_net tnets
+for net in semseg semseg-vanilla; do
+    # shellcheck disable=SC2086
+    binary_net $net $scenes
+    # shellcheck disable=SC2086
+    for points in 4096 65536 262144; do float_net $net $points $scenes; done
 done
-"$build/xnorctl" compile "$work/tnets_binary.onnx" -o "$work/tnets.xnor" >/dev/null
 # The peer has no operators for points: it is given the indices, which we find out ourselves.
 [ -f "$work/pointnet2_float.onnx" ] || /usr/bin/python3 -m train random --net pointnet2 --float \
     --neighbours inputs --layout conv --points 1024 --batch 1 -o "$work/pointnet2_float.onnx"
@@ -30,11 +47,37 @@ done
 
 echo "# $(cc --version | head -1); $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)"
 "$build/tests/kernels/check" --bench
-"$build/bench/models" "$modules" samples/chair_oak.ply \
-    pointnet_vanilla_1024 "$shipped" 1,1024,3 "$work/vanilla_float.onnx" 1,3,1024 \
-    pointnet_tnets_1024 "$work/tnets.xnor" 1,1024,3 "$work/tnets_float.onnx" 1,3,1024 \
-    pointnet2_1024 "$work/pointnet2.xnor" 1,1024,3 "$work/pointnet2_float.onnx" \
-    "1,3,1024;index0=1,512<1024;index1=1,512,64<1024;index2=1,128<512;index3=1,128,64<512"
+
+peers() { # lines of NAME MODEL.xnor DIMS MODEL.onnx DIMS
+    # shellcheck disable=SC2046
+    "$build/bench/models" "$modules" samples/chair_oak.ply $(cat)
+}
+peers <<EOF
+pointnet_vanilla_1024 $shipped 1,1024,3 $work/vanilla_float_1024.onnx 1,3,1024
+pointnet_tnets_1024 $work/tnets.xnor 1,1024,3 $work/tnets_float_1024.onnx 1,3,1024
+pointnet2_1024 $work/pointnet2.xnor 1,1024,3 $work/pointnet2_float.onnx 1,3,1024;index0=1,512<1024;index1=1,512,64<1024;index2=1,128<512;index3=1,128,64<512
+pointnet_vanilla_4096 $shipped 1,4096,3 $work/vanilla_float_4096.onnx 1,3,4096
+pointnet_vanilla_65536 $shipped 1,65536,3 $work/vanilla_float_65536.onnx 1,3,65536
+pointnet_vanilla_262144 $shipped 1,262144,3 $work/vanilla_float_262144.onnx 1,3,262144
+pointnet_semseg_4096 $work/semseg.xnor 1,4096,9 $work/semseg_float_4096.onnx 1,9,4096
+pointnet_semseg_65536 $work/semseg.xnor 1,65536,9 $work/semseg_float_65536.onnx 1,9,65536
+pointnet_semseg_262144 $work/semseg.xnor 1,262144,9 $work/semseg_float_262144.onnx 1,9,262144
+pointnet_semseg_vanilla_4096 $work/semseg-vanilla.xnor 1,4096,9 $work/semseg-vanilla_float_4096.onnx 1,9,4096
+pointnet_semseg_vanilla_65536 $work/semseg-vanilla.xnor 1,65536,9 $work/semseg-vanilla_float_65536.onnx 1,9,65536
+EOF
+
+# From 4,096 to 262,144 points, 64 times as many; then one and two threads.
+"$build/bench/scaling" points growth_vanilla $shipped 4096 262144 3 samples/*.ply
+for net in semseg-vanilla semseg; do
+    "$build/bench/scaling" points "growth_$net" "$work/$net.xnor" 4096 262144 9 samples/chair_oak.ply
+done
+for net in vanilla tnets semseg; do
+    model=$work/$net.xnor channels=3
+    [ "$net" != vanilla ] || model=$shipped
+    [ "$net" != semseg ] || channels=9
+    "$build/bench/scaling" threads "threads2_batch32_$net" "$model" "32,1024,$channels" samples/*.ply
+    "$build/bench/scaling" threads "threads2_cloud16384_$net" "$model" "1,16384,$channels" samples/*.ply
+done
 
 run=$(mktemp -d)
 daemon=

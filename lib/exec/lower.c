@@ -190,10 +190,47 @@ static xnor_status fuse_distinct(lowering *l, xnor_step *step) {
         return XNOR_OK;
     if (step->w != XNOR_NO_VALUE && step->groups > 1) {
         if (step->rows != points_of(l, step->y)) return XNOR_OK;
-        step->w_stride = step->k * step->n;
+        step->offset = step->k * step->n;
     }
     l->done[user] = 1;
     return set_distinct(l, step, user);
+}
+
+static double bound_of(const lowering *l, const xnor_node *node, uint32_t input, double fallback) {
+    if (input >= node->input_count || node->inputs[input] == XNOR_NO_VALUE) return fallback;
+    const xnor_value *value = value_of(l, node->inputs[input]);
+    const xnor_tensor t = {value->dtype, value->shape, value->data};
+    return xnor_tensor_get(&t, 0);
+}
+
+// What a Clip or Relu of reals clips to, if it is known.
+static bool clip_bounds(const lowering *l, const xnor_node *node, double *low, double *high) {
+    bool relu = node->op == XNOR_OP_RELU;
+    if (!relu && node->op != XNOR_OP_CLIP) return false;
+    if (value_of(l, node->inputs[0])->dtype != XNOR_F32) return false;
+    for (uint32_t i = 1; i < node->input_count; i++)
+        if (node->inputs[i] != XNOR_NO_VALUE && !value_of(l, node->inputs[i])->data) return false;
+    *low = relu ? 0 : xnor_node_float(node, XNOR_ATTR_MIN, -INFINITY);
+    *high = relu ? INFINITY : xnor_node_float(node, XNOR_ATTR_MAX, INFINITY);
+    *low = bound_of(l, node, 1, *low);
+    *high = bound_of(l, node, 2, *high);
+    return true;
+}
+
+// Lets a linear step clip what it has just written. Magnitudes of clipped rows have a step of their
+// own.
+static void fuse_clip(lowering *l, xnor_step *step) {
+    uint32_t user = only_user(l, step->y);
+    double low, high;
+    if (user == UINT32_MAX || !clip_bounds(l, &l->graph->nodes[user], &low, &high)) return;
+    xnor_value_id y = l->graph->nodes[user].outputs[0];
+    for (uint32_t i = user + 1; i < l->graph->node_count; i++)
+        if (l->graph->nodes[i].op == XNOR_OP_ABS && l->graph->nodes[i].inputs[0] == y) return;
+    step->run = xnor_step_linear_clip;
+    step->y = y;
+    step->low = (float)low;
+    step->high = (float)high;
+    l->done[user] = 1;
 }
 
 static xnor_status lower_linear(lowering *l, uint32_t index) {
@@ -223,6 +260,7 @@ static xnor_status lower_linear(lowering *l, uint32_t index) {
     bool edges = step->run == xnor_step_edges_linear;
     bool bits = fuse_binarize(l, step, edges ? xnor_step_edges_linear_bits : xnor_step_linear_bits);
     if (bits && !edges) return fuse_distinct(l, step);
+    if (step->run == xnor_step_linear) fuse_clip(l, step);
     return XNOR_OK;
 }
 
@@ -266,8 +304,8 @@ static xnor_status lower_binarize(lowering *l, uint32_t index) {
     if (value_of(l, node->inputs[0])->dtype != XNOR_F32 || zero < 0) run = xnor_step_reference;
     xnor_step *step = xnor_add_step(l, run, node);
     set_rows(l, step);
-    step->n = last_of(l, step->x);
-    return XNOR_OK;
+    step->k = step->n = last_of(l, step->x);
+    return run == xnor_step_pack ? fuse_distinct(l, step) : XNOR_OK;
 }
 
 static xnor_status lower_threshold(lowering *l, uint32_t index) {
@@ -324,27 +362,13 @@ static xnor_status lower_affine(lowering *l, uint32_t index) {
     return XNOR_OK;
 }
 
-static double bound_of(const lowering *l, const xnor_node *node, uint32_t input, double fallback) {
-    if (input >= node->input_count || node->inputs[input] == XNOR_NO_VALUE) return fallback;
-    const xnor_value *value = value_of(l, node->inputs[input]);
-    const xnor_tensor t = {value->dtype, value->shape, value->data};
-    return xnor_tensor_get(&t, 0);
-}
-
 static xnor_status lower_clip(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
-    bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32;
-    for (uint32_t i = 1; i < node->input_count; i++)
-        direct = direct && (node->inputs[i] == XNOR_NO_VALUE || value_of(l, node->inputs[i])->data);
-    if (!direct) {
+    double low, high;
+    if (!clip_bounds(l, node, &low, &high)) {
         xnor_add_step(l, xnor_step_reference, node);
         return XNOR_OK;
     }
-    bool relu = node->op == XNOR_OP_RELU;
-    double low = relu ? 0 : xnor_node_float(node, XNOR_ATTR_MIN, -INFINITY);
-    double high = relu ? INFINITY : xnor_node_float(node, XNOR_ATTR_MAX, INFINITY);
-    low = bound_of(l, node, 1, low);
-    high = bound_of(l, node, 2, high);
     if (xnor_lower_clip_magnitude(l, index, low, high)) return XNOR_OK;
     xnor_step *step = xnor_add_step(l, xnor_step_clip, node);
     set_rows(l, step);
@@ -436,6 +460,7 @@ static const struct {
     {XNOR_OP_TANH, xnor_lower_unary},
     {XNOR_OP_CONCAT, xnor_lower_concat},
     {XNOR_OP_TRANSPOSE, lower_transpose},
+    {XNOR_OP_SLICE, xnor_lower_slice},
     {XNOR_OP_DISTINCT, lower_distinct},
     {XNOR_OP_K_NEAREST, xnor_lower_nearest},
     {XNOR_OP_EDGES, xnor_lower_edges},

@@ -62,6 +62,7 @@ static inline bool is_bits_threshold(const xnor_node *node) {
 xnor_step *xnor_add_step(lowering *l, xnor_step_run run, const xnor_node *node);
 
 // One rule per operator.
+xnor_status xnor_lower_slice(lowering *l, uint32_t index);
 xnor_status xnor_lower_concat(lowering *l, uint32_t index);
 xnor_status xnor_lower_grouped(lowering *l, uint32_t index);
 xnor_status xnor_lower_sampling(lowering *l, uint32_t index);

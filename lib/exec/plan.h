@@ -28,7 +28,7 @@ struct xnor_step {
     size_t groups;         // independent products or reductions
     size_t rows;           // rows in each group
     size_t k, n;
-    size_t w_stride;    // elements of w from one group to the next
+    size_t offset;      // elements: from the w of one group to the next, or before the first column
     const void *packed; // prepared weights
     const void *parameters[2];
     float low, high;
@@ -76,6 +76,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(acc_thr_ternary)                                                                             \
     X(rows_max)                                                                                    \
     X(linear)                                                                                      \
+    X(linear_clip)                                                                                 \
     X(linear_bits)                                                                                 \
     X(matmul)                                                                                      \
     X(matmul_bits)                                                                                 \
@@ -108,6 +109,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(prelu)                                                                                       \
     X(concat)                                                                                      \
     X(transpose)                                                                                   \
+    X(slice)                                                                                       \
     X(reference)
 #define XNOR_STEP_DECLARE(name)                                                                    \
     xnor_status xnor_step_##name(const xnor_step *step, const xnor_run *run);

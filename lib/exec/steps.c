@@ -374,19 +374,35 @@ xnor_status xnor_step_affine(const xnor_step *s, const xnor_run *run) {
     return over_rows(s, run, tile_affine);
 }
 
+static void clip(size_t count, const float *x, float low, float high, float *y) {
+    for (size_t i = 0; i < count; i++) {
+        float v = x[i] < low ? low : x[i];
+        y[i] = v > high ? high : v;
+    }
+}
+
 static void tile_clip(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
     const xnor_step *s = c->step;
-    const float *x = (const float *)c->run->values[s->x];
-    float *y = (float *)c->run->values[s->y];
-    for (size_t i = begin * s->n; i < end * s->n; i++) {
-        float v = x[i] < s->low ? s->low : x[i];
-        y[i] = v > s->high ? s->high : v;
-    }
+    size_t first = begin * s->n;
+    clip((end - begin) * s->n, (const float *)c->run->values[s->x] + first, s->low, s->high,
+         (float *)c->run->values[s->y] + first);
 }
 
 xnor_status xnor_step_clip(const xnor_step *s, const xnor_run *run) {
     return over_rows(s, run, tile_clip);
+}
+
+static void tile_linear_clip(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    float *y = (float *)c->run->values[s->y] + begin * s->n;
+    tile_linear(context, begin, end);
+    clip((end - begin) * s->n, y, s->low, s->high, y);
+}
+
+xnor_status xnor_step_linear_clip(const xnor_step *s, const xnor_run *run) {
+    return over_rows(s, run, tile_linear_clip);
 }
 
 // a op b with broadcasting. Rows are the output's last axis; along it an operand advances or stays.

@@ -121,12 +121,17 @@ static const uint64_t *codes_of(const merging *m, size_t group, size_t begin, si
                                 uint64_t *buffer) {
     const xnor_step *s = m->step;
     size_t first = group * s->rows + begin;
-    if (!s->packed && s->w == XNOR_NO_VALUE) return (const uint64_t *)m->run->values[s->x] + first;
+    if (s->graph->values[s->x].dtype == XNOR_BITS)
+        return (const uint64_t *)m->run->values[s->x] + first;
+    const float *x = (const float *)m->run->values[s->x] + first * s->k;
+    if (!s->packed && s->w == XNOR_NO_VALUE) {
+        m->run->kernels->pack_f32(end - begin, s->k, x, s->k, buffer, 1);
+        return buffer;
+    }
     const float *b = s->packed;
-    if (s->w != XNOR_NO_VALUE) b = (const float *)m->run->values[s->w] + group * s->w_stride;
-    m->run->kernels->gemm_f32_bits(end - begin, s->k, s->n,
-                                   (const float *)m->run->values[s->x] + first * s->k, s->k, b,
-                                   s->n, s->parameters[0], buffer, 1);
+    if (s->w != XNOR_NO_VALUE) b = (const float *)m->run->values[s->w] + group * s->offset;
+    m->run->kernels->gemm_f32_bits(end - begin, s->k, s->n, x, s->k, b, s->n, s->parameters[0],
+                                   buffer, 1);
     return buffer;
 }
 

@@ -146,12 +146,14 @@ static xnor_status join_views(xnor_graph *graph, uint32_t index, bool *changed) 
     return emit_view(graph, &index, view.name, x, out, &out);
 }
 
-// Signs of clipped values are signs of what was clipped, once nobody else wants it.
+// Signs of clipped values are signs of what was clipped, unless somebody else wants it clipped.
 static xnor_status look_before_clip(xnor_graph *graph, uint32_t index, bool *changed) {
     xnor_node *node = &graph->nodes[index];
     if (node->op != XNOR_OP_BINARIZE) return XNOR_OK;
     xnor_value_id x = xnor_before_sign(graph, node->inputs[0]);
-    if (x == node->inputs[0] || graph->values[x].dtype != XNOR_F32) return XNOR_OK;
+    if (x == node->inputs[0] || xnor_graph_uses(graph, node->inputs[0], NULL) != 1 ||
+        graph->values[x].dtype != XNOR_F32)
+        return XNOR_OK;
     node->inputs[0] = x;
     *changed = true;
     return XNOR_OK;
