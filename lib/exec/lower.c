@@ -383,6 +383,7 @@ static xnor_status lower_arithmetic(lowering *l, uint32_t index) {
     xnor_status status;
     if (xnor_lower_difference(l, index, &status)) return status;
     if (l->fused[index] != UINT32_MAX) return xnor_lower_row_factor(l, index);
+    if (xnor_lower_scaled_sums(l, index, &status)) return status;
     bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32 &&
                   value_of(l, node->inputs[1])->dtype == XNOR_F32;
     xnor_step *step = xnor_add_step(l, direct ? xnor_step_arithmetic : xnor_step_reference, node);

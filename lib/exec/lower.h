@@ -89,6 +89,8 @@ xnor_status xnor_lower_unary(lowering *l, uint32_t index);
 bool xnor_lower_has_row_factor(lowering *l, uint32_t index);
 // The product that took a layer over.
 xnor_status xnor_lower_row_factor(lowering *l, uint32_t index);
+// A product of sums and a factor per row: true.
+bool xnor_lower_scaled_sums(lowering *l, uint32_t index, xnor_status *status);
 // A layer of which only the mean over points is used: *done.
 xnor_status xnor_lower_mean(lowering *l, uint32_t index, bool *done);
 // A Clip of which only the mean magnitude of each row is used: true.

@@ -1,6 +1,7 @@
 // Lowering of real functions of rows:
 //   xnor_linear * factor[row] + xnor_affine      -> gemm_rows
 //   xnor_linear * factor[row] + ReduceMax(points) -> gemm_rows_max
+//   other sums * factor[row] + xnor_affine       -> acc_rows
 //   xnor_linear + ReduceMean(points)             -> gemm_mean
 //   Clip + Abs + ReduceMean(channels)            -> row_magnitude
 #include <math.h>
@@ -72,6 +73,18 @@ static bool is_float_affine(const lowering *l, uint32_t index) {
     return is_float_constant(l, node->inputs[1]) && is_float_constant(l, node->inputs[2]);
 }
 
+// Parameters of an affine behind the product, which then makes the step's result; ones and zeros when
+// there is none.
+static xnor_status take_affine(lowering *l, xnor_step *step) {
+    uint32_t user = only_user(l, step->y);
+    if (!node_is(l, user, XNOR_OP_AFFINE) || !is_float_affine(l, user)) return add_ones(l, step);
+    const xnor_node *affine = &l->graph->nodes[user];
+    step->y = affine->outputs[0];
+    for (int i = 0; i < 2; i++) step->parameters[i] = value_of(l, affine->inputs[i + 1])->data;
+    l->done[user] = 1;
+    return XNOR_OK;
+}
+
 xnor_status xnor_lower_row_factor(lowering *l, uint32_t index) {
     const xnor_node *product = &l->graph->nodes[index];
     const xnor_node *layer = &l->graph->nodes[l->fused[index]];
@@ -98,13 +111,25 @@ xnor_status xnor_lower_row_factor(lowering *l, uint32_t index) {
         if (view != UINT32_MAX) l->done[view] = 1;
         return XNOR_OK;
     }
-    if (view != UINT32_MAX || !node_is(l, user, XNOR_OP_AFFINE) || !is_float_affine(l, user))
-        return add_ones(l, step);
-    const xnor_node *affine = &l->graph->nodes[user];
-    step->y = affine->outputs[0];
-    for (int i = 0; i < 2; i++) step->parameters[i] = value_of(l, affine->inputs[i + 1])->data;
-    l->done[user] = 1;
-    return XNOR_OK;
+    return take_affine(l, step);
+}
+
+bool xnor_lower_scaled_sums(lowering *l, uint32_t index, xnor_status *status) {
+    const xnor_node *product = &l->graph->nodes[index];
+    if (product->op != XNOR_OP_MUL) return false;
+    uint32_t sums = value_of(l, product->inputs[0])->dtype == XNOR_ACC ? 0 : 1;
+    xnor_value_id acc = product->inputs[sums];
+    xnor_value_id factor = row_factor(l, product, acc);
+    if (value_of(l, acc)->dtype != XNOR_ACC || factor == XNOR_NO_VALUE ||
+        l->active[acc] != XNOR_NO_VALUE)
+        return false;
+    xnor_step *step = xnor_add_step(l, xnor_step_acc_rows, product);
+    step->x = acc;
+    step->w = factor;
+    step->rows = rows_of(l, acc);
+    step->n = last_of(l, acc);
+    *status = take_affine(l, step);
+    return true;
 }
 
 // ---- means --------------------------------------------------------------------------------------

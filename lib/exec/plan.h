@@ -99,6 +99,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(gather_differences)                                                                          \
     X(edge_thr)                                                                                    \
     X(gemm_rows)                                                                                   \
+    X(acc_rows)                                                                                    \
     X(gemm_mean)                                                                                   \
     X(gemm_rows_max)                                                                               \
     X(row_magnitude)                                                                               \

@@ -54,6 +54,20 @@ xnor_status xnor_step_gemm_rows(const xnor_step *s, const xnor_run *run) {
     return over(s, run, s->groups * s->rows, TILE_ROWS, tile_gemm_rows);
 }
 
+static void tile_acc_rows(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    c->run->kernels->rows_affine(
+        end - begin, s->n, (const int32_t *)c->run->values[s->x] + begin * s->n, s->n,
+        (const float *)c->run->values[s->w] + begin, s->parameters[0], s->parameters[1],
+        (float *)c->run->values[s->y] + begin * s->n, s->n);
+}
+
+// The same of sums that are there: of several layers, or gathered.
+xnor_status xnor_step_acc_rows(const xnor_step *s, const xnor_run *run) {
+    return over(s, run, s->rows, TILE_ROWS, tile_acc_rows);
+}
+
 static bool all_numbers(const float *x, size_t count) {
     for (size_t i = 0; i < count; i++)
         if (isnan(x[i])) return false;

@@ -322,6 +322,71 @@ xnor_status xnor_layout_sink(xnor_graph *graph, uint32_t index, bool *changed) {
     return node->op == XNOR_OP_TILE ? sink_tile(graph, index, changed) : XNOR_OK;
 }
 
+// transpose(concat(a, b)) -> concat(transpose(a), transpose(b)), where one of the two then cancels.
+static xnor_status raise_concat(xnor_graph *graph, uint32_t index, const uint32_t *perm,
+                                const xnor_node *concat, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    uint32_t rank = graph->values[node.outputs[0]].shape.rank, axis, other[XNOR_MAX_RANK];
+    xnor_value_id inputs[XNOR_MAX_INPUTS], below, out = node.outputs[0];
+    const char *name = concat->name;
+    uint32_t count = concat->input_count;
+    bool cancels = false;
+    for (uint32_t k = 0; k < count; k++) {
+        inputs[k] = concat->inputs[k];
+        if (!is_transposed(graph, inputs[k], &below, other)) continue;
+        bool inverse = true;
+        for (uint32_t i = 0; i < rank; i++) inverse = inverse && other[perm[i]] == i;
+        cancels = cancels || inverse;
+    }
+    if (!cancels) return XNOR_OK;
+    XNOR_TRY(xnor_axis(concat, xnor_node_int(concat, XNOR_ATTR_AXIS, 0), rank, &axis));
+    int64_t renamed = 0;
+    for (uint32_t i = 0; i < rank; i++)
+        if (perm[i] == axis) renamed = i;
+    uint32_t at = index;
+    for (uint32_t k = 0; k < count; k++) {
+        xnor_value_id x = inputs[k];
+        inputs[k] = XNOR_NO_VALUE;
+        XNOR_TRY(xnor_emit_transpose(graph, &at, name, x, perm, &inputs[k]));
+    }
+    xnor_graph_remove_node(&graph->nodes[at]);
+    *changed = true;
+    xnor_node *made;
+    XNOR_TRY(
+        xnor_graph_insert_node(graph, at, XNOR_OP_CONCAT, name, inputs, count, &out, 1, &made));
+    XNOR_TRY(xnor_node_set_ints(graph, made, XNOR_ATTR_AXIS, &renamed, 1));
+    return xnor_graph_infer_node(graph, at);
+}
+
+// transpose(repeat(x, counts)) -> repeat(transpose(x), counts in the new order), for Tile and Expand.
+static xnor_status raise_repeat(xnor_graph *graph, uint32_t index, const uint32_t *perm,
+                                uint32_t repeat, bool *changed) {
+    const xnor_node node = graph->nodes[index], from = graph->nodes[repeat];
+    uint32_t rank = graph->values[node.outputs[0]].shape.rank, at = index;
+    const xnor_shape vector = {1, {rank}};
+    const xnor_shape *counts = &graph->values[from.inputs[1]].shape;
+    if (graph->values[from.inputs[0]].shape.rank != rank || counts->rank != 1 ||
+        counts->dims[0] != (int64_t)rank)
+        return XNOR_OK;
+    xnor_value_id inputs[2] = {XNOR_NO_VALUE, XNOR_NO_VALUE}, order, out = node.outputs[0];
+    void *data;
+    bool known = xnor_is_constant(graph, from.inputs[1]);
+    XNOR_TRY(xnor_graph_add_constant(graph, from.name, XNOR_I64, &vector, &order, &data));
+    for (uint32_t i = 0; i < rank; i++)
+        ((int64_t *)data)[i] =
+            known ? (int64_t)xnor_constant_get(graph, from.inputs[1], perm[i]) : perm[i];
+    XNOR_TRY(xnor_emit_transpose(graph, &at, from.name, from.inputs[0], perm, &inputs[0]));
+    if (known) {
+        inputs[1] = order;
+    } else {
+        const xnor_value_id gather[2] = {from.inputs[1], order};
+        XNOR_TRY(xnor_emit(graph, &at, XNOR_OP_GATHER, from.name, gather, 2, &inputs[1]));
+    }
+    xnor_graph_remove_node(&graph->nodes[at]);
+    *changed = true;
+    return xnor_emit(graph, &at, from.op, from.name, inputs, 2, &out);
+}
+
 xnor_status xnor_layout_raise(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
     uint32_t perm[XNOR_MAX_RANK], inverse[XNOR_MAX_RANK], uses;
@@ -330,6 +395,9 @@ xnor_status xnor_layout_raise(xnor_graph *graph, uint32_t index, bool *changed) 
     uint32_t producer = xnor_graph_producer(graph, f_value), rank = graph->values[out].shape.rank;
     if (producer == UINT32_MAX || xnor_graph_uses(graph, f_value, &uses) != 1) return XNOR_OK;
     const xnor_node f = graph->nodes[producer];
+    if (f.op == XNOR_OP_CONCAT) return raise_concat(graph, index, perm, &f, changed);
+    if (f.op == XNOR_OP_TILE || f.op == XNOR_OP_EXPAND)
+        return raise_repeat(graph, index, perm, producer, changed);
     const xnor_op_info *info = xnor_op_lookup(f.op);
     if (!(info->flags & XNOR_ELEMENTWISE) || info->flags & XNOR_VIEW || f.output_count != 1)
         return XNOR_OK;

@@ -188,3 +188,30 @@ Test(layout, transposes_move_through_new_axes) {
     canonicalise(NODE(&b, XNOR_OP_RELU, back));
     cr_assert_eq(transposes(), 0);
 }
+
+// The head of a segmentation network with channels first: global features are repeated beside those
+// of points, and the transpose of the layer behind meets the one that the points bring.
+Test(layout, transposes_rise_through_concatenated_and_repeated_features) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 3, 5));
+    xnor_value_id w = builder_floats(&b, SHAPE(4, 3, 1), D(1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3));
+    xnor_value_id local = NODE(&b, XNOR_OP_CONV, x, w), all = NODE(&b, XNOR_OP_REDUCE_MAX, local);
+    builder_attr(&b, XNOR_ATTR_AXES, I(2));
+    xnor_value_id repeated = NODE(&b, XNOR_OP_TILE, all, builder_ints(&b, I(1, 1, 5)));
+    xnor_value_id both = NODE(&b, XNOR_OP_CONCAT, repeated, local);
+    builder_attr(&b, XNOR_ATTR_AXIS, I(1));
+    xnor_value_id v = builder_floats(&b, SHAPE(1, 8, 1), D(1, 2, 3, 4, 5, 6, 7, 8));
+    canonicalise(NODE(&b, XNOR_OP_CONV, NODE(&b, XNOR_OP_SIGN, both), v));
+    cr_assert_eq(transposes(), 1, "at the input only");
+}
+
+Test(layout, transposes_rise_through_expanded_features) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 4));
+    xnor_value_id local = builder_input(&b, "p", XNOR_F32, SHAPE(2, 5, 3));
+    xnor_value_id all = NODE(&b, XNOR_OP_UNSQUEEZE, x, builder_ints(&b, I(2)));
+    xnor_value_id wide = NODE(&b, XNOR_OP_EXPAND, all, builder_ints(&b, I(2, 4, 5)));
+    xnor_value_id both = NODE(&b, XNOR_OP_CONCAT, wide, swap(local));
+    builder_attr(&b, XNOR_ATTR_AXIS, I(1));
+    xnor_value_id v = builder_floats(&b, SHAPE(7, 2), D(1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5));
+    canonicalise(NODE(&b, XNOR_OP_MATMUL, swap(NODE(&b, XNOR_OP_SIGN, both)), v));
+    cr_assert_eq(transposes(), 0);
+}

@@ -267,7 +267,7 @@ Test(onnx, operators_on_points) {
     X(rank, E_LIMIT, "input 'x': rank 9, at most 8 is supported")                                  \
     X(string, E_UNSUPPORTED, "initializer 's': element type STRING")                               \
     X(complex_cast, E_UNSUPPORTED, "node 'cast' (Cast): element type COMPLEX64")                   \
-    X(int8_input, E_UNSUPPORTED, "input 'x': element type INT8 is supported in constants only")       \
+    X(int8_input, E_UNSUPPORTED, "input 'x': element type INT8 is supported in constants only")    \
     X(short_data, E_FORMAT, "initializer 'w': shape [2, 3] does not fit its 5 elements")           \
     X(odd_data, E_FORMAT, "initializer 'w': 22 bytes are not a multiple of 4")                     \
     X(huge_shape, E_FORMAT, "does not fit its 1 elements of data")                                 \

@@ -243,3 +243,13 @@ Test(rows, one_slope_for_all_channels) {
 Test(rows, functions_of_one_value) {
     expect_step(NODE(&b, XNOR_OP_SIGMOID, points()), 9, "unary");
 }
+
+// Ternary weights: the sums of two layers with one factor per row.
+Test(rows, sums_of_two_layers_with_a_factor_per_row) {
+    double w[K * 3];
+    for (uint32_t i = 0; i < K * 3; i++) w[i] = (int)builder_random(&b, 3) - 1;
+    xnor_value_id x = points(), weights = builder_floats(&b, SHAPE(K, 3), w, K * 3);
+    xnor_value_id mean = reduce(XNOR_OP_REDUCE_MEAN, NODE(&b, XNOR_OP_ABS, x), -1, 1);
+    xnor_value_id y = NODE(&b, XNOR_OP_MATMUL, NODE(&b, XNOR_OP_MUL, sign(x), mean), weights);
+    expect_step(y, 9, "acc_rows");
+}
