@@ -33,7 +33,7 @@ static bool holds_enough(struct request_slots *slots, uint32_t client) {
     uint32_t held = 0;
     if (*place_of(slots, client) < slots->client_capacity) return false;
     for (uint32_t i = 0; i < slots->capacity; i++)
-        held += slots->slots[i].state != REQUEST_FREE && slots->slots[i].client == client;
+        held += slots->slots[i].held && slots->slots[i].client == client;
     return held >= slots->client_capacity;
 }
 
@@ -47,12 +47,14 @@ struct request *request_acquire(struct request_slots *slots, uint32_t client) {
     memset(request, 0, sizeof *request);
     request->state = REQUEST_ADMITTED;
     request->client = client;
+    request->held = true;
     ++*place_of(slots, client);
     return request;
 }
 
 static void give_back(struct request_slots *slots, struct request *request) {
     request->state = REQUEST_FREE;
+    request->held = false;
     request->next = slots->free;
     slots->free = request;
     slots->in_flight--;

@@ -36,6 +36,7 @@ struct request {
     enum request_state state;
     uint32_t replies; // sent so far
     uint32_t client;  // connection that it came from
+    bool held;        // acquired; only the loop looks, unlike at `state`
     struct exchange *exchange;
     uint64_t id;             // the client's
     struct model *model;     // whose statistics it counts in
