@@ -101,12 +101,19 @@ class BinaryLinear(nn.Module):
     def ready(self, *parts):
         """Called with the first batch before anything is computed."""
 
+    def product(self, x, weight):
+        return F.linear(x, weight)
+
+    def per_output(self, vector):
+        """[out] in the shape of what product returns."""
+        return vector
+
     def sums(self, parts, weight, binary):
         total, at = None, 0
         for part in parts:
             columns = slice(at, at + part.shape[-1])
             at = columns.stop
-            part = F.linear(binary(part, columns), weight if len(parts) == 1 else weight[:, columns])
+            part = self.product(binary(part, columns), weight if len(parts) == 1 else weight[:, columns])
             total = part if total is None else total + part
         return total
 
@@ -117,9 +124,10 @@ class BinaryLinear(nn.Module):
         """
         self.ready(*parts)
         y = self.sums(parts, self.signs(), self.binary)
-        for scale in (self.output_scale(), self.row_scale(*parts)):
-            y = y if scale is None else y * scale
-        return y if self.bias is None else y + self.bias
+        outputs, rows = self.output_scale(), self.row_scale(*parts)
+        y = y if outputs is None else y * self.per_output(outputs)
+        y = y if rows is None else y * rows
+        return y if self.bias is None else y + self.per_output(self.bias)
 
 
 class BNNLinear(BinaryLinear):
@@ -245,7 +253,48 @@ class ReActLinear(BiRealLinear):
         self.shift = nn.Parameter(torch.zeros(in_features))
 
     def binary(self, x, columns=slice(None)):
-        return sign(x + self.shift[columns], self.estimator)
+        shift = self.shift[columns] if self.shift.dim() == 1 else self.shift
+        return sign(x + shift, self.estimator)
+
+
+def grouped_product(x, weight, groups):
+    """Every group's taps with its own filters. x: [rows, groups, taps], weight: [groups * each, taps] -> [rows, groups, each]"""
+    filters = weight.view(groups, -1, weight.shape[1])
+    return torch.bmm(x.transpose(0, 1), filters.transpose(1, 2)).transpose(0, 1)
+
+
+def grouped(kind):
+    """The binarizer `kind` for a convolution of one window, as many taps as the input is long, in groups of one channel.
+
+    x: [rows, groups, taps] -> [rows, groups * each]. As in BiPointNet's code, weights are centred by one mean over all where
+    the linear layer centres rows, or, for BNN, does not centre.
+    """
+    class Grouped(kind):
+        def __init__(self, groups, taps, each, estimator=None):
+            super().__init__(taps, groups * each, estimator)
+            self.groups = groups
+            if issubclass(kind, ReActLinear):
+                self.shift = nn.Parameter(torch.zeros(groups, 1))
+
+        def centred(self):
+            if kind in (BNNLinear, XNORLinear):
+                return (self.weight.double() - self.weight.double().mean()).to(self.weight.dtype)
+            return super().centred()
+
+        def binary(self, x, columns=slice(None)):
+            return super().binary(x)
+
+        def product(self, x, weight):
+            return grouped_product(x, weight, self.groups)
+
+        def per_output(self, vector):
+            return vector.view(self.groups, -1) if vector.dim() else vector
+
+        def forward(self, x):
+            return super().forward(x).flatten(1)
+
+    Grouped.__name__ = Grouped.__qualname__ = "Grouped" + kind.__name__
+    return Grouped
 
 
 class RPReLU(nn.Module):
@@ -277,3 +326,5 @@ BINARIZERS = {
     "BiReal": BiRealLinear,
     "ReActNet": ReActLinear,
 }
+
+GROUPED = {kind: grouped(kind) for kind in BINARIZERS.values()}

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from . import binarize
-from .networks.layers import Block, RealLinear
+from .networks.layers import Block, RealGrouped, RealLinear
 from .networks.pool import LinearNormPool
 
 
@@ -27,9 +27,12 @@ def _lsr(layer, weight):
     return torch.sign(weight - weight.mean()) * layer.scale
 
 
-def _xnor(layer, weight):
-    weight = _centred_rows(weight)
+def _scaled_signs(weight):
     return torch.sign(weight) * weight.abs().mean(1, keepdim=True)
+
+
+def _xnor(layer, weight):
+    return _scaled_signs(_centred_rows(weight))
 
 
 def _xnor_plus(layer, weight):
@@ -57,6 +60,10 @@ RAW_WEIGHTS = {
     binarize.BiRealLinear: _bireal,
     binarize.ReActLinear: _bireal,
 }
+GROUPED_RAW_WEIGHTS = {
+    binarize.BNNLinear: lambda layer, weight: torch.sign(weight - weight.mean()),
+    binarize.XNORLinear: lambda layer, weight: _scaled_signs(weight - weight.mean()),
+}
 
 
 def _piecewise_sign(x):
@@ -76,6 +83,7 @@ class _Linear(nn.Module):
         self.layer, self.conv = layer, conv
         self.binary = isinstance(layer, binarize.BinaryLinear)
         self.raw = raw and self.binary
+        self.groups = getattr(layer, "groups", 0)
         self.shift = getattr(layer, "shift", None)
         self.bias = layer.bias
         self.scale = None
@@ -104,9 +112,12 @@ class _Linear(nn.Module):
         return True
 
     def _per_channel(self, vector, x):
-        return vector.view(-1, *[1] * (x.dim() - 2)) if self.conv and x.dim() > 2 and vector.dim() else vector
+        spread = (self.conv or self.groups) and x.dim() > 2 and vector.dim() == 1
+        return vector.view(-1, *[1] * (x.dim() - 2)) if spread else vector
 
     def _product(self, x, weight, bias):
+        if self.groups:
+            return F.conv1d(x, weight.unsqueeze(1), bias, groups=self.groups)
         if self.conv and x.dim() > 2:
             convolution = F.conv1d if x.dim() == 3 else F.conv2d
             return convolution(x, weight.view(*weight.shape, *[1] * (x.dim() - 2)), bias)
@@ -115,28 +126,38 @@ class _Linear(nn.Module):
         y = x @ weight.T
         return y if bias is None else y + bias
 
+    def _raw_weight(self):
+        table = {**RAW_WEIGHTS, **GROUPED_RAW_WEIGHTS} if self.groups else RAW_WEIGHTS
+        kind = next(k for k in type(self.layer).__mro__ if k in table)
+        return table[kind](self.layer, self.weight)
+
     def forward(self, x):
+        y = self._evaluate(x)
+        return y.flatten(1) if self.groups else y
+
+    def _evaluate(self, x):
         if not self.binary:
             return self._product(F.hardtanh(x) if self.layer.clip else x, self.weight, self.bias)
         if self.shift is not None:
             x = x + self._per_channel(self.shift, x)
-        rows = x.abs().mean(1 if self.conv else -1, keepdim=True) if self.row_scale else None
+        rows = x.abs().mean(1 if self.conv and not self.groups else -1, keepdim=True) if self.row_scale else None
         if self.raw:
             piecewise = isinstance(self.layer, binarize.BiRealLinear)
             x = _piecewise_sign(x) if piecewise else torch.sign(x)
             x = x if rows is None else x * rows
-            return self._product(x, RAW_WEIGHTS[type(self.layer)](self.layer, self.weight), self.bias)
+            return self._product(x, self._raw_weight(), self.bias)
         absorbed = self.bias is not None and self.scale is None and rows is None
         y = self._product(torch.sign(x), self.weight, self.bias if absorbed else None)
-        for scale in (self.scale, rows):
-            y = y if scale is None else y * self._per_channel(scale, y) if scale is not rows else y * scale
+        y = y if self.scale is None else y * self._per_channel(self.scale, y)
+        if rows is not None:
+            y = y * (rows.repeat_interleave(y.shape[1] // self.groups, 1) if self.groups else rows)
         return y if absorbed or self.bias is None else y + self._per_channel(self.bias, y)
 
 
 def _replace(net, conv, raw, fold_bn):
     for module in list(net.modules()):
         for name, child in list(module.named_children()):
-            if isinstance(child, (RealLinear, binarize.BinaryLinear)):
+            if isinstance(child, (RealLinear, RealGrouped, binarize.BinaryLinear)):
                 setattr(module, name, _Linear(child, conv, raw))
         if fold_bn and (isinstance(module, LinearNormPool) or isinstance(module, Block) and not module.activation_first):
             if module.linear.absorb(module.bn):

@@ -4,6 +4,9 @@ import inspect
 
 from .dgcnn import DGCNN, DGCNN4
 from .layers import Maker
+from .pointcnn import PointCNN
+from .pointconv import PointConvNet
+from .pointnet2 import MULTI_SCALE, SINGLE_SCALE, PointNet2
 from .pointnet import PartSegmentation, PointNet, SemanticSegmentation
 
 # Name -> class and what distinguishes the variant.
@@ -17,15 +20,20 @@ KINDS = {
     "dgcnn": (DGCNN, {}),
     "dgcnn4": (DGCNN4, {}),
     "dgcnn4-avg": (DGCNN4, dict(average=True)),
+    "pointnet2": (PointNet2, dict(levels=SINGLE_SCALE)),
+    "pointnet2-msg": (PointNet2, dict(levels=MULTI_SCALE)),
+    "pointcnn": (PointCNN, {}),
+    "pointconv": (PointConvNet, dict(density=False)),
+    "pointconv-density": (PointConvNet, dict(density=True)),
 }
 
 
-def make_network(kind, binarizer="LSR", pool="ema-max", classes=10, points=1024, channels=3, activation="hardtanh",
+def make_network(kind, binarizer="LSR", pool=None, classes=10, points=1024, channels=3, activation="hardtanh",
                  estimator=None, dropout=0.0, **more):
     """The network of a name of KINDS; `config` of the result makes it again.
 
     binarizer   a name of binarize.BINARIZERS, or "float" for the full-precision network
-    pool        a name of layers.POOLS
+    pool        a name of the network's `pools`, whose first is the default: POOLS unless the network prescribes its pooling
     points      per cloud in training: the offset of EMA-max depends on it
     channels    per point; the first three are x, y, z
     activation  full precision only: "relu" or "hardtanh"
@@ -38,6 +46,9 @@ def make_network(kind, binarizer="LSR", pool="ema-max", classes=10, points=1024,
     unknown = set(more) - (set(inspect.signature(network).parameters) - set(variant))
     if unknown:
         raise ValueError(f"network {kind} has no setting {', '.join(sorted(unknown))}")
+    pool = pool or network.pools[0]
+    if pool not in network.pools:
+        raise ValueError(f"pool {pool}: not one of {', '.join(network.pools)}, which {kind} has")
     net = network(Maker(binarizer, pool, activation, estimator), classes, points, channels=channels, dropout=dropout,
                   **variant, **more)
     net.config = dict(kind=kind, binarizer=binarizer, pool=pool, classes=classes, points=points, channels=channels,

@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from .. import neighbours
-from ..binarize import BINARIZERS, BinaryLinear, ReActLinear, RPReLU, ema_delta
+from ..binarize import BINARIZERS, GROUPED, BinaryLinear, ReActLinear, RPReLU, ema_delta, grouped_product
 
-POOLS = ("max", "ema-max", "ema-avg", "mean")
+POOLS = ("ema-max", "max", "ema-avg", "mean")
 FLOAT = "float"
 
 
@@ -28,6 +28,19 @@ class Layer(nn.Module):
     def join(self, *parts):
         """Concatenates along the channels."""
         return torch.cat(parts, 1 if self.channels_first else parts[0].dim() - 1)
+
+    @staticmethod
+    def beside(*parts):
+        """Concatenates along the last axis, whatever the layout."""
+        return torch.cat(parts, -1)
+
+    def rowwise_last(self, x, *blocks):
+        """rowwise for x and a result that are channels last in either layout."""
+        if not self.channels_first:
+            return self.rowwise(x, *blocks)
+        last = x.dim() - 1
+        y = self.rowwise(x.permute(0, last, *range(1, last)), *blocks)
+        return y.permute(0, *range(2, last + 1), 1)
 
     def _repeated(self, part, full):
         """part, which has size 1 in some axes, once for every row of full."""
@@ -105,6 +118,20 @@ class RealLinear(nn.Linear):
         return total
 
 
+class RealGrouped(nn.Module):
+    """The real twin of binarize.grouped. x: [rows, groups, taps] -> [rows, groups * each]"""
+
+    def __init__(self, groups, taps, each, clip=False):
+        super().__init__()
+        self.groups, self.clip = groups, clip
+        self.weight = nn.Parameter(torch.empty(groups * each, taps))
+        self.bias = nn.Parameter(torch.zeros(groups * each))
+        nn.init.kaiming_uniform_(self.weight, a=5 ** 0.5)
+
+    def forward(self, x):
+        return grouped_product(F.hardtanh(x) if self.clip else x, self.weight, self.groups).flatten(1) + self.bias
+
+
 class Pool(Layer):
     """Maximum or mean over the points or neighbours; the offset of EMA-max.
 
@@ -127,7 +154,7 @@ class Maker:
     """Makes the layers of one network between the first and the last one: of one binarizer, or real.
 
     binarizer   a name of BINARIZERS, or "float"
-    pool        a name of POOLS. The full-precision network pools alike (its batch normalisation absorbs the offset), so
+    pool        a name of Network.pools. The full-precision network pools alike (its batch normalisation absorbs the offset), so
                 pooled values of both are comparable
     activation  full precision only: "relu" or "hardtanh"; the latter makes it the relaxation of the binary network
     """
@@ -135,8 +162,6 @@ class Maker:
     def __init__(self, binarizer="LSR", pool="ema-max", activation="hardtanh", estimator=None):
         if binarizer not in (*BINARIZERS, FLOAT):
             raise ValueError(f"binarizer {binarizer}: not one of {', '.join((*BINARIZERS, FLOAT))}")
-        if pool not in POOLS:
-            raise ValueError(f"pool {pool}: not one of {', '.join(POOLS)}")
         self.kind = BINARIZERS.get(binarizer)
         self.binary, self.pool_kind, self.estimator = self.kind is not None, pool, estimator
         self.function = F.relu if activation == "relu" and not self.binary else F.hardtanh
@@ -168,6 +193,15 @@ class Maker:
             layer.fix_scale()
         return layer
 
+    def grouped(self, groups, taps, each, normed=False):
+        """A convolution of one window of `taps`, `each` filters for every group of one channel."""
+        if not self.binary:
+            return RealGrouped(groups, taps, each, self.function is F.hardtanh)
+        layer = GROUPED[self.kind](groups, taps, each, self.estimator)
+        if normed:
+            layer.fix_scale()
+        return layer
+
     def block(self, inputs, outputs, function=None, activation_first=False, raw_input=False):
         # A hardtanh in front of the normalisation makes the scale matter.
         normed = not activation_first or function is F.relu
@@ -189,6 +223,7 @@ class Network(Layer):
     """
 
     per_point = False
+    pools = POOLS  # that this network can be made with
     neighbours_in_onnx = "xnor"  # the form that export takes unless told otherwise, see neighbours_onnx.py
     config = None
 
