@@ -180,7 +180,7 @@ class Deployed(nn.Module):
             module.plain, module.channels_first = True, conv
             if search is not None:
                 module.search = search
-        self.eval()
+        self.eval().requires_grad_(False)
 
     def forward(self, points, *indices):
         if indices:

@@ -15,10 +15,20 @@ from . import neighbours
 DOMAIN = "xnor"
 
 
+def _untraced(function, *arguments):
+    """The value alone: the exporter stumbles over what it records inside an operator."""
+    state = torch._C._get_tracing_state()
+    torch._C._set_tracing_state(None)
+    try:
+        return function(*arguments)
+    finally:
+        torch._C._set_tracing_state(state)
+
+
 class _FarthestPointSampling(torch.autograd.Function):
     @staticmethod
     def forward(ctx, points, count, ratio):
-        return neighbours.farthest_points(points, count, ratio)
+        return _untraced(neighbours.farthest_points, points, count, ratio)
 
     @staticmethod
     def symbolic(g, points, count, ratio):
@@ -29,7 +39,7 @@ class _FarthestPointSampling(torch.autograd.Function):
 class _BallQuery(torch.autograd.Function):
     @staticmethod
     def forward(ctx, points, centres, radius, count):
-        return neighbours.ball_query(points, centres, radius, count)
+        return _untraced(neighbours.ball_query, points, centres, radius, count)
 
     @staticmethod
     def symbolic(g, points, centres, radius, count):
@@ -39,7 +49,7 @@ class _BallQuery(torch.autograd.Function):
 class _KNearest(torch.autograd.Function):
     @staticmethod
     def forward(ctx, points, queries, count, dilation):
-        return neighbours.k_nearest(points, queries, count, dilation)
+        return _untraced(neighbours.k_nearest, points, queries, count, dilation)
 
     @staticmethod
     def symbolic(g, points, queries, count, dilation):
@@ -49,7 +59,7 @@ class _KNearest(torch.autograd.Function):
 class _GatherRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, index):
-        return neighbours.gather_rows(x, index)
+        return _untraced(neighbours.gather_rows, x, index)
 
     @staticmethod
     def symbolic(g, x, index):

@@ -33,7 +33,7 @@ def make_network(kind, binarizer="LSR", pool=None, classes=10, points=1024, chan
     """The network of a name of KINDS; `config` of the result makes it again.
 
     binarizer   a name of binarize.BINARIZERS, or "float" for the full-precision network
-    pool        a name of the network's `pools`, whose first is the default: POOLS unless the network prescribes its pooling
+    pool        a name of the network's `poolings`, whose first is the default: POOLS unless the network prescribes its pooling
     points      per cloud in training: the offset of EMA-max depends on it
     channels    per point; the first three are x, y, z
     activation  full precision only: "relu" or "hardtanh"
@@ -46,9 +46,9 @@ def make_network(kind, binarizer="LSR", pool=None, classes=10, points=1024, chan
     unknown = set(more) - (set(inspect.signature(network).parameters) - set(variant))
     if unknown:
         raise ValueError(f"network {kind} has no setting {', '.join(sorted(unknown))}")
-    pool = pool or network.pools[0]
-    if pool not in network.pools:
-        raise ValueError(f"pool {pool}: not one of {', '.join(network.pools)}, which {kind} has")
+    pool = pool or network.poolings[0]
+    if pool not in network.poolings:
+        raise ValueError(f"pool {pool}: not one of {', '.join(network.poolings)}, which {kind} has")
     net = network(Maker(binarizer, pool, activation, estimator), classes, points, channels=channels, dropout=dropout,
                   **variant, **more)
     net.config = dict(kind=kind, binarizer=binarizer, pool=pool, classes=classes, points=points, channels=channels,

@@ -154,7 +154,7 @@ class Maker:
     """Makes the layers of one network between the first and the last one: of one binarizer, or real.
 
     binarizer   a name of BINARIZERS, or "float"
-    pool        a name of Network.pools. The full-precision network pools alike (its batch normalisation absorbs the offset), so
+    pool        a name of Network.poolings. The full-precision network pools alike (its batch normalisation absorbs the offset), so
                 pooled values of both are comparable
     activation  full precision only: "relu" or "hardtanh"; the latter makes it the relaxation of the binary network
     """
@@ -223,7 +223,7 @@ class Network(Layer):
     """
 
     per_point = False
-    pools = POOLS  # that this network can be made with
+    poolings = POOLS  # that this network can be made with
     neighbours_in_onnx = "xnor"  # the form that export takes unless told otherwise, see neighbours_onnx.py
     config = None
 

@@ -28,7 +28,8 @@ class XConv(Layer):
         self.order1 = real(3 * k, k * k)
         self.order2 = Block(make.grouped(k, k, k), k * k, make.activation(k * k), activation_first=True)
         self.order3 = Block(make.grouped(k, k, k, normed=True), k * k, nn.Identity())
-        self.depthwise = make.grouped(channels, k, each)
+        # The sign that follows undoes its scale as a normalisation would.
+        self.depthwise = make.grouped(channels, k, each, normed=True)
         self.mix, self.activation = make.linear(channels * each, outputs, raw_input=True), make.activation(outputs)
 
     def forward(self, x, position):
@@ -46,7 +47,7 @@ class XConv(Layer):
 
 
 class PointCNN(Network):
-    pools = ("mean",)
+    poolings = ("mean",)
 
     # inputs, outputs, neighbours, width of the lifted offsets, dilation; share of the points kept afterwards
     LAYERS = ((0, 48, 8, 32, 1, 0.375), (48, 96, 12, 64, 2, 0.334), (96, 192, 16, 128, 2, None),

@@ -73,7 +73,7 @@ class PointConvNet(Network):
     centres, neighbours   of the first two layers
     """
 
-    pools = ("sum",)
+    poolings = ("sum",)
 
     def __init__(self, make, classes, points, channels=3, dropout=0.0, density=False, centres=(512, 128),
                  neighbours=(32, 64)):

@@ -8,9 +8,12 @@ from onnx import numpy_helper
 from train import neighbours
 
 
-def _conv(x, w, b=None, **_):
-    assert set(w.shape[2:]) == {1}, "kernel 1 only"
-    y = np.einsum("bc...,oc->bo...", x, w.reshape(w.shape[:2]))
+def _conv(x, w, b=None, group=1, **_):
+    if set(w.shape[2:]) == {1} and group == 1:
+        y = np.einsum("bc...,oc->bo...", x, w.reshape(w.shape[:2]))
+    else:
+        assert w.shape[1:] == (1, x.shape[2]), "kernel 1, or one window in groups of one channel"
+        y = np.einsum("bgt,got->bgo", x, w.reshape(group, -1, x.shape[2])).reshape(len(x), -1, 1)
     return y if b is None else y + b.reshape(-1, *[1] * (x.ndim - 2))
 
 

@@ -34,7 +34,7 @@ class Export(unittest.TestCase):
         indices = export.index_inputs(net, torch.from_numpy(clouds)) if form.neighbours == "inputs" else []
         return evaluate(self.path, form.arrange(clouds), **{f"index{i}": v.numpy() for i, v in enumerate(indices)})
 
-    def check(self, forms, kind, binarizer="LSR", pool="ema-max", **config):
+    def check(self, forms, kind, binarizer="LSR", pool=None, **config):
         for form in forms:
             with self.subTest(kind=kind, binarizer=binarizer, pool=pool, **form):
                 raw = form.get("raw", False)
@@ -42,8 +42,8 @@ class Export(unittest.TestCase):
                 clouds, expected = stable_clouds(net, 3, POINTS, 1)
                 values, graph = self.values(net, clouds, **form)
                 np.testing.assert_allclose(values["log_probs"], expected, atol=2e-5)
-                known = {"", "xnor"} if form.get("neighbours") == "xnor" else {""}
-                self.assertLessEqual({n.domain for n in graph.node}, known)
+                form = form.get("neighbours", net.neighbours_in_onnx)
+                self.assertLessEqual({n.domain for n in graph.node}, {"", "xnor"} if form == "xnor" else {""})
 
     def test_every_form_of_pointnet(self):
         forms = [dict(layout=layout, raw=raw) for layout in ("linear", "conv") for raw in (False, True)]
@@ -69,6 +69,14 @@ class Export(unittest.TestCase):
         self.check(forms, "dgcnn", k=8)
         # In the raw form the straight-through leftovers turn exact zeros into noise, in double too.
         self.check(forms[1:3], "dgcnn4", "BiReal", "max", k=8)
+
+    def test_networks_on_sampled_points(self):
+        forms = [dict(), dict(neighbours="inputs"), dict(neighbours="inputs", gather="nd", layout="conv"), dict(raw=True)]
+        few = dict(centres=(24, 12), neighbours=(6, 6))
+        self.check(forms, "pointnet2", classes=4)
+        self.check(forms, "pointcnn", classes=4)
+        self.check(forms[:3], "pointconv", **few)
+        self.check(forms[:1], "pointconv-density", **few)
 
     def test_sums_of_binary_layers_are_integers(self):
         clouds = random_clouds(2, POINTS, 2)

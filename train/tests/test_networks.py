@@ -12,6 +12,14 @@ from train.networks import KINDS, current_config, initialise_from, make_network
 from train.networks.layers import Layer
 
 SMALL = dict(points=48, classes=5)
+# Fewer neighbours and centres than the papers', to be quick.
+FEW = {"dgcnn": dict(k=8), "dgcnn4": dict(k=8), "dgcnn4-avg": dict(k=8),
+       "pointconv": dict(centres=(24, 12), neighbours=(6, 6)),
+       "pointconv-density": dict(centres=(24, 12), neighbours=(6, 6))}
+
+
+def small(kind, *arguments, **config):
+    return make_network(kind, *arguments, **{**SMALL, **FEW.get(kind, {}), **config})
 
 
 def cost(net, points, channels=3):
@@ -60,23 +68,28 @@ class Costs(unittest.TestCase):
     def test_dgcnn(self):
         self.check("dgcnn", 1024, 705.3, classes=40)
 
+    def test_pointnet2(self):
+        self.check("pointnet2", 1024, 1035.8, classes=40)
+
 
 class Networks(unittest.TestCase):
     def networks(self, pools=("max", "ema-avg", "mean")):
-        for arguments in [*itertools.product(KINDS, ("LSR", "float"), ("ema-max",)),
-                          *itertools.product(("semseg", "dgcnn4"), BINARIZERS, pools)]:
+        kinds = [kind for kind in KINDS if kind != "pointnet2-msg"]  # like pointnet2, slowly
+        for arguments in [*itertools.product(kinds, ("LSR", "float"), (None,)),
+                          *itertools.product(("semseg-vanilla", "dgcnn4"), BINARIZERS, pools),
+                          *itertools.product(("pointcnn",), BINARIZERS, (None,))]:
             torch.manual_seed(1)
-            yield make_network(*arguments, **SMALL)
+            yield small(*arguments)
 
     def test_shapes(self):
         for net in self.networks():
-            logits, pools = net.features(torch.randn(2, 48, 3))
+            logits, pools = net.features(0.3 * torch.randn(2, 48, 3))
             self.assertEqual(logits.shape, (2, 48, 5) if net.per_point else (2, 5), net.config)
             self.assertEqual((pools[-1].dim(), len(pools[-1])), (2, 2))
 
     def test_short_cuts_equal_the_plain_form(self):
         for net in self.networks():
-            x = torch.randn(2, 48, 3)
+            x = 0.3 * torch.randn(2, 48, 3)
             net(x)
             # In double, and few layers deep in sums that rounding could turn: the forms must agree far below a sign.
             net, x = net.double().eval(), x.double()
@@ -92,7 +105,7 @@ class Networks(unittest.TestCase):
             for name, p in net.named_parameters():  # real T-Nets start as the identity: no gradients yet
                 if name.endswith("tn.fc3.weight") and not p.abs().any():
                     nn.init.normal_(p, 0, 0.05)
-            net(torch.randn(6, 48, 3))[..., 0].sum().backward()
+            net(0.3 * torch.randn(6, 48, 3))[..., 0].sum().backward()
             # A bias in front of a normalisation has none.
             learned = {n: p for n, p in net.named_parameters() if p.requires_grad and not n.endswith(".linear.bias")}
             dead = [n for n, p in learned.items() if p.grad is None or not p.grad.abs().sum() > 0]
@@ -118,7 +131,7 @@ class Networks(unittest.TestCase):
 
     def test_a_binary_network_starts_from_its_full_precision_twin(self):
         for kind in KINDS:
-            student, teacher = make_network(kind, **SMALL), make_network(kind, "float", **SMALL)
+            student, teacher = small(kind), small(kind, "float")
             copied = set(initialise_from(student, teacher))
             fresh = [n for n, _ in student.named_parameters() if n not in copied]
             self.assertTrue(all(n.endswith("scale") for n in fresh), fresh)
@@ -127,6 +140,8 @@ class Networks(unittest.TestCase):
         for arguments in (("pointnet",), ("vanilla", "LSQ"), ("vanilla", "LSR", "median")):
             with self.assertRaisesRegex(ValueError, "not one of"):
                 make_network(*arguments)
+        with self.assertRaisesRegex(ValueError, "which pointcnn has"):
+            make_network("pointcnn", pool="max")
         with self.assertRaisesRegex(ValueError, "no setting k"):
             make_network("vanilla", k=20)
 
@@ -146,6 +161,34 @@ class Neighbours(unittest.TestCase):
         points = torch.tensor([[[0.0], [10.0], [1.0]]])
         self.assertEqual(neighbours.k_nearest(points, points[:, :1], 5).tolist(), [[[0, 2, 1, 0, 0]]])
         self.assertEqual(neighbours.k_nearest(points, points[:, :1], 4, 2).tolist(), [[[0, 1, 0, 0]]])
+
+    def test_farthest_points_against_the_definition(self):
+        torch.manual_seed(0)
+        points = torch.randint(0, 5, (2, 40, 3)).float()
+        d = ((points[:, :, None] - points[:, None]) ** 2).sum(-1)
+        expected = []
+        for b in range(2):
+            taken = [0]
+            while len(taken) < 12:
+                gap = [min(d[b, i, j].item() for j in taken) for i in range(40)]
+                taken.append(gap.index(max(gap)))
+            expected.append(taken)
+        self.assertEqual(neighbours.farthest_points(points, count=12).tolist(), expected)
+        self.assertEqual(neighbours.farthest_points(points, ratio=0.3).tolist(), expected)
+        self.assertEqual(neighbours.farthest_points(points[:, :7], ratio=0.334).shape, (2, 3))
+
+    def test_ball_query_against_the_definition(self):
+        torch.manual_seed(0)
+        points, centres = torch.rand(2, 40, 3), torch.rand(2, 9, 3) * 2
+        centres[:, 0] = 9.0  # far from everything
+        d = ((centres[:, :, None] - points[:, None]) ** 2).sum(-1)
+        expected = []
+        for row in d.reshape(-1, 40):
+            near = [j for j in range(40) if row[j] < 0.25][:6] or [row.argmin().item()]
+            expected.append(near + near[:1] * (6 - len(near)))
+        self.assertEqual(neighbours.ball_query(points, centres, 0.5, 6).view(-1, 6).tolist(), expected)
+        edge = torch.tensor([[[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]])
+        self.assertEqual(neighbours.ball_query(edge, edge[:, :1], 1.0, 4).tolist(), [[[0, 0, 0, 0]]])
 
     def test_gather(self):
         x = torch.arange(12.0).view(2, 3, 2)
