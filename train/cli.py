@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import compare, data, export, grid, losses, loop, packs, random_networks, scenes, tasks, weights
+from . import compare, data, export, grid, losses, loop, packs, prove, random_networks, scenes, tasks, weights
 from .binarize import BINARIZERS, ESTIMATORS
 from .networks import KINDS, initialise_from, make_network
-from .networks.layers import POOLS
+from .networks.layers import FLOAT, POOLS
 from .neighbours_onnx import GATHERS, SEARCHES
 
 
@@ -128,6 +128,13 @@ def parser():
     p.add_argument("--pair", action="store_true", help="also write FILE.in.npy, FILE.out.npy, computed by PyTorch in double, and FILE.indexN.npy")
     add_export(p)
     p.set_defaults(run=run_random)
+
+    p = commands.add_parser("prove", help="random networks in every form, compiled and run, against PyTorch")
+    p.add_argument("--build", default="build", help="folder with xnorctl (default %(default)s)")
+    p.add_argument("--few", action="store_true", help="one network of every kind instead of all")
+    p.add_argument("--net", action="append", choices=tuple(KINDS), help="only this one; may be repeated")
+    p.add_argument("--binarizer", action="append", choices=(*BINARIZERS, FLOAT), help="only this one; may be repeated")
+    p.set_defaults(run=run_prove)
     return top
 
 
@@ -294,6 +301,15 @@ def run_random(args):
             np.save(f"{stem}.index{i}.npy", index.numpy())
 
 
+def run_prove(args):
+    prover = prove.Prover(f"{args.build}/xnorctl", log=log)
+    for case in prove.few_cases() if args.few else prove.all_cases(args.net, args.binarizer):
+        prover.network(*case)
+    log(f"{prover.skipped} skipped: rounding alone changes these networks")
+    log(f"{prover.passed} passed, {prover.failed} failed")
+    return 1 if prover.failed else 0
+
+
 def log(text):
     print(text, flush=True)
 
@@ -302,8 +318,7 @@ def main(argv=None):
     args = parser().parse_args(argv)
     torch.set_num_threads(getattr(args, "threads", 1))
     try:
-        args.run(args)
+        return args.run(args) or 0
     except (data.DataError, ValueError, OSError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 1
-    return 0
