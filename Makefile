@@ -241,7 +241,7 @@ aarch64-programs:
 	$(MAKE) ARCH=aarch64 B=$(B)/aarch64 $(B)/aarch64/tests/kernels/check $(B)/aarch64/tests/models
 
 ## make check        all tests but those of train/ (FUZZ_SECONDS=20 for each fuzz target)
-.PHONY: check check-san check-train
+.PHONY: check check-san check-train check-networks
 check: all $(test_programs) fuzz-programs aarch64-programs
 	tests/check.sh $(B) kernels models neon unit onnx daemon cli systemd install fuzz
 
@@ -261,6 +261,10 @@ check-onnx: $(B)/tests/onnx/conformance
 ## make check-train  tests of train/ (needs make deps-train; those on data need XNORD_DATA)
 check-train: all
 	tests/train.sh $(B)
+
+## make check-networks  every network, binarizer, pool and export form through xnorctl against PyTorch (hours)
+check-networks: all
+	tests/networks.sh $(B) $(CASES)
 
 ## make demo         labels the sample clouds through a private daemon
 .PHONY: demo

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Tests of train/: its unit tests, and with XNORD_DATA set the shipped models against PyTorch on every
-# validation item, in this process and through the daemon.  tests/train.sh BUILD_DIR
+# Tests of train/: its unit tests, a random network of every kind through xnorctl, and with XNORD_DATA set the shipped
+# models against PyTorch on every validation item, in this process and through the daemon.  tests/train.sh BUILD_DIR
 set -u
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$root" || exit 1
@@ -21,6 +21,13 @@ bad=$(sed -n 's/^FAILED (\(.*\))$/\1/p' "$out" | grep -oE '[0-9]+' | head -1)
 [ "$code" -eq 0 ] || [ -n "$bad" ] || bad=1
 failed=$((failed + ${bad:-0}))
 passed=$((passed + ${ran:-0} - ${bad:-0}))
+
+tests/networks.sh "$build" --few >"$out" 2>&1
+cat "$out"
+counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$out")
+[ -n "$counts" ] || counts="0 1"
+passed=$((passed + ${counts% *}))
+failed=$((failed + ${counts#* }))
 
 if [ -z "${XNORD_DATA:-}" ]; then
     echo "SKIP models against PyTorch: XNORD_DATA is not set"
