@@ -437,6 +437,8 @@ static const struct {
     {XNOR_OP_MUL, lower_arithmetic},
     {XNOR_OP_DIV, lower_arithmetic},
     {XNOR_OP_TABLE, xnor_lower_table},
+    {XNOR_OP_EXPAND, xnor_lower_repeat},
+    {XNOR_OP_TILE, xnor_lower_repeat},
     {XNOR_OP_REDUCE_MEAN, xnor_lower_sum},
     {XNOR_OP_REDUCE_SUM, xnor_lower_sum},
     {XNOR_OP_ABS, xnor_lower_abs},

@@ -81,6 +81,7 @@ bool xnor_lower_difference(lowering *l, uint32_t difference, xnor_status *status
 bool xnor_lower_in_edge_sum(const lowering *l, uint32_t operand);
 xnor_status xnor_lower_abs(lowering *l, uint32_t index);
 xnor_status xnor_lower_prelu(lowering *l, uint32_t index);
+xnor_status xnor_lower_repeat(lowering *l, uint32_t index);
 xnor_status xnor_lower_sum(lowering *l, uint32_t index);
 xnor_status xnor_lower_table(lowering *l, uint32_t index);
 xnor_status xnor_lower_unary(lowering *l, uint32_t index);

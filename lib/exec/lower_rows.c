@@ -234,6 +234,27 @@ xnor_status xnor_lower_table(lowering *l, uint32_t index) {
     return XNOR_OK;
 }
 
+// Expand and Tile along one axis of size 1.
+xnor_status xnor_lower_repeat(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    const xnor_shape *x = &value_of(l, node->inputs[0])->shape;
+    const xnor_shape *y = &value_of(l, node->outputs[0])->shape;
+    uint32_t axis = 0, differ = 0;
+    for (uint32_t i = 0; x->rank == y->rank && i < x->rank; i++)
+        if (x->dims[i] != y->dims[i]) {
+            axis = i;
+            differ += x->dims[i] == 1 ? 1 : 2;
+        }
+    bool direct = differ == 1 && value_of(l, node->inputs[0])->dtype == XNOR_F32;
+    xnor_step *step = xnor_add_step(l, direct ? xnor_step_repeat : xnor_step_reference, node);
+    if (!direct) return XNOR_OK;
+    step->rows = (size_t)y->dims[axis];
+    step->n = 1;
+    for (uint32_t i = axis + 1; i < x->rank; i++) step->n *= (size_t)x->dims[i];
+    for (uint32_t i = 0; i < axis; i++) step->groups *= (size_t)x->dims[i];
+    return XNOR_OK;
+}
+
 xnor_status xnor_lower_unary(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32 &&

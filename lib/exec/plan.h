@@ -106,6 +106,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(row_mean)                                                                                    \
     X(rows_mean)                                                                                   \
     X(table)                                                                                       \
+    X(repeat)                                                                                      \
     X(unary)                                                                                       \
     X(prelu)                                                                                       \
     X(concat)                                                                                      \

@@ -292,6 +292,19 @@ xnor_status xnor_step_unary(const xnor_step *s, const xnor_run *run) {
     return over(s, run, s->rows, TILE_ROWS, tile_unary);
 }
 
+static void tile_repeat(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    for (size_t row = begin; row < end; row++)
+        memcpy((float *)c->run->values[s->y] + row * s->n,
+               (const float *)c->run->values[s->x] + row / s->rows * s->n, s->n * sizeof(float));
+}
+
+// [groups, 1, n] -> [groups, rows, n]
+xnor_status xnor_step_repeat(const xnor_step *s, const xnor_run *run) {
+    return over(s, run, s->groups * s->rows, TILE_ROWS, tile_repeat);
+}
+
 static void tile_prelu(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
     const xnor_step *s = c->step;

@@ -207,6 +207,85 @@ static xnor_status sink_axis_operator(xnor_graph *graph, uint32_t index, bool *c
     return xnor_emit_transpose(graph, &at, node.name, y, after, &out);
 }
 
+// A Tile or Expand with one count, or size, for each axis of its input.
+static bool has_count_per_axis(const xnor_graph *graph, const xnor_node *repeat) {
+    const xnor_shape *counts = &graph->values[repeat->inputs[1]].shape;
+    return (repeat->op == XNOR_OP_TILE || repeat->op == XNOR_OP_EXPAND) && counts->rank == 1 &&
+           counts->dims[0] == (int64_t)graph->values[repeat->inputs[0]].shape.rank;
+}
+
+// The counts of a repeat in the order of `perm`, which may be computed.
+static xnor_status emit_counts(xnor_graph *graph, uint32_t *at, const xnor_node *repeat,
+                               const uint32_t *perm, xnor_value_id *out) {
+    uint32_t rank = graph->values[repeat->inputs[0]].shape.rank;
+    bool known = xnor_is_constant(graph, repeat->inputs[1]);
+    const xnor_shape vector = {1, {rank}};
+    xnor_value_id order;
+    void *data;
+    XNOR_TRY(xnor_graph_add_constant(graph, repeat->name, XNOR_I64, &vector, &order, &data));
+    for (uint32_t i = 0; i < rank; i++)
+        ((int64_t *)data)[i] =
+            known ? (int64_t)xnor_constant_get(graph, repeat->inputs[1], perm[i]) : perm[i];
+    *out = order;
+    if (known) return XNOR_OK;
+    const xnor_value_id inputs[2] = {repeat->inputs[1], order};
+    *out = XNOR_NO_VALUE;
+    return xnor_emit(graph, at, XNOR_OP_GATHER, repeat->name, inputs, 2, out);
+}
+
+// Reshape of x to its axes in the order of `perm`, if only axes of size 1 move: *out, else it stays
+// XNOR_NO_VALUE.
+static xnor_status emit_moved_units(xnor_graph *graph, uint32_t *at, const char *name,
+                                    xnor_value_id x, const uint32_t *perm, xnor_value_id *out) {
+    const xnor_shape shape = graph->values[x].shape;
+    uint32_t previous = 0, unknown = 0;
+    *out = XNOR_NO_VALUE;
+    for (uint32_t i = 0; i < shape.rank; i++) {
+        if (shape.dims[perm[i]] == 1) continue;
+        if (perm[i] < previous) return XNOR_OK;
+        previous = perm[i];
+        unknown += shape.dims[perm[i]] < 0;
+    }
+    if (unknown > 1) return XNOR_OK;
+    const xnor_shape vector = {1, {shape.rank}};
+    xnor_value_id inputs[2] = {x};
+    void *data;
+    XNOR_TRY(xnor_graph_add_constant(graph, name, XNOR_I64, &vector, &inputs[1], &data));
+    for (uint32_t i = 0; i < shape.rank; i++) ((int64_t *)data)[i] = shape.dims[perm[i]];
+    return xnor_emit(graph, at, XNOR_OP_RESHAPE, name, inputs, 2, out);
+}
+
+// concat(repeat(x), transpose(y)) -> concat(transpose(repeat(x')), transpose(y)), x' having only axes
+// of size 1 moved: global features beside those of points.
+static xnor_status align_concat(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    uint32_t perm[XNOR_MAX_RANK], other[XNOR_MAX_RANK], inverse[XNOR_MAX_RANK], at = index;
+    uint32_t rank = graph->values[node.outputs[0]].shape.rank, chosen = node.input_count;
+    bool any = false;
+    xnor_value_id below;
+    for (uint32_t k = 0; k < node.input_count; k++) {
+        if (is_transposed(graph, node.inputs[k], &below, any ? other : perm))
+            any = true;
+        else
+            chosen = k;
+    }
+    if (!any || chosen == node.input_count) return XNOR_OK;
+    uint32_t producer = xnor_graph_producer(graph, node.inputs[chosen]);
+    if (producer == UINT32_MAX || !has_count_per_axis(graph, &graph->nodes[producer]))
+        return XNOR_OK;
+    for (uint32_t i = 0; i < rank; i++) inverse[perm[i]] = i;
+    const xnor_node repeat = graph->nodes[producer];
+    xnor_value_id inputs[2], y = XNOR_NO_VALUE, aligned = XNOR_NO_VALUE;
+    XNOR_TRY(emit_moved_units(graph, &at, repeat.name, repeat.inputs[0], inverse, &inputs[0]));
+    if (inputs[0] == XNOR_NO_VALUE) return XNOR_OK;
+    XNOR_TRY(emit_counts(graph, &at, &repeat, inverse, &inputs[1]));
+    XNOR_TRY(xnor_emit(graph, &at, repeat.op, repeat.name, inputs, 2, &y));
+    XNOR_TRY(xnor_emit_transpose(graph, &at, repeat.name, y, perm, &aligned));
+    graph->nodes[at].inputs[chosen] = aligned;
+    *changed = true;
+    return XNOR_OK;
+}
+
 // Tile by constant repeats: they are put in the order of x's axes.
 static xnor_status sink_tile(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
@@ -316,6 +395,10 @@ xnor_status xnor_layout_sink(xnor_graph *graph, uint32_t index, bool *changed) {
     if (node->output_count != 1) return XNOR_OK;
     if (info->flags & XNOR_VIEW) return sink_unit_view(graph, index, changed);
     if (info->flags & XNOR_ELEMENTWISE) return sink_elementwise(graph, index, changed);
+    if (node->op == XNOR_OP_CONCAT) {
+        XNOR_TRY(align_concat(graph, index, changed));
+        if (*changed) return XNOR_OK;
+    }
     if (xnor_layout_is_reduction(node->op) || node->op == XNOR_OP_CONCAT ||
         node->op == XNOR_OP_SOFTMAX || node->op == XNOR_OP_LOG_SOFTMAX)
         return sink_axis_operator(graph, index, changed);
@@ -362,26 +445,11 @@ static xnor_status raise_concat(xnor_graph *graph, uint32_t index, const uint32_
 static xnor_status raise_repeat(xnor_graph *graph, uint32_t index, const uint32_t *perm,
                                 uint32_t repeat, bool *changed) {
     const xnor_node node = graph->nodes[index], from = graph->nodes[repeat];
-    uint32_t rank = graph->values[node.outputs[0]].shape.rank, at = index;
-    const xnor_shape vector = {1, {rank}};
-    const xnor_shape *counts = &graph->values[from.inputs[1]].shape;
-    if (graph->values[from.inputs[0]].shape.rank != rank || counts->rank != 1 ||
-        counts->dims[0] != (int64_t)rank)
-        return XNOR_OK;
-    xnor_value_id inputs[2] = {XNOR_NO_VALUE, XNOR_NO_VALUE}, order, out = node.outputs[0];
-    void *data;
-    bool known = xnor_is_constant(graph, from.inputs[1]);
-    XNOR_TRY(xnor_graph_add_constant(graph, from.name, XNOR_I64, &vector, &order, &data));
-    for (uint32_t i = 0; i < rank; i++)
-        ((int64_t *)data)[i] =
-            known ? (int64_t)xnor_constant_get(graph, from.inputs[1], perm[i]) : perm[i];
+    uint32_t at = index;
+    if (!has_count_per_axis(graph, &from)) return XNOR_OK;
+    xnor_value_id inputs[2] = {XNOR_NO_VALUE}, out = node.outputs[0];
     XNOR_TRY(xnor_emit_transpose(graph, &at, from.name, from.inputs[0], perm, &inputs[0]));
-    if (known) {
-        inputs[1] = order;
-    } else {
-        const xnor_value_id gather[2] = {from.inputs[1], order};
-        XNOR_TRY(xnor_emit(graph, &at, XNOR_OP_GATHER, from.name, gather, 2, &inputs[1]));
-    }
+    XNOR_TRY(emit_counts(graph, &at, &from, perm, &inputs[1]));
     xnor_graph_remove_node(&graph->nodes[at]);
     *changed = true;
     return xnor_emit(graph, &at, from.op, from.name, inputs, 2, &out);

@@ -253,3 +253,13 @@ Test(rows, sums_of_two_layers_with_a_factor_per_row) {
     xnor_value_id y = NODE(&b, XNOR_OP_MATMUL, NODE(&b, XNOR_OP_MUL, sign(x), mean), weights);
     expect_step(y, 9, "acc_rows");
 }
+
+Test(rows, features_repeated_for_every_point) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(3, 1, K));
+    expect_step(NODE(&b, XNOR_OP_TILE, x, builder_ints(&b, I(1, 7, 1))), 7, "repeat");
+}
+
+Test(rows, features_expanded_along_the_last_axis) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(3, K, 1));
+    expect_step(NODE(&b, XNOR_OP_EXPAND, x, builder_ints(&b, I(3, K, 5))), 7, "repeat");
+}
