@@ -394,6 +394,25 @@ static xnor_status lower_arithmetic(lowering *l, uint32_t index) {
     return XNOR_OK;
 }
 
+// Squares are products; other powers are rare.
+static xnor_status lower_pow(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    const xnor_value *exponent = value_of(l, node->inputs[1]);
+    size_t count = 0;
+    bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32 && exponent->data &&
+                  xnor_shape_equal(&value_of(l, node->inputs[0])->shape,
+                                   &value_of(l, node->outputs[0])->shape);
+    if (direct) XNOR_TRY(xnor_shape_count(&exponent->shape, &count));
+    const xnor_tensor exponents = {exponent->dtype, exponent->shape, exponent->data};
+    for (size_t i = 0; i < count; i++) direct = direct && xnor_tensor_get(&exponents, i) == 2;
+    xnor_step *step = xnor_add_step(l, direct ? xnor_step_arithmetic : xnor_step_reference, node);
+    if (!direct) return XNOR_OK;
+    step->w = node->inputs[0];
+    step->rows = rows_of(l, step->y);
+    step->n = last_of(l, step->y);
+    return XNOR_OK;
+}
+
 // Permutations that swap two blocks of neighbouring axes are a batched matrix transpose.
 static xnor_status lower_transpose(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
@@ -436,6 +455,7 @@ static const struct {
     {XNOR_OP_SUB, lower_arithmetic},
     {XNOR_OP_MUL, lower_arithmetic},
     {XNOR_OP_DIV, lower_arithmetic},
+    {XNOR_OP_POW, lower_pow},
     {XNOR_OP_TABLE, xnor_lower_table},
     {XNOR_OP_EXPAND, xnor_lower_repeat},
     {XNOR_OP_TILE, xnor_lower_repeat},

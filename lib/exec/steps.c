@@ -420,12 +420,14 @@ static void arithmetic_row(xnor_op op, size_t n, const float *x, size_t step_a, 
     case XNOR_OP_SUB:
         ARITHMETIC_ROW(a - b) break;
     case XNOR_OP_MUL:
+    case XNOR_OP_POW: // of 2: by itself
         ARITHMETIC_ROW(a * b) break;
     default:
         ARITHMETIC_ROW(a / b) break;
     }
 }
 
+// The last two axes are looped over here, because rows may be short (three coordinates).
 xnor_status xnor_step_arithmetic(const xnor_step *s, const xnor_run *run) {
     const xnor_shape *a = &s->graph->values[s->x].shape, *b = &s->graph->values[s->w].shape;
     const xnor_shape *out = &s->graph->values[s->y].shape;
@@ -433,13 +435,27 @@ xnor_status xnor_step_arithmetic(const xnor_step *s, const xnor_run *run) {
     xnor_walk_init(&walk, out);
     xnor_walk_add(&walk, a);
     xnor_walk_add(&walk, b);
-    size_t step_a = walk.rank ? (size_t)walk.stride[0][walk.rank - 1] : 0;
-    size_t step_b = walk.rank ? (size_t)walk.stride[1][walk.rank - 1] : 0;
-    if (walk.rank) walk.rank--;
+    size_t step_a = 0, step_b = 0, row_a = 0, row_b = 0, rows = 1;
+    if (walk.rank) {
+        walk.rank--;
+        step_a = (size_t)walk.stride[0][walk.rank];
+        step_b = (size_t)walk.stride[1][walk.rank];
+    }
+    if (walk.rank) {
+        walk.rank--;
+        row_a = (size_t)walk.stride[0][walk.rank];
+        row_b = (size_t)walk.stride[1][walk.rank];
+        rows = (size_t)walk.dims[walk.rank];
+    }
     float *y = run->values[s->y];
-    for (size_t row = 0; row < s->rows; row++, xnor_walk_next(&walk))
-        arithmetic_row(s->node->op, s->n, (const float *)run->values[s->x] + walk.offset[0], step_a,
-                       (const float *)run->values[s->w] + walk.offset[1], step_b, y + row * s->n);
+    for (size_t row = 0; row < s->rows; row += rows, xnor_walk_next(&walk)) {
+        if (is_cancelled(run)) break;
+        const float *x = (const float *)run->values[s->x] + walk.offset[0];
+        const float *w = (const float *)run->values[s->w] + walk.offset[1];
+        for (size_t i = 0; i < rows; i++)
+            arithmetic_row(s->node->op, s->n, x + i * row_a, step_a, w + i * row_b, step_b,
+                           y + (row + i) * s->n);
+    }
     return XNOR_OK;
 }
 
@@ -465,15 +481,27 @@ xnor_status xnor_step_softmax(const xnor_step *s, const xnor_run *run) {
     return over_rows(s, run, tile_softmax);
 }
 
-// [groups, rows, n] -> [groups, n, rows] of float32
-xnor_status xnor_step_transpose(const xnor_step *s, const xnor_run *run) {
-    for (size_t group = 0; group < s->groups; group++) {
-        const float *x = (const float *)run->values[s->x] + group * s->rows * s->n;
-        float *y = (float *)run->values[s->y] + group * s->rows * s->n;
-        for (size_t row = 0; row < s->rows; row++)
-            for (size_t i = 0; i < s->n; i++) y[i * s->rows + row] = x[row * s->n + i];
+// [groups, rows, n] -> [groups, n, rows] of float32, in blocks whose lines stay in the cache
+static void tile_transpose(void *context, size_t begin, size_t end) {
+    enum { BLOCK = 16 };
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    const size_t rows = s->rows, n = s->n;
+    for (size_t group = begin; group < end; group++) {
+        const float *x = (const float *)c->run->values[s->x] + group * rows * n;
+        float *y = (float *)c->run->values[s->y] + group * rows * n;
+        for (size_t r = 0; r < rows; r += BLOCK)
+            for (size_t k = 0; k < n; k += BLOCK) {
+                const size_t r_end = r + BLOCK < rows ? r + BLOCK : rows;
+                const size_t k_end = k + BLOCK < n ? k + BLOCK : n;
+                for (size_t i = k; i < k_end; i++)
+                    for (size_t row = r; row < r_end; row++) y[i * rows + row] = x[row * n + i];
+            }
     }
-    return XNOR_OK;
+}
+
+xnor_status xnor_step_transpose(const xnor_step *s, const xnor_run *run) {
+    return over(s, run, s->groups, 1 + TILE_ROWS / (s->rows + 1), tile_transpose);
 }
 
 // ---- last resort --------------------------------------------------------------------------------

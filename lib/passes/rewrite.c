@@ -166,6 +166,26 @@ static bool expands_to_ones(const xnor_graph *graph, const xnor_node *node) {
     return rank <= graph->values[node->inputs[0]].shape.rank;
 }
 
+// A Slice that takes whole axes: points[..., :3] of three coordinates.
+static bool slices_nothing(const xnor_graph *graph, const xnor_node *node) {
+    const xnor_shape *x = &graph->values[node->inputs[0]].shape;
+    int64_t given[4][XNOR_MAX_RANK]; // starts, ends, axes, steps
+    uint32_t counts[4] = {0};
+    if (node->op != XNOR_OP_SLICE || node->input_count < 4) return false;
+    for (uint32_t k = 1; k < node->input_count; k++)
+        if (!xnor_is_constant(graph, node->inputs[k]) ||
+            !xnor_known_ints(&graph->values[node->inputs[k]], given[k - 1], XNOR_MAX_RANK,
+                             &counts[k - 1]))
+            return false;
+    for (uint32_t i = 0; i < counts[2]; i++) {
+        int64_t axis = given[2][i] < 0 ? given[2][i] + x->rank : given[2][i];
+        if (axis < 0 || axis >= (int64_t)x->rank || i >= counts[0] || i >= counts[1]) return false;
+        bool whole = x->dims[axis] >= 0 && given[0][i] == 0 && given[1][i] >= x->dims[axis];
+        if (!whole || (counts[3] > i && given[3][i] != 1)) return false;
+    }
+    return true;
+}
+
 xnor_status xnor_drop_noop(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node *node = &graph->nodes[index];
     xnor_value_id x = node->input_count ? node->inputs[0] : XNOR_NO_VALUE;
@@ -173,7 +193,7 @@ xnor_status xnor_drop_noop(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_value *in = &graph->values[x], *out = &graph->values[node->outputs[0]];
     bool noop = node->op == XNOR_OP_IDENTITY ||
                 (node->op == XNOR_OP_CAST && in->dtype == out->dtype) ||
-                expands_to_ones(graph, node) ||
+                expands_to_ones(graph, node) || slices_nothing(graph, node) ||
                 ((xnor_op_lookup(node->op)->flags & XNOR_VIEW || node->op == XNOR_OP_EXPAND) &&
                  xnor_shape_known(&in->shape) && xnor_shape_equal(&in->shape, &out->shape));
     if (!noop) return XNOR_OK;
