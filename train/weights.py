@@ -9,12 +9,16 @@ import json
 import numpy as np
 import torch
 
-from .binarize import LSRLinear
+from .binarize import BNNLinear, LSRLinear, XNORPlusLinear
 from .networks import current_config, make_network
 
 
+# Their weights enter by their signs only; the other binarizers' scales come from the real weights, which are kept.
+SIGNS_ONLY = (LSRLinear, BNNLinear, XNORPlusLinear)
+
+
 def binary_layers(net):
-    return {name: module for name, module in net.named_modules() if isinstance(module, LSRLinear)}
+    return {name: module for name, module in net.named_modules() if isinstance(module, SIGNS_ONLY)}
 
 
 @torch.no_grad()
@@ -25,7 +29,7 @@ def save(net, classes, path):
     for name, layer in layers.items():
         signs = layer.signs().numpy()
         if (signs == 0).any():
-            raise ValueError(f"{name}: a weight equals the mean, its sign is 0")
+            raise ValueError(f"{name}: a weight has the sign 0")
         arrays[f"bits:{name}"] = np.packbits(signs > 0, axis=1)
     for name, value in net.state_dict().items():
         if name.rpartition(".")[0] in layers and name.endswith(".weight") or name.endswith("num_batches_tracked"):

@@ -1,12 +1,13 @@
 """Networks: sizes and costs of the papers, short cuts against the plain form, gradients, configurations."""
 
 import itertools
+import tempfile
 import unittest
 
 import torch
 from torch import nn
 
-from train import neighbours
+from train import neighbours, weights
 from train.binarize import BINARIZERS, BinaryLinear
 from train.networks import KINDS, current_config, initialise_from, make_network
 from train.networks.layers import Layer
@@ -137,6 +138,17 @@ class Networks(unittest.TestCase):
             copied = set(initialise_from(student, teacher))
             fresh = [n for n, _ in student.named_parameters() if n not in copied]
             self.assertTrue(all(n.endswith("scale") for n in fresh), fresh)
+
+    def test_packed_weights_evaluate_like_the_network(self):
+        for kind, binarizer in (("tnets", "LSR"), ("vanilla", "BNN"), ("dgcnn", "XNOR++"), ("vanilla", "IRNet"),
+                                ("pointcnn", "BNN"), ("pointcnn", "LSR")):
+            torch.manual_seed(2)
+            net, x = small(kind, binarizer), 0.3 * torch.randn(2, 48, 3)
+            net(x)
+            with tempfile.TemporaryDirectory() as folder:
+                weights.save(net, ["a"], f"{folder}/weights.npz")
+                again, _ = weights.load(f"{folder}/weights.npz")
+            torch.testing.assert_close(again(x), net.eval()(x), rtol=0, atol=0, msg=f"{kind} {binarizer}")
 
     def test_unknown_names_and_settings_are_refused(self):
         for arguments in (("pointnet",), ("vanilla", "LSQ"), ("vanilla", "LSR", "median")):
