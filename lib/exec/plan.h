@@ -91,6 +91,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(edges_signs)                                                                                 \
     X(edges_linear)                                                                                \
     X(edges_linear_bits)                                                                           \
+    X(concat_bits)                                                                                 \
     X(knn)                                                                                         \
     X(distinct)                                                                                    \
     X(sampling)                                                                                    \

@@ -215,7 +215,11 @@ static xnor_status follow(xnor_graph *graph, uint32_t first, const xnor_value_id
             node.input_count > 0 && node.inputs[0] < capacity && compact[node.inputs[0]];
         for (uint32_t k = 1; k < node.input_count; k++)
             if (node.inputs[k] < capacity && compact[node.inputs[k]]) first_only = false;
-        if (first_only && is_point_wise(graph, &node)) {
+        bool whole = node.op == XNOR_OP_CONCAT && is_last_axis(graph, &node) &&
+                     graph->values[node.outputs[0]].dtype == XNOR_BITS;
+        for (uint32_t k = 0; k < node.input_count; k++)
+            whole = whole && node.inputs[k] < capacity && compact[node.inputs[k]];
+        if (whole || (first_only && is_point_wise(graph, &node))) {
             compact[node.outputs[0]] = true;
             continue;
         }

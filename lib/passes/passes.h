@@ -21,6 +21,7 @@
     X(regather, "what is done with rows by themselves is done before neighbours are gathered")     \
     X(aggregate, "max over points moves before monotone chains: integer maximum")                  \
     X(threshold, "chains from accumulators to signs become integer thresholds or tables")          \
+    X(join, "layers that all look at every point become one layer over joined bits")               \
     X(merge, "affine into affine and into float linear layers")
 
 #define XNOR_PASS_DECLARE(name, summary) XNOR_NODISCARD xnor_status xnor_pass_##name(xnor_graph *);
