@@ -87,6 +87,49 @@ Test(plan, pointnet_needs_little_memory_and_no_real_features_after_its_first_lay
     builder_free(&b);
 }
 
+// A binary layer with what surrounds it: sign before, batch normalisation behind.
+static features layer(builder *b, features x, uint32_t out) {
+    x = network_binary_layer(b, network_sign(b, x, WHERE_NOT_NEGATIVE), out, false);
+    return network_batch_norm(b, x, false);
+}
+
+// Points [1, N, c] times a matrix [c, c] that a T-Net finds from features of the same cloud.
+static features transformed(builder *b, features points, features x) {
+    static const uint32_t widths[] = {128, 1024, 512, 256};
+    int64_t size = points.channels;
+    for (int i = 0; i < 4; i++) {
+        x = layer(b, x, widths[i]);
+        if (i == 1) x = network_max(b, x);
+    }
+    x = layer(b, x, points.channels * points.channels);
+    xnor_value_id matrix = NODE(b, XNOR_OP_RESHAPE, x.id, builder_ints(b, I(1, size, size)));
+    points.id = NODE(b, XNOR_OP_MATMUL, points.id, matrix);
+    return points;
+}
+
+Test(plan, pointnet_with_tnets_needs_less_than_three_megabytes) {
+    builder b;
+    builder_init(&b, 2);
+    features points = {builder_input(&b, "points", XNOR_F32, SHAPE(1, 1024, 3)), 3, 3,
+                       CHANNELS_LAST};
+    features x = transformed(&b, points, network_float_layer(&b, points, 64));
+    x = network_hardtanh(&b, network_batch_norm(&b, network_float_layer(&b, x, 64), false));
+    x = transformed(&b, x, layer(&b, x, 64));
+    x = network_max(&b, layer(&b, layer(&b, x, 128), 1024));
+    x = layer(&b, layer(&b, x, 512), 256);
+    builder_output(&b, network_float_layer(&b, x, 40).id, "scores");
+    xnor_model *model = builder_compile(&b, NULL, NULL);
+    tensors inputs;
+    network_points(&b, CHANNELS_LAST, 1, 1024, &inputs);
+    xnor_plan *plan = builder_plan(model, &inputs);
+    cr_assert_leq(xnor_plan_arena_bytes(plan), 3 << 20, "%llu bytes",
+                  (unsigned long long)xnor_plan_arena_bytes(plan));
+    xnor_plan_unref(&plan);
+    xnor_model_unref(&model);
+    tensors_free(&inputs);
+    builder_free(&b);
+}
+
 // ---- the memory plan ----------------------------------------------------------------------------
 
 static bool is_view(const xnor_node *node) {
