@@ -2,7 +2,7 @@
 # All benchmarks: kernels against the machine's limit, models against onnxruntime, the daemon against a
 # call in the same process.  bench/run.sh BUILD_DIR    (from the repository root; `make bench`)
 set -eu
-build=$1
+build=$(CDPATH='' cd -- "$1" && pwd)
 work=$build/bench
 modules=$work/node_modules
 shipped=models/pointnet-modelnet10/pointnet-modelnet10.xnor

@@ -94,9 +94,9 @@ static int threads(char **argv, times *one_times, times *two_times) {
         return -1;
     double one_ms = best_quarter(one_times), two_ms = best_quarter(two_times);
     printf("bench %s dims=%s one_ms=%.4f two_ms=%.4f ratio=%.2f ratio_of_medians=%.2f "
-           "best=%.4f..%.4f\n",
+           "ratio_of_best=%.2f best=%.4f..%.4f\n",
            argv[0], argv[2], one_ms, two_ms, one_ms / two_ms, median(one_times) / median(two_times),
-           one_times->ms[0], two_times->ms[0]);
+           one_times->ms[0] / two_times->ms[0], one_times->ms[0], two_times->ms[0]);
     fflush(stdout);
     engine_stop(&one);
     engine_stop(&two);
