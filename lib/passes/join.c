@@ -52,7 +52,9 @@ static xnor_status join(xnor_graph *graph, uint32_t index, bool *changed) {
         parts[k] = layers[k]->inputs[0];
         weights[k] = layers[k]->inputs[1];
     }
-    if (!same_points(&graph->values[parts[0]].shape, &graph->values[parts[1]].shape))
+    // Two layers on the same bits (ternary weights) are a form of their own.
+    if (parts[0] == parts[1] ||
+        !same_points(&graph->values[parts[0]].shape, &graph->values[parts[1]].shape))
         return XNOR_OK;
     int64_t n = graph->values[weights[0]].shape.dims[0],
             k0 = graph->values[weights[0]].shape.dims[1];
