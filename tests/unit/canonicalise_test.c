@@ -42,6 +42,25 @@ Test(canonicalise, matmul_by_a_constant_is_linear) {
     for (size_t i = 0; i < 6; i++) cr_assert_eq(graph_constant(&b.graph, linear, 1, i), rows[i]);
 }
 
+// points[..., :3] of three coordinates, and of four.
+Test(canonicalise, a_slice_of_whole_axes_goes) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(-1, 4, 3));
+    xnor_value_id start = builder_ints(&b, I(0)), end = builder_ints(&b, I(3));
+    xnor_value_id y = NODE(&b, XNOR_OP_SLICE, x, start, end, builder_ints(&b, I(-1)));
+    y = NODE(&b, XNOR_OP_SLICE, y, start, end, builder_ints(&b, I(1)), builder_ints(&b, I(1)));
+    canonicalise(NODE(&b, XNOR_OP_EXP, y));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_SLICE), 1);
+}
+
+// Squares have a step of their own, short rows and broadcasts on both sides too.
+Test(canonicalise, squares_of_differences_of_all_pairs) {
+    xnor_value_id x = builder_floats(&b, SHAPE(2, 1, 2), D(1, 2, 4, 6));
+    xnor_value_id z = builder_floats(&b, SHAPE(1, 3, 2), D(0, 0, 1, 2, 5, 9));
+    xnor_value_id d = NODE(&b, XNOR_OP_SUB, x, z);
+    builder_expect(&b, NODE(&b, XNOR_OP_POW, d, builder_floats(&b, SCALAR, D(2))), SHAPE(2, 3, 2),
+                   D(1, 4, 0, 0, 16, 49, 16, 36, 9, 16, 1, 9));
+}
+
 Test(canonicalise, matmul_of_two_values_stays) {
     xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 4, 3));
     xnor_value_id t = builder_input(&b, "t", XNOR_F32, SHAPE(2, 3, 3));
