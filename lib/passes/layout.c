@@ -259,7 +259,8 @@ static xnor_status emit_moved_units(xnor_graph *graph, uint32_t *at, const char 
 // of size 1 moved: global features beside those of points.
 static xnor_status align_concat(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
-    uint32_t perm[XNOR_MAX_RANK], other[XNOR_MAX_RANK], inverse[XNOR_MAX_RANK], at = index;
+    uint32_t perm[XNOR_MAX_RANK] = {0}, other[XNOR_MAX_RANK] = {0}, inverse[XNOR_MAX_RANK];
+    uint32_t at = index;
     uint32_t rank = graph->values[node.outputs[0]].shape.rank, chosen = node.input_count;
     bool any = false;
     xnor_value_id below;
@@ -349,41 +350,35 @@ static bool match_unit_view(const xnor_graph *graph, const xnor_node *node, uint
     return true;
 }
 
-// view(transpose(x)) -> transpose(view(x)) for views that either add axes of size 1 or drop some; new
-// ones go before the last axis of x.
+// view(transpose(x)) -> transpose(squeeze(x)) for views that drop axes of size 1. Those that add some stay
+// on the side of the users, where pairwise differences are looked for.
 static xnor_status sink_unit_view(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
     uint32_t perm[XNOR_MAX_RANK], source[XNOR_MAX_RANK], place[XNOR_MAX_RANK] = {0};
     xnor_value_id x, out = node.outputs[0];
     if (!is_transposed(graph, node.inputs[0], &x, perm) || !match_unit_view(graph, &node, source))
         return XNOR_OK;
-    uint32_t rank = graph->values[x].shape.rank, result = graph->values[out].shape.rank, added = 0;
+    uint32_t rank = graph->values[x].shape.rank, result = graph->values[out].shape.rank;
+    if (rank <= result) return XNOR_OK;
     bool kept[XNOR_MAX_RANK] = {false};
     for (uint32_t j = 0; j < result; j++) {
-        added += source[j] == XNOR_MAX_RANK;
-        if (source[j] != XNOR_MAX_RANK) kept[perm[source[j]]] = true;
+        if (source[j] == XNOR_MAX_RANK) return XNOR_OK;
+        kept[perm[source[j]]] = true;
     }
-    uint32_t dropped = rank + added - result;
-    if (rank == 0 || (added > 0) == (dropped > 0)) return XNOR_OK;
-
     xnor_value_id inputs[2] = {x}, y = XNOR_NO_VALUE;
-    xnor_shape vector = {1, {added + dropped}};
+    xnor_shape vector = {1, {rank - result}};
     void *data;
     XNOR_TRY(xnor_graph_add_constant(graph, node.name, XNOR_I64, &vector, &inputs[1], &data));
     int64_t *axes = data;
-    for (uint32_t k = 0; k < added; k++) *axes++ = (int64_t)rank - 1 + k;
     for (uint32_t i = 0, next = 0; i < rank; i++) {
-        if (!kept[i]) {
+        if (kept[i])
+            place[i] = next++;
+        else
             *axes++ = i;
-            continue;
-        }
-        place[i] = next++ + (i + 1 == rank ? added : 0);
     }
-    uint32_t at = index, fresh = rank - 1, after[XNOR_MAX_RANK];
-    xnor_op op = added ? XNOR_OP_UNSQUEEZE : XNOR_OP_SQUEEZE;
-    XNOR_TRY(xnor_emit(graph, &at, op, node.name, inputs, 2, &y));
-    for (uint32_t j = 0; j < result; j++)
-        after[j] = source[j] == XNOR_MAX_RANK ? fresh++ : place[perm[source[j]]];
+    uint32_t at = index, after[XNOR_MAX_RANK];
+    XNOR_TRY(xnor_emit(graph, &at, XNOR_OP_SQUEEZE, node.name, inputs, 2, &y));
+    for (uint32_t j = 0; j < result; j++) after[j] = place[perm[source[j]]];
     xnor_graph_remove_node(&graph->nodes[at]);
     *changed = true;
     return xnor_emit_transpose(graph, &at, node.name, y, after, &out);

@@ -180,15 +180,6 @@ Test(layout, transposes_move_through_axes_that_are_flattened) {
     maximum(NODE(&b, XNOR_OP_RESHAPE, y, flat));
 }
 
-Test(layout, transposes_move_through_new_axes) {
-    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 3, 4));
-    xnor_value_id wide = NODE(&b, XNOR_OP_UNSQUEEZE, swap(x), builder_ints(&b, I(0, 2)));
-    xnor_value_id back = NODE(&b, XNOR_OP_TRANSPOSE, wide);
-    builder_attr(&b, XNOR_ATTR_PERM, I(0, 2, 1, 4, 3));
-    canonicalise(NODE(&b, XNOR_OP_RELU, back));
-    cr_assert_eq(transposes(), 0);
-}
-
 // The head of a segmentation network with channels first: global features are repeated beside those
 // of points, and the transpose of the layer behind meets the one that the points bring.
 Test(layout, transposes_rise_through_concatenated_and_repeated_features) {
@@ -214,4 +205,14 @@ Test(layout, transposes_rise_through_expanded_features) {
     xnor_value_id v = builder_floats(&b, SHAPE(7, 2), D(1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5));
     canonicalise(NODE(&b, XNOR_OP_MATMUL, swap(NODE(&b, XNOR_OP_SIGN, both)), v));
     cr_assert_eq(transposes(), 0);
+}
+
+// (x_i - x_j)² of DGCNN is looked for on the transposed points.
+Test(layout, new_axes_stay_behind_a_transpose) {
+    xnor_value_id x = swap(builder_input(&b, "x", XNOR_F32, SHAPE(2, 3, 4)));
+    xnor_value_id rows = NODE(&b, XNOR_OP_UNSQUEEZE, x, builder_ints(&b, I(2)));
+    xnor_value_id columns = NODE(&b, XNOR_OP_UNSQUEEZE, x, builder_ints(&b, I(1)));
+    canonicalise(NODE(&b, XNOR_OP_SUB, rows, columns));
+    const xnor_node *transpose = graph_find(&b.graph, XNOR_OP_TRANSPOSE);
+    cr_assert_eq(transpose->inputs[0], b.graph.inputs[0]);
 }
