@@ -21,6 +21,8 @@ static float scene[LARGE * 3];
 static uint8_t expected[SCENE];
 static float expected_confidence[SCENE];
 
+#define ROWS 600 // of raw tensors: a run of many milliseconds
+
 // A bumpy floor of 60 m, with poles.
 static void make_scene(void) {
     uint32_t state = 5;
@@ -328,6 +330,29 @@ static void test_any_size(void) {
     daemon_finish(&daemon);
 }
 
+static void test_late_run(const struct daemon *daemon) {
+    begin_test("a run that is late is ended");
+    xnord_client *client = client_open(daemon);
+    const xnord_tensor input = {"points",       XNORD_FP32, 3,
+                                {ROWS, 128, 5}, scene,      (size_t)ROWS * 128 * 5 * sizeof(float)};
+    xnord_infer_request request = {.model = SEGMENT, .input_count = 1, .inputs = &input};
+    xnord_result *result = NULL;
+    bool ended = false;
+    if (check(xnord_infer(client, &request, &result) == XNORD_OK, "%s", xnord_last_error())) {
+        const uint64_t compute_ms = xnord_result_timing(result)->compute_us / 1000;
+        request.deadline_ms = compute_ms > 8 ? (uint32_t)(compute_ms / 4) : 2;
+        xnord_result_free(&result);
+    }
+    for (int i = 0; i < 20 && !ended; i++) { // a loaded machine may be late before it begins
+        xnord_status status = xnord_infer(client, &request, &result);
+        if (status == XNORD_OK) xnord_result_free(&result);
+        ended = status == XNORD_ABORTED && strstr(xnord_last_error(), "was ended") != NULL;
+    }
+    check(ended, "no run was ended within %u ms: %s", request.deadline_ms, xnord_last_error());
+    xnord_client_close(&client);
+    check_serves(daemon, "late runs");
+}
+
 static void test_memory(void) {
     begin_test("a scene for which no memory is left is refused, a smaller one is not");
     struct daemon daemon = {0};
@@ -363,6 +388,7 @@ void test_segment(void) {
     test_refusals(&daemon);
     test_beside(&daemon);
     test_late(&daemon);
+    test_late_run(&daemon);
     daemon_finish(&daemon);
     test_memory();
     test_any_size();
