@@ -149,8 +149,10 @@ class _Linear(nn.Module):
         absorbed = self.bias is not None and self.scale is None and rows is None
         y = self._product(torch.sign(x), self.weight, self.bias if absorbed else None)
         y = y if self.scale is None else y * self._per_channel(self.scale, y)
-        if rows is not None:
-            y = y * (rows.repeat_interleave(y.shape[1] // self.groups, 1) if self.groups else rows)
+        if rows is not None and self.groups:
+            y = (y.view(-1, self.groups, int(y.shape[1]) // self.groups) * rows).view(-1, int(y.shape[1]), 1)
+        elif rows is not None:
+            y = y * rows
         return y if absorbed or self.bias is None else y + self._per_channel(self.bias, y)
 
 

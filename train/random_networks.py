@@ -88,19 +88,20 @@ def stable_clouds(net, count, points, seed, tries=16):
     """Clouds whose output rounding does not change, and that output computed in double. -> x, y, both float32.
 
     A sign turns where a real value comes within rounding of zero; a cloud is taken if the output is the same in float32
-    and for inputs moved by a few units in the last place. The network is evaluated in the folded form, whatever form is
+    and for inputs and real parameters moved by a few units in the last place. The network is evaluated in the folded form, whatever form is
     exported: it alone has exact zeros where real arithmetic has them.
     """
     module = Deployed(net)
     double = copy.deepcopy(module).double()
+    moved = [_moved(double, seed + i) for i in (1, 2, 3)]
     found_x, found_y = [], []
     for attempt in range(tries):
         x = random_clouds(count, points, seed + 7919 * attempt, net.config["channels"])
         exact = double(torch.from_numpy(x).double())
         others = [module(torch.from_numpy(x)).double()]
-        for i in (1, 2):
+        for i, other in enumerate(moved):
             noise = np.random.default_rng(seed + i).uniform(-2e-7, 2e-7, x.shape)
-            others.append(double(torch.from_numpy(x * (1.0 + noise))))
+            others.append(other(torch.from_numpy(x * (1.0 + noise))))
         error = torch.stack([(y - exact).abs().flatten(1).amax(1) for y in others]).amax(0)
         for i in torch.nonzero(error < 2e-5).flatten().tolist():
             found_x.append(x[i])
@@ -109,3 +110,14 @@ def stable_clouds(net, count, points, seed, tries=16):
             return np.stack(found_x[:count]), np.stack(found_y[:count]).astype(np.float32)
     raise ValueError(f"rounding changes the output of this network: {len(found_x)} of {count} stable clouds found in "
                      f"{tries * count}")
+
+
+def _moved(module, seed):
+    """The network with every real parameter moved by a few units in the last place of float32; ±1 stay."""
+    module = copy.deepcopy(module)
+    generator = torch.Generator().manual_seed(seed)
+    for value in (*module.parameters(), *module.buffers()):
+        if value.is_floating_point() and not (value.abs() == 1).all():
+            noise = torch.rand(value.shape, generator=generator, dtype=value.dtype) - 0.5
+            value.mul_(1.0 + 4e-7 * noise * (value.abs() != 1))
+    return module

@@ -75,6 +75,7 @@ class Export(unittest.TestCase):
         few = dict(centres=(24, 12), neighbours=(6, 6))
         self.check(forms, "pointnet2", classes=4)
         self.check(forms, "pointcnn", classes=4)
+        self.check(forms[1:2], "pointcnn", "XNOR", classes=4)
         self.check(forms[:3], "pointconv", **few)
         self.check(forms[:1], "pointconv-density", **few)
 
