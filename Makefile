@@ -38,7 +38,7 @@ base_ldflags := -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 APT := DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends install
 deps_build := gcc make pkg-config libc6-dev libuv1-dev libnng-dev libmsgpack-dev libyaml-dev \
-    libcriterion-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev libpthreadpool-dev liblzf-dev \
+    libcriterion-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev liblzf-dev \
     libspng-dev
 deps_test := clang libclang-rt-14-dev llvm clang-format clang-tidy cppcheck shellcheck python3 systemd \
     qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross libonnx-testdata
@@ -114,18 +114,7 @@ $(B)/tests/%.o: folder_cflags := $(client_inc) -I$(B)/gen
 uv_libs = $(shell $(PKG_CONFIG) --libs libuv)
 yaml_libs = $(shell $(PKG_CONFIG) --libs yaml-0.1)
 msgpack_libs = $(shell $(PKG_CONFIG) --libs msgpack)
-# libpthreadpool cannot be installed for two architectures: a cross build unpacks its own copy.
-ifeq ($(ARCH),$(HOST))
-pthreadpool := -lpthreadpool
-else
-sysroot := $(abspath $(B))/sysroot
-sysroot_lib := $(sysroot)/usr/lib/$(ARCH)-linux-gnu
-pthreadpool := $(sysroot_lib)/libpthreadpool.so.0 -Wl,-rpath,$(sysroot_lib)
-$(sysroot_lib)/libpthreadpool.so.0:
-	@mkdir -p $(sysroot)
-	cd $(sysroot) && apt-get -qq download libpthreadpool0:arm64 && dpkg -x libpthreadpool0_*.deb .
-endif
-lib_libs := $(pthreadpool) -lm
+lib_libs := -lm
 onnx_libs := -lprotobuf-c
 
 .PHONY: all lib help
@@ -158,10 +147,6 @@ $(B)/%.a:
 	@rm -f $@
 	@$(call say,AR)
 	$(Q)$(AR) rcs $@ $^
-
-ifneq ($(ARCH),$(HOST))
-$(B)/xnord $(B)/xnorctl $(B)/tests/models: | $(sysroot_lib)/libpthreadpool.so.0
-endif
 
 $(B)/xnord: $(call objects,$(xnord_src)) $(B)/libxnord_proto.a $(B)/libxnor.a
 	@$(call say,LD)

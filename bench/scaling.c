@@ -11,7 +11,7 @@
 #include "bench/clock.h"
 #include "bench/engine.h"
 
-enum { ROUNDS = 40, MAX_RUNS = 20000, MAX_CLOUDS = 64 };
+enum { ROUNDS = 20, ROUND_MS = 50, MAX_RUNS = 20000, MAX_CLOUDS = 64 };
 
 typedef struct times {
     double *ms;
@@ -33,7 +33,7 @@ static int alternate(engine *a, engine *b, times *ta, times *tb) {
     for (int i = 0; i < 5; i++)
         if (engine_run(a, &ms) != XNOR_OK || engine_run(b, &ms) != XNOR_OK) return -1;
     for (int round = 0; round < ROUNDS; round++)
-        if (run_for(a, 5, ta) != 0 || run_for(b, 5, tb) != 0) return -1;
+        if (run_for(a, ROUND_MS, ta) != 0 || run_for(b, ROUND_MS, tb) != 0) return -1;
     return 0;
 }
 

@@ -112,8 +112,6 @@ static void check_library(const char *folder, const char *file, const char *incl
         cr_assert_str_eq(folder, "lib/format", "%s includes %s", file, include);
     if (starts(include, "protobuf-c"))
         cr_assert_str_eq(folder, "lib/onnx", "%s includes %s", file, include);
-    if (starts(include, "pthreadpool"))
-        cr_assert_str_eq(folder, "lib/exec", "%s includes %s", file, include);
 }
 
 Test(includes, the_library_stays_free_of_foreign_headers) {
