@@ -84,8 +84,9 @@ static void tile_queries(void *context, size_t begin, size_t end) {
         kernels->distances_f32(end - begin, (count + XNOR_PANEL - 1) / XNOR_PANEL, s->n,
                                c->queries + begin * s->n, s->n, c->panels + first * s->n, d, CHUNK);
         for (size_t i = begin; i < end; i++)
-            kernels->nearest_f32(count, d + (i - begin) * CHUNK, first, k,
-                                 c->values + i * c->length, c->lists + i * c->length);
+            kernels->nearest_f32(count, s->n, c->queries + i * s->n, c->x + first * s->n,
+                                 d + (i - begin) * CHUNK, first, k, c->values + i * c->length,
+                                 c->lists + i * c->length);
         if (is_cancelled(c->run)) return;
     }
     for (size_t i = begin; i < end; i++) take(c, i, k, dilation);

@@ -84,14 +84,17 @@ typedef struct xnor_kernels {
     size_t (*within_f32)(size_t n, const float *x, size_t stride, const float *query, float limit,
                          size_t k, int64_t *found);
     // d[r][j] = squared distance of query r and point j: the float32 sum of (q - p)² over the channels
-    // in order, every operation rounded by itself; infinite where that is not a number. points:
+    // in order, by fma of the rounded differences; infinite where that is not a number. points:
     // [panels][channels][XNOR_PANEL]; whole panels are written.
     void (*distances_f32)(size_t rows, size_t panels, size_t channels, const float *query,
                           size_t query_stride, const float *points, float *d, size_t d_stride);
-    // Offers d[n], the distances of points first, first + 1, .. to the list of the k nearest in order
-    // of (distance, index), which holds min(first, k) of the points before. values[k]: distances.
-    void (*nearest_f32)(size_t n, const float *d, size_t first, size_t k, float *values,
-                        int64_t *nearest);
+    // Offers points first, first + 1, .. to the list of the k nearest in order of (distance, index),
+    // which holds min(first, k) of the points before. points: [n][channels]; d[n]: what distances_f32
+    // says about them, which only tells whom to leave out. values[k]: distances, summed in double in
+    // eight parts (channel c in part c mod 8; parts i and i + 4 first, then i + 2, then i + 1) and
+    // rounded to float32; infinite where that is not a number.
+    void (*nearest_f32)(size_t n, size_t channels, const float *query, const float *points,
+                        const float *d, size_t first, size_t k, float *values, int64_t *nearest);
 
     // out[r][c] = fma(acc[r][c]·factor[r], scale[c], shift[c])
     void (*rows_affine)(size_t rows, size_t n, const int32_t *acc, size_t acc_stride,

@@ -1,12 +1,14 @@
 // Squared distances and the k nearest for every kernel set. A vector set's file includes this after
 // f32_gemm.h, whose vectors it uses, and after it has defined
-//     vf_sub(a, b) vf_mul(a, b) vf_add(a, b)    each rounded by itself
+//     vf_sub(a, b)
 //     vf_min(a, b)       a < b ? a : b, so b when one of them is NaN
-// Portable C has no F32_LANES. Every distance is one chain over the channels in order and every list
-// is in the order of (distance, index), so all sets agree in every bit.
+// Portable C has no F32_LANES. Distances in float32 are one chain of fma over the channels in order;
+// they only say which points are worth a look. Lists are in the order of (distance, index) by distances
+// in double that are rounded once, so all sets agree in every bit.
 #ifndef XNOR_KERNELS_NEAREST_H
 #define XNOR_KERNELS_NEAREST_H
 
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,11 +17,27 @@
 #include "kernels/inline.h"
 #include "kernels/kernels.h"
 
+// What a distance in float32 may be at most while the one rounded from double is not above `value`, or
+// not above that of a point whose distance in float32 is `value`.
+//
+// With u = 2^-24, n channels and d the true distance, the float32 one is within d·(1 ± g), g = (n + 2)·u
+// / (1 - (n + 2)·u): a difference counts twice in its square, then n fma round once each. Terms too small
+// for a normal number add at most n·2^-150. The order of exact distances is also that of the rounded
+// ones, up to u. So from `value` to another point's distance in float32 it is at most a factor of
+// (1 + g) / (1 - g)·(1 + u)² <= 1 + (4n + 32)·u for n < 2^20, some of which is for the rounding here.
+static inline float filter_limit(float value, size_t channels) {
+    const double count = (double)channels;
+    const double limit = (double)value * (1 + (2 * count + 16) * 0x1p-23) + count * 0x1p-145;
+    // What is beyond FLT_MAX in float32 may not be in double.
+    return channels < 1 << 20 && limit < 0.5 * (double)FLT_MAX ? (float)limit : INFINITY;
+}
+
 #if defined(F32_LANES)
 
 // Tile: NEAREST_ROWS queries x NEAREST_VECTORS vectors of points. Per channel and vector a
-// subtraction, a product and a sum; every other difference is taken as q + x·(-1), the same number,
-// because adders and multipliers are different pipes on some machines. Limited by the vector pipes.
+// subtraction and an fma; every other difference is taken as q + x·(-1), the same number, because
+// adders and multipliers are different pipes on some machines. Limited by the vector pipes. One fma
+// would do for |p|² - 2·qp, but that loses the distances of points far from the origin.
 #define NEAREST_VECTORS (F32_LANES == 8 ? 2 : 4)
 #define NEAREST_ROWS (F32_LANES == 16 ? 6 : 4)
 #define NEAREST_MAX_ROWS 6
@@ -43,7 +61,7 @@ ALWAYS_INLINE void distance_tile(size_t rows, size_t channels, const float *quer
             const vf q = vf_set1(query[r * query_stride + c]);
             UNROLL for (size_t v = 0; v < NEAREST_VECTORS; v++) {
                 const vf difference = v % 2 ? vf_sub(q, x[v]) : vf_fma(x[v], minus_one, q);
-                sum[r][v] = vf_add(sum[r][v], vf_mul(difference, difference));
+                sum[r][v] = vf_fma(difference, difference, sum[r][v]);
             }
         }
     }
@@ -77,35 +95,25 @@ static void distances_f32(size_t rows, size_t panels, size_t channels, const flo
 
 ALWAYS_INLINE size_t count_up_to(size_t n, const float *d, float limit) {
     const vf largest = vf_set1(limit);
-    size_t count = 0;
-    for (size_t j = 0; j < n; j += F32_LANES) {
+    size_t count = 0, j = 0;
+    for (; j + F32_LANES <= n; j += F32_LANES) {
         count +=
             (size_t)__builtin_popcountll(vf_ge0(vf_fma(vf_load(d + j), vf_set1(-1.0f), largest)));
     }
+    for (; j < n; j++) count += d[j] <= limit;
     return count;
 }
 
-// A number that at least k of d[n] do not exceed, and not many more: the minima of disjoint sets of
-// elements are taken, of which k must be as small. Infinite when n is too small for that.
-static float upper_bound(size_t n, const float *d, size_t k) {
-    _Alignas(64) float minima[MAX_MINIMA];
-    const size_t count = k <= 32 ? 64 : MAX_MINIMA;
-    if (k > count / 2 || n < 2 * count) return INFINITY;
-    for (size_t i = 0; i < count; i += F32_LANES) {
-        vf least = vf_load(d + i);
-        for (size_t j = count + i; j + F32_LANES <= n; j += count) {
-            least = vf_min(least, vf_load(d + j));
-        }
-        vf_store(minima + i, least);
-    }
-    // Bisection over the bits of floats that are not negative, which are in the order of the floats.
+// A number that at least k of d[n] do not exceed, and not many more, by bisection over the bits of
+// floats that are not negative, which are in the order of the floats.
+static float bisect(size_t n, const float *d, size_t k) {
     uint32_t low = 0;
     uint32_t high = 0x7F800000u;
     for (size_t step = 0; step < 16; step++) {
         const uint32_t middle = low + (high - low) / 2;
         float limit;
         memcpy(&limit, &middle, sizeof limit);
-        const size_t found = count_up_to(count, minima, limit);
+        const size_t found = count_up_to(n, d, limit);
         if (found < k) {
             low = middle;
             continue;
@@ -116,6 +124,23 @@ static float upper_bound(size_t n, const float *d, size_t k) {
     float bound;
     memcpy(&bound, &high, sizeof bound);
     return bound;
+}
+
+// The same number from less work for few of many: the minima of disjoint sets of elements are taken,
+// of which k must be as small. Infinite when there are fewer than k.
+static float upper_bound(size_t n, const float *d, size_t k) {
+    _Alignas(64) float minima[MAX_MINIMA];
+    const size_t count = k <= 32 ? 64 : MAX_MINIMA;
+    if (k > n) return INFINITY;
+    if (k > count / 2 || n < 2 * count) return bisect(n, d, k);
+    for (size_t i = 0; i < count; i += F32_LANES) {
+        vf least = vf_load(d + i);
+        for (size_t j = count + i; j + F32_LANES <= n; j += count) {
+            least = vf_min(least, vf_load(d + j));
+        }
+        vf_store(minima + i, least);
+    }
+    return bisect(count, minima, k);
 }
 
 #endif
@@ -132,9 +157,10 @@ ALWAYS_INLINE void insert_nearest(float value, int64_t index, size_t k, size_t *
     nearest[at] = index;
 }
 
+#define MAX_CANDIDATES 128
+
 #if defined(F32_LANES)
 
-#define MAX_CANDIDATES 128
 typedef int64_t vi64 __attribute__((vector_size(F32_LANES * 4)));
 #define I64_LANES (F32_LANES / 2)
 
@@ -177,52 +203,110 @@ ALWAYS_INLINE uint64_t not_above(const float *d, float limit) {
     return mask;
 }
 
-// Begins the list with what the bound leaves of d[n]; false when that is too much to be sorted at
-// once.
-static bool begin_list(size_t n, const float *d, size_t k, float *values, int64_t *nearest) {
-    const float limit = upper_bound(n, d, k);
-    float candidates[MAX_CANDIDATES];
-    int64_t indices[MAX_CANDIDATES];
-    size_t count = 0;
-    if (!(limit < INFINITY)) return false;
-    for (size_t j = 0; j < n; j += 64) {
-        uint64_t mask = 0;
-        if (j + 64 <= n)
-            mask = not_above(d + j, limit);
-        else
-            for (size_t i = j; i < n; i++) mask |= (uint64_t)(d[i] <= limit) << (i - j);
-        if (count + (size_t)__builtin_popcountll(mask) > MAX_CANDIDATES) return false;
-        for (; mask; mask &= mask - 1) {
-            const size_t at = j + (size_t)__builtin_ctzll(mask);
-            candidates[count] = d[at];
-            indices[count++] = (int64_t)at;
+#endif
+
+typedef double vd8 __attribute__((vector_size(64)));
+typedef float vf8 __attribute__((vector_size(32)));
+
+// The distances that lists are ordered by: channel c is added to sum c mod 8, in double. Per row and 8
+// channels a load that widens, a subtraction, a product and a sum; limited by the vector pipes.
+ALWAYS_INLINE void exact_rows(size_t rows, size_t channels, const float *query, const float *points,
+                              const int64_t *indices, float *exact) {
+    vd8 sums[4];
+    const float *x[4];
+    size_t c = 0;
+    UNROLL for (size_t r = 0; r < rows; r++) {
+        sums[r] = (vd8){0};
+        x[r] = points + (size_t)indices[r] * channels;
+    }
+    for (; c + 8 <= channels; c += 8) {
+        vf8 narrow;
+        memcpy(&narrow, query + c, sizeof narrow);
+        const vd8 q = __builtin_convertvector(narrow, vd8);
+        UNROLL for (size_t r = 0; r < rows; r++) {
+            memcpy(&narrow, x[r] + c, sizeof narrow);
+            const vd8 difference = q - __builtin_convertvector(narrow, vd8);
+            sums[r] += difference * difference;
         }
     }
-    sort_candidates(count, candidates, indices, k, values, nearest);
-    return true;
+    UNROLL for (size_t r = 0; r < rows; r++) {
+        double s[8];
+        memcpy(s, &sums[r], sizeof s);
+        for (size_t i = c; i < channels; i++) {
+            const double difference = (double)query[i] - (double)x[r][i];
+            s[i - c] += difference * difference;
+        }
+        const double sum = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+        exact[r] = isnan(sum) ? INFINITY : (float)sum;
+    }
 }
 
-#endif
+// A query's list and the points that are offered to it, of which x[0] is number `first`.
+typedef struct nearest_list {
+    size_t channels, first, k, found;
+    const float *query, *x; // [channels], [..][channels]
+    float *values;          // [k]
+    int64_t *nearest;       // [k]
+} nearest_list;
 
-static void nearest_f32(size_t n, const float *d, size_t first, size_t k, float *values,
-                        int64_t *nearest) {
-    size_t found = first < k ? first : k;
-    size_t j = 0;
+// Offers x[indices[i]], in rising order; replaces `indices` by the points' numbers.
+static void offer(nearest_list *list, size_t count, int64_t *indices) {
+    float exact[MAX_CANDIDATES];
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4)
+        exact_rows(4, list->channels, list->query, list->x, indices + i, exact + i);
+    for (; i < count; i++)
+        exact_rows(1, list->channels, list->query, list->x, indices + i, exact + i);
+    for (i = 0; i < count; i++) indices[i] += (int64_t)list->first;
 #if defined(F32_LANES)
-    if (first == 0 && begin_list(n, d, k, values, nearest)) return;
-    for (; j + 64 <= n; j += 64) {
-        const bool full = found == k && values[k - 1] < INFINITY; // inf - inf would be no number
-        uint64_t mask = full ? not_above(d + j, values[k - 1]) : ~UINT64_C(0);
-        for (; mask; mask &= mask - 1) {
-            const size_t at = j + (size_t)__builtin_ctzll(mask);
-            if (found < k || d[at] < values[k - 1])
-                insert_nearest(d[at], (int64_t)(first + at), k, &found, values, nearest);
-        }
+    if (list->found == 0 && count >= list->k) {
+        sort_candidates(count, exact, indices, list->k, list->values, list->nearest);
+        list->found = list->k;
+        return;
     }
 #endif
-    for (; j < n; j++)
-        if (found < k || d[j] < values[k - 1])
-            insert_nearest(d[j], (int64_t)(first + j), k, &found, values, nearest);
+    for (i = 0; i < count; i++)
+        if (list->found < list->k || exact[i] < list->values[list->k - 1])
+            insert_nearest(exact[i], indices[i], list->k, &list->found, list->values, list->nearest);
+}
+
+// The limit that points have to keep to enter the list.
+static float list_limit(const nearest_list *list) {
+    if (list->found < list->k) return INFINITY;
+    return filter_limit(list->values[list->k - 1], list->channels);
+}
+
+// Bit i: d[i] <= limit.
+ALWAYS_INLINE uint64_t candidates_of(size_t n, const float *d, float limit) {
+    uint64_t mask = 0;
+#if defined(F32_LANES)
+    if (n >= 64 && limit < INFINITY) return not_above(d, limit); // inf - inf would be no number
+#endif
+    for (size_t i = 0; i < n && i < 64; i++) mask |= (uint64_t)(d[i] <= limit) << i;
+    return mask;
+}
+
+static void nearest_f32(size_t n, size_t channels, const float *query, const float *x,
+                        const float *d, size_t first, size_t k, float *values, int64_t *nearest) {
+    nearest_list list = {channels, first, k, first < k ? first : k, query, x, values, nearest};
+    int64_t indices[MAX_CANDIDATES];
+    size_t count = 0;
+    float limit = list_limit(&list);
+#if defined(F32_LANES)
+    if (list.found < k) limit = filter_limit(upper_bound(n, d, k), channels);
+#endif
+    for (size_t j = 0; j < n; j += 64) {
+        uint64_t mask = candidates_of(n - j, d + j, limit);
+        for (; mask; mask &= mask - 1) {
+            indices[count++] = (int64_t)j + __builtin_ctzll(mask);
+            if (count < MAX_CANDIDATES) continue;
+            offer(&list, count, indices);
+            count = 0;
+            const float least = list_limit(&list);
+            limit = least < limit ? least : limit;
+        }
+    }
+    offer(&list, count, indices);
 }
 
 #if !defined(F32_LANES)
@@ -235,8 +319,7 @@ static void distances_f32(size_t rows, size_t panels, size_t channels, const flo
             float sum = 0;
             for (size_t c = 0; c < channels; c++) {
                 const float difference = query[row * query_stride + c] - x[c * XNOR_PANEL];
-                const float square = difference * difference;
-                sum = sum + square;
+                sum = fmaf(difference, difference, sum);
             }
             d[row * d_stride + j] = isnan(sum) ? INFINITY : sum;
         }

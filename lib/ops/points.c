@@ -3,7 +3,8 @@
 // lib/onnx/XNOR_DOMAIN.md.
 //
 // A squared distance is the float32 sum of squared differences in the order of the channels, each
-// operation rounded by itself. One that is not a number counts as infinite.
+// operation rounded by itself; that of k nearest is summed in double. One that is not a number counts
+// as infinite.
 #include "ops/ops.h"
 
 #include <math.h>
@@ -147,14 +148,32 @@ static xnor_status infer_ball_query(xnor_graph *graph, const xnor_node *node) {
     return infer_neighbours(graph, node, 3);
 }
 
+typedef float metric(const xnor_tensor *a, size_t row, const xnor_tensor *b, size_t other);
+
+// Summed in double, so that the rounding to float32 at the end makes equal what is. Eight sums, of
+// every eighth channel each, are what vectors can do in the same order.
+static float rounded_distance(const xnor_tensor *a, size_t row, const xnor_tensor *b,
+                              size_t other) {
+    size_t channels = (size_t)xnor_shape_last(&a->shape);
+    double s[8] = {0};
+    for (size_t c = 0; c < channels; c++) {
+        double difference = (double)(float)xnor_tensor_get(a, row * channels + c) -
+                            (double)(float)xnor_tensor_get(b, other * channels + c);
+        s[c % 8] += difference * difference;
+    }
+    double sum = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+    return isnan(sum) ? INFINITY : (float)sum;
+}
+
 // The neighbour with the smallest (distance, index) above the previous one; n when there is none.
 static size_t next_nearest(const xnor_tensor *points, size_t first, size_t n,
-                           const xnor_tensor *queries, size_t query, size_t previous) {
+                           const xnor_tensor *queries, size_t query, size_t previous,
+                           metric *distance_of) {
     float least = 0, before = 0;
     size_t best = n;
-    if (previous < n) before = distance(queries, query, points, first + previous);
+    if (previous < n) before = distance_of(queries, query, points, first + previous);
     for (size_t j = 0; j < n; j++) {
-        float d = distance(queries, query, points, first + j);
+        float d = distance_of(queries, query, points, first + j);
         bool after = previous == n || d > before || (d == before && j > previous);
         if (!after || (best < n && d >= least)) continue;
         best = j;
@@ -175,7 +194,7 @@ static xnor_status eval_ball_query(const xnor_node *node, const xnor_tensor *in,
         size_t first = i / per_group * n, count = 0;
         for (size_t j = 0; j < n && count < k; j++)
             if (distance(&in[1], i, &in[0], first + j) < limit) found[count++] = (int64_t)j;
-        if (count == 0) found[count++] = (int64_t)next_nearest(&in[0], first, n, &in[1], i, n);
+        if (count == 0) found[count++] = (int64_t)next_nearest(&in[0], first, n, &in[1], i, n, distance);
         for (; count < k; count++) found[count] = found[0];
     }
     return XNOR_OK;
@@ -200,7 +219,7 @@ static xnor_status eval_nearest(const xnor_node *node, const xnor_tensor *in, xn
         size_t first = i / per_group * n, at = n;
         for (size_t p = 0; p < k; p++) {
             for (size_t step = 0; step < (p ? dilation : 1) && (p == 0 || at < n); step++)
-                at = next_nearest(&in[0], first, n, &in[1], i, at);
+                at = next_nearest(&in[0], first, n, &in[1], i, at, rounded_distance);
             found[p] = at < n ? (int64_t)at : found[0];
         }
     }

@@ -154,7 +154,8 @@ static void run_once(const xnor_kernels *set, const bench_shape *s, bench_data *
         set->distances_f32(s->rows, s->n / XNOR_PANEL, s->k, d->a, s->k, d->b, d->out, s->n);
     } else if (strcmp(family, "nearest_f32") == 0) {
         for (size_t r = 0; r < s->rows; r++)
-            set->nearest_f32(s->n, d->a + r * s->n, 0, s->k, d->values, d->nearest);
+            set->nearest_f32(s->n, 1, d->bias, d->b, d->a + r * s->n, 0, s->k, d->values,
+                             d->nearest);
     } else if (strcmp(family, "rows_affine") == 0) {
         set->rows_affine(s->rows, s->n, d->acc, s->n, d->a, d->bias, d->bias, d->out, s->n);
     } else if (strcmp(family, "rows_max") == 0) {

@@ -475,45 +475,76 @@ static void check_distances(checker *check) {
     }
 }
 
-// Distances: as they occur, with many equal ones, all infinite, falling and rising.
-static float distance_of(size_t kind, size_t j) {
+// What a filter has to cope with: coordinates as they occur, grids and duplicates with many equal
+// distances, multiples of a factor that is no binary fraction, small differences far from the origin,
+// all equal, everything that floats can be, and squares that vanish or nearly overflow.
+static float coordinate(size_t kind) {
     switch (kind) {
     case 0:
-        return (float)random_below(1 << 20) / 1024.0f;
+        return random_float(false);
     case 1:
-        return (float)random_below(4);
+        return (float)random_below(3);
     case 2:
-        return random_below(8) ? INFINITY : (float)random_below(100);
+        return 0.0371f * (float)random_below(5) - 0.113f;
     case 3:
-        return 1.0e6f - (float)j;
+        return 1.0e4f + (float)random_below(64) / 512.0f;
     case 4:
-        return (float)j;
+        return 0.3f;
+    case 5:
+        return random_float(true);
+    case 6:
+        return 1.0e-22f * (float)random_below(6);
+    case 7:
+        return 3.0e18f * (float)random_below(8);
     default:
-        return INFINITY;
+        return random_below(8) ? (float)random_below(100) / 7.0f : NAN;
     }
+}
+
+// [n][channels] as distances_f32 wants it; behind n zeros.
+static float *panels_of(size_t n, size_t channels, const float *x) {
+    const size_t panels = (n + XNOR_PANEL - 1) / XNOR_PANEL;
+    float *out = input(SLOT_B, panels * XNOR_PANEL * channels * sizeof *out);
+    memset(out, 0, panels * XNOR_PANEL * channels * sizeof *out);
+    for (size_t j = 0; j < n; j++)
+        for (size_t c = 0; c < channels; c++)
+            out[(j / XNOR_PANEL * channels + c) * XNOR_PANEL + j % XNOR_PANEL] =
+                x[j * channels + c];
+    return out;
 }
 
 static void check_nearest(checker *check) {
     static const size_t ks[] = {1, 2, 5, 16, 20, 32, 33, 64, 128, 129, 200};
+    static const size_t channel_counts[] = {1, 2, 3, 4, 7, 8, 9, 16, 64, 67, 130};
+    enum { KINDS = 9, MOST = 1280 };
     for (size_t i = 0; i < COUNT(ks) * 60; i++) {
         const size_t k = ks[i % COUNT(ks)];
-        const size_t chunks = 1 + random_below(3);
-        const size_t kind = random_below(6);
+        const size_t channels = channel_counts[random_below(COUNT(channel_counts))];
+        const size_t chunks = 1 + random_below(3), kind = random_below(KINDS);
         const size_t bytes = k * sizeof(float) + k * sizeof(int64_t);
         int64_t *expected = output(SIDE_EXPECTED, bytes);
         int64_t *found = output(SIDE_FOUND, bytes);
+        float *query = input(SLOT_A, channels * sizeof *query);
+        for (size_t c = 0; c < channels; c++) query[c] = coordinate(kind);
         size_t first = 0;
         for (size_t chunk = 0; chunk < chunks; chunk++) {
             const size_t n = random_below(4) ? 1 + random_below(1200) : 64 * (1 + random_below(16));
-            float *d = input(SLOT_X, n * sizeof *d);
-            for (size_t j = 0; j < n; j++) d[j] = distance_of(kind, first + j);
-            check->expected->nearest_f32(n, d, first, k, (float *)(expected + k), expected);
-            check->found->nearest_f32(n, d, first, k, (float *)(found + k), found);
+            float *x = input(SLOT_X, n * channels * sizeof *x);
+            for (size_t j = 0; j < n * channels; j++) x[j] = coordinate(kind);
+            static float all[MOST];
+            check->found->distances_f32(1, (n + XNOR_PANEL - 1) / XNOR_PANEL, channels, query,
+                                        channels, panels_of(n, channels, x), all, MOST);
+            float *d = input(SLOT_BIAS, n * sizeof *d);
+            memcpy(d, all, n * sizeof *d);
+            check->expected->nearest_f32(n, channels, query, x, d, first, k,
+                                         (float *)(expected + k), expected);
+            check->found->nearest_f32(n, channels, query, x, d, first, k, (float *)(found + k),
+                                      found);
             first += n;
         }
         char what[128];
-        snprintf(what, sizeof what, "%zu points in %zu chunks, k %zu, kind %zu", first, chunks, k,
-                 kind);
+        snprintf(what, sizeof what, "%zu points in %zu chunks, k %zu, channels %zu, kind %zu",
+                 first, chunks, k, channels, kind);
         compare(check, bytes, false, what);
     }
 }

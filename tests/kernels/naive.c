@@ -199,23 +199,33 @@ static void distances_f32(size_t rows, size_t panels, size_t channels, const flo
                 float sum = 0;
                 for (size_t c = 0; c < channels; c++) {
                     const float p = points[(panel * channels + c) * XNOR_PANEL + j];
-                    const float square =
-                        (query[r * query_stride + c] - p) * (query[r * query_stride + c] - p);
-                    sum += square;
+                    const float difference = query[r * query_stride + c] - p;
+                    sum = fmaf(difference, difference, sum);
                 }
                 d[r * d_stride + panel * XNOR_PANEL + j] = sum == sum ? sum : INFINITY;
             }
 }
 
-// The list so far and the new points, of which the smallest is taken k times.
-static void nearest_f32(size_t n, const float *d, size_t first, size_t k, float *values,
-                        int64_t *nearest) {
+static float rounded_distance(size_t channels, const float *a, const float *b) {
+    double s[8] = {0};
+    for (size_t c = 0; c < channels; c++)
+        s[c % 8] += ((double)a[c] - (double)b[c]) * ((double)a[c] - (double)b[c]);
+    const double sum = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+    return isnan(sum) ? INFINITY : (float)sum;
+}
+
+// The list so far and the new points, of which the smallest is taken k times. No filter.
+static void nearest_f32(size_t n, size_t channels, const float *query, const float *points,
+                        const float *d, size_t first, size_t k, float *values, int64_t *nearest) {
+    (void)d;
     const size_t before = first < k ? first : k;
     float *left = malloc((before + n + 1) * sizeof *left);
     int64_t *names = malloc((before + n + 1) * sizeof *names);
     if (!left || !names) abort();
     for (size_t i = 0; i < before + n; i++) {
-        left[i] = i < before ? values[i] : d[i - before];
+        left[i] = i < before
+                      ? values[i]
+                      : rounded_distance(channels, query, points + (i - before) * channels);
         names[i] = i < before ? nearest[i] : (int64_t)(first + i - before);
     }
     for (size_t at = 0; at < k && at < before + n; at++) {
