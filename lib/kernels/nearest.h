@@ -35,9 +35,8 @@ static inline float filter_limit(float value, size_t channels) {
 #if defined(F32_LANES)
 
 // Tile: NEAREST_ROWS queries x NEAREST_VECTORS vectors of points. Per channel and vector a
-// subtraction and an fma; every other difference is taken as q + x·(-1), the same number, because
-// adders and multipliers are different pipes on some machines. Limited by the vector pipes. One fma
-// would do for |p|² - 2·qp, but that loses the distances of points far from the origin.
+// subtraction and an fma, for which some machines have different pipes. Limited by the vector pipes.
+// An fma alone would do for |p|² - 2·qp, but that loses the distances of points far from the origin.
 #define NEAREST_VECTORS (F32_LANES == 8 ? 2 : 4)
 #define NEAREST_ROWS (F32_LANES == 16 ? 6 : 4)
 #define NEAREST_MAX_ROWS 6
@@ -46,7 +45,6 @@ static inline float filter_limit(float value, size_t channels) {
 ALWAYS_INLINE void distance_tile(size_t rows, size_t channels, const float *query,
                                  size_t query_stride, const float *points, float *d,
                                  size_t d_stride) {
-    const vf minus_one = vf_set1(-1.0f);
     const vf infinite = vf_set1(INFINITY);
     vf sum[NEAREST_MAX_ROWS][NEAREST_MAX_VECTORS];
     UNROLL for (size_t r = 0; r < rows; r++) {
@@ -60,7 +58,7 @@ ALWAYS_INLINE void distance_tile(size_t rows, size_t channels, const float *quer
         UNROLL for (size_t r = 0; r < rows; r++) {
             const vf q = vf_set1(query[r * query_stride + c]);
             UNROLL for (size_t v = 0; v < NEAREST_VECTORS; v++) {
-                const vf difference = v % 2 ? vf_sub(q, x[v]) : vf_fma(x[v], minus_one, q);
+                const vf difference = vf_sub(q, x[v]);
                 sum[r][v] = vf_fma(difference, difference, sum[r][v]);
             }
         }
@@ -106,7 +104,7 @@ ALWAYS_INLINE size_t count_up_to(size_t n, const float *d, float limit) {
 
 // A number that at least k of d[n] do not exceed, and not many more, by bisection over the bits of
 // floats that are not negative, which are in the order of the floats.
-static float bisect(size_t n, const float *d, size_t k) {
+ALWAYS_INLINE float bisect(size_t n, const float *d, size_t k) {
     uint32_t low = 0;
     uint32_t high = 0x7F800000u;
     for (size_t step = 0; step < 16; step++) {
@@ -126,13 +124,10 @@ static float bisect(size_t n, const float *d, size_t k) {
     return bound;
 }
 
-// The same number from less work for few of many: the minima of disjoint sets of elements are taken,
-// of which k must be as small. Infinite when there are fewer than k.
-static float upper_bound(size_t n, const float *d, size_t k) {
+// The same number from less work for few of many: the minima of `count` disjoint sets of elements are
+// taken, of which k must be as small. 2·count <= n.
+ALWAYS_INLINE float bisect_minima(size_t n, const float *d, size_t k, size_t count) {
     _Alignas(64) float minima[MAX_MINIMA];
-    const size_t count = k <= 32 ? 64 : MAX_MINIMA;
-    if (k > n) return INFINITY;
-    if (k > count / 2 || n < 2 * count) return bisect(n, d, k);
     for (size_t i = 0; i < count; i += F32_LANES) {
         vf least = vf_load(d + i);
         for (size_t j = count + i; j + F32_LANES <= n; j += count) {
@@ -141,6 +136,14 @@ static float upper_bound(size_t n, const float *d, size_t k) {
         vf_store(minima + i, least);
     }
     return bisect(count, minima, k);
+}
+
+// Infinite when there are fewer than k.
+static float upper_bound(size_t n, const float *d, size_t k) {
+    if (k > n) return INFINITY;
+    if (k <= 32 && n >= 128) return bisect_minima(n, d, k, 64);
+    if (k <= MAX_MINIMA / 2 && n >= 2 * MAX_MINIMA) return bisect_minima(n, d, k, MAX_MINIMA);
+    return bisect(n, d, k);
 }
 
 #endif
@@ -157,7 +160,7 @@ ALWAYS_INLINE void insert_nearest(float value, int64_t index, size_t k, size_t *
     nearest[at] = index;
 }
 
-#define MAX_CANDIDATES 128
+#define MAX_CANDIDATES 256
 
 #if defined(F32_LANES)
 
@@ -253,6 +256,8 @@ typedef struct nearest_list {
 static void offer(nearest_list *list, size_t count, int64_t *indices) {
     float exact[MAX_CANDIDATES];
     size_t i = 0;
+    for (; list->channels == 3 && i + 4 <= count; i += 4) // loops that are unrolled
+        exact_rows(4, 3, list->query, list->x, indices + i, exact + i);
     for (; i + 4 <= count; i += 4)
         exact_rows(4, list->channels, list->query, list->x, indices + i, exact + i);
     for (; i < count; i++)
@@ -267,7 +272,8 @@ static void offer(nearest_list *list, size_t count, int64_t *indices) {
 #endif
     for (i = 0; i < count; i++)
         if (list->found < list->k || exact[i] < list->values[list->k - 1])
-            insert_nearest(exact[i], indices[i], list->k, &list->found, list->values, list->nearest);
+            insert_nearest(exact[i], indices[i], list->k, &list->found, list->values,
+                           list->nearest);
 }
 
 // The limit that points have to keep to enter the list.
@@ -289,7 +295,8 @@ ALWAYS_INLINE uint64_t candidates_of(size_t n, const float *d, float limit) {
 static void nearest_f32(size_t n, size_t channels, const float *query, const float *x,
                         const float *d, size_t first, size_t k, float *values, int64_t *nearest) {
     nearest_list list = {channels, first, k, first < k ? first : k, query, x, values, nearest};
-    int64_t indices[MAX_CANDIDATES];
+    const uint64_t guard = (uint64_t)1 << 63; // no bit left: some place, which is overwritten
+    int64_t indices[MAX_CANDIDATES + 3];
     size_t count = 0;
     float limit = list_limit(&list);
 #if defined(F32_LANES)
@@ -297,14 +304,20 @@ static void nearest_f32(size_t n, size_t channels, const float *query, const flo
 #endif
     for (size_t j = 0; j < n; j += 64) {
         uint64_t mask = candidates_of(n - j, d + j, limit);
-        for (; mask; mask &= mask - 1) {
-            indices[count++] = (int64_t)j + __builtin_ctzll(mask);
-            if (count < MAX_CANDIDATES) continue;
-            offer(&list, count, indices);
-            count = 0;
-            const float least = list_limit(&list);
-            limit = least < limit ? least : limit;
+        const size_t stop = count + (size_t)__builtin_popcountll(mask);
+        // Four at a time, so that their number is guessed wrongly less often.
+        for (; count < stop; count += 4) {
+            UNROLL for (size_t i = 0; i < 4; i++) {
+                indices[count + i] = (int64_t)j + __builtin_ctzll(mask | guard);
+                mask &= mask - 1;
+            }
         }
+        count = stop;
+        if (count + 64 <= MAX_CANDIDATES) continue;
+        offer(&list, count, indices);
+        count = 0;
+        const float least = list_limit(&list);
+        limit = least < limit ? least : limit;
     }
     offer(&list, count, indices);
 }

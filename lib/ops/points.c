@@ -194,7 +194,8 @@ static xnor_status eval_ball_query(const xnor_node *node, const xnor_tensor *in,
         size_t first = i / per_group * n, count = 0;
         for (size_t j = 0; j < n && count < k; j++)
             if (distance(&in[1], i, &in[0], first + j) < limit) found[count++] = (int64_t)j;
-        if (count == 0) found[count++] = (int64_t)next_nearest(&in[0], first, n, &in[1], i, n, distance);
+        if (count == 0)
+            found[count++] = (int64_t)next_nearest(&in[0], first, n, &in[1], i, n, distance);
         for (; count < k; count++) found[count] = found[0];
     }
     return XNOR_OK;

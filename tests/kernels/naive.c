@@ -223,9 +223,8 @@ static void nearest_f32(size_t n, size_t channels, const float *query, const flo
     int64_t *names = malloc((before + n + 1) * sizeof *names);
     if (!left || !names) abort();
     for (size_t i = 0; i < before + n; i++) {
-        left[i] = i < before
-                      ? values[i]
-                      : rounded_distance(channels, query, points + (i - before) * channels);
+        left[i] = i < before ? values[i]
+                             : rounded_distance(channels, query, points + (i - before) * channels);
         names[i] = i < before ? nearest[i] : (int64_t)(first + i - before);
     }
     for (size_t at = 0; at < k && at < before + n; at++) {
