@@ -222,6 +222,56 @@ Test(knn, agrees_with_the_reference) {
     builder_free(&b);
 }
 
+// All points in the order of (distance in double rounded to float, index) from each.
+static void expect_rounded_order(size_t points, size_t channels, const float *x) {
+    int64_t *expected = calloc(points * points, sizeof *expected);
+    float *d = calloc(points, sizeof *d);
+    cr_assert(expected && d);
+    for (size_t i = 0; i < points; i++) {
+        for (size_t j = 0; j < points; j++)
+            d[j] = (float)distance(x + i * channels, x + j * channels, channels);
+        for (size_t j = 0; j < points; j++) {
+            size_t rank = 0;
+            for (size_t m = 0; m < points; m++) rank += d[m] < d[j] || (m < j && !(d[m] > d[j]));
+            expected[i * points + rank] = (int64_t)j;
+        }
+    }
+    expect_nearest(points, channels, (int64_t)points, x, expected);
+    free(expected);
+    free(d);
+}
+
+// The same differences in another order of channels: rounded sums in float would differ.
+Test(knn, equal_distances_tie_whatever_the_order_of_channels) {
+    static const float values[] = {0.1f, 0.7f, 0.3f, 1.9f, 0.05f, 0.6f, 2.3f};
+    enum { N = sizeof values / sizeof *values };
+    float x[(N + 1) * N] = {0};
+    for (size_t i = 1; i <= N; i++)
+        for (size_t c = 0; c < N; c++) x[i * N + c] = values[(c + i) % N];
+    expect_rounded_order(N + 1, N, x);
+}
+
+// Features of few values, scaled and moved by channel, also far from the origin.
+Test(knn, features_of_few_values) {
+    static const size_t channels[] = {1, 3, 8, 33, 64, 130};
+    static const float offsets[] = {0, 1, 1.0e4f};
+    static float x[150 * 130];
+    builder b;
+    builder_init(&b, 11);
+    for (size_t i = 0; i < sizeof channels / sizeof *channels; i++)
+        for (size_t k = 0; k < sizeof offsets / sizeof *offsets; k++) {
+            float scale[130];
+            for (size_t c = 0; c < channels[i]; c++)
+                scale[c] = 0.01f * (float)(1 + builder_random(&b, 9));
+            for (size_t j = 0; j < 150 * channels[i]; j++) {
+                const float level = (float)builder_random(&b, 3);
+                x[j] = scale[j % channels[i]] * level + offsets[k];
+            }
+            expect_rounded_order(150, channels[i], x);
+        }
+    builder_free(&b);
+}
+
 // A sum that is no distance stays what it is.
 Test(knn, other_sums_are_left_alone) {
     builder b;
