@@ -17,7 +17,8 @@ from .neighbours_onnx import GATHERS, SEARCHES
 
 def add_training(parser, epochs, lr, smoothing):
     parser.add_argument("-o", "--out", required=True, metavar="CKPT", help="checkpoint; continued if it exists")
-    parser.add_argument("--init", metavar="CKPT", help="start from the weights of another checkpoint, binary or not")
+    parser.add_argument("--init", metavar="CKPT",
+                        help="start from the weights of another checkpoint, binary or not, or from weights.npz of a shipped model")
     parser.add_argument("--net", choices=tuple(KINDS), default="vanilla")
     parser.add_argument("--pool", choices=POOLS, help="default: ema-max, or what the network prescribes")
     parser.add_argument("--epochs", type=int, default=epochs)
@@ -181,7 +182,7 @@ def start(args, **config):
                        **config)
     if not args.init:
         return source, net, options_of(args, source)
-    other, _ = loop.load_network(args.init)
+    other, _ = load_any(args.init)
     if not initialise_from(net, other):
         raise ValueError(f"{args.init}: no weight fits this network")
     return source, net, options_of(args, source, init=fingerprint(other))

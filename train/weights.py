@@ -45,8 +45,10 @@ def load(path):
         state = net.state_dict()
         for name, layer in binary_layers(net).items():
             bits = np.unpackbits(pack[f"bits:{name}"], axis=1)[:, :layer.weight.shape[1]]
-            # ±1 keep their signs when their mean, inside (-1, 1), is subtracted.
-            state[f"{name}.weight"] = torch.from_numpy(bits.astype(np.float32) * 2 - 1)
+            # ±size keep their signs when their mean, inside (-size, size), is subtracted. Half of the bound of fresh
+            # weights, so that training can go on from here.
+            size = 0.5 / layer.weight.shape[1] ** 0.5
+            state[f"{name}.weight"] = torch.from_numpy((bits.astype(np.float32) * 2 - 1) * np.float32(size))
         for key in pack.files:
             if key.startswith("real:"):
                 state[key[5:]] = torch.from_numpy(pack[key])

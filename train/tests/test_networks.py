@@ -150,6 +150,21 @@ class Networks(unittest.TestCase):
                 again, _ = weights.load(f"{folder}/weights.npz")
             torch.testing.assert_close(again(x), net.eval()(x), rtol=0, atol=0, msg=f"{kind} {binarizer}")
 
+    def test_training_goes_on_from_packed_weights(self):
+        torch.manual_seed(2)
+        net, x = small("vanilla"), 0.3 * torch.randn(2, 48, 3)
+        net(x)
+        with tempfile.TemporaryDirectory() as folder:
+            weights.save(net, ["a"], f"{folder}/weights.npz")
+            packed, _ = weights.load(f"{folder}/weights.npz")
+        again = small("vanilla")
+        initialise_from(again, packed)
+        torch.testing.assert_close(again.eval()(x), net.eval()(x), rtol=0, atol=0)
+        again(x)[:, 0].sum().backward()
+        for name, layer in weights.binary_layers(again).items():
+            self.assertTrue((layer.weight.grad != 0).any(), name)
+            self.assertLess(layer.weight.abs().max().item(), layer.weight.shape[1] ** -0.5, name)
+
     def test_unknown_names_and_settings_are_refused(self):
         for arguments in (("pointnet",), ("vanilla", "LSQ"), ("vanilla", "LSR", "median")):
             with self.assertRaisesRegex(ValueError, "not one of"):
