@@ -302,7 +302,7 @@ install: all
 	        || exit 1; done
 
 format_src := $(filter-out %.pb-c.h,$(wildcard lib/*/*.[ch] proto/*.[ch] daemon/*.[ch] clients/*/*.[ch] \
-    clients/libxnord/include/*.h tests/*.[ch] tests/*/*.[ch] bench/*.[ch]))
+    clients/libxnord/include/*.h tests/*.[ch] tests/*/*.[ch] bench/*.[ch] train/rooms/*.c))
 
 ## make lint         clang-format, clang-tidy, cppcheck, shellcheck        make format   clang-format -i
 .PHONY: lint format clean
