@@ -1,6 +1,7 @@
 #include "bench/engine.h"
 
 #include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,8 +107,34 @@ static void add_channels(const float *xyz, size_t points, size_t channels, float
         }
 }
 
+// Waves with some noise and, over them, discs of one colour.
+static void draw_picture(size_t planes, size_t height, size_t width, float *out) {
+    uint64_t state = 3;
+    size_t pixels = height * width;
+    for (size_t plane = 0; plane < planes; plane++) {
+        double a = 0.02 + 0.08 * random_real(&state), b = 0.02 + 0.08 * random_real(&state);
+        for (size_t i = 0; i < pixels; i++)
+            out[plane * pixels + i] =
+                (float)(sin(a * (double)(i / width)) + cos(b * (double)(i % width)) +
+                        0.1 * (random_real(&state) - 0.5));
+    }
+    for (int disc = 0; disc < 24; disc++) {
+        double y = random_real(&state) * (double)height, x = random_real(&state) * (double)width;
+        double radius = random_real(&state) * (double)height / 6;
+        for (size_t i = 0; i < planes * pixels; i++) {
+            double dy = (double)(i % pixels / width) - y, dx = (double)(i % width) - x;
+            if (dy * dy + dx * dx < radius * radius)
+                out[i] = (float)((disc + (int)(i / pixels)) % 5 - 2);
+        }
+    }
+}
+
 static xnor_status fill_input(const char *const *clouds, xnor_tensor *input) {
     const int64_t *dims = input->shape.dims;
+    if (input->shape.rank == 4) {
+        draw_picture((size_t)(dims[0] * dims[1]), (size_t)dims[2], (size_t)dims[3], input->data);
+        return XNOR_OK;
+    }
     if (input->shape.rank != 3 || dims[2] < 3) abort(); // the script gives the shapes
     size_t points = (size_t)dims[1], channels = (size_t)dims[2];
     float *xyz = malloc(points * 3 * sizeof *xyz);
@@ -125,6 +152,15 @@ static xnor_status fill_input(const char *const *clouds, xnor_tensor *input) {
     return status;
 }
 
+static xnor_status allocate(xnor_tensor *tensor) {
+    size_t bytes = 0;
+    xnor_status status = xnor_tensor_bytes(tensor->dtype, &tensor->shape, &bytes);
+    if (status != XNOR_OK) return status;
+    tensor->data = malloc(bytes + 1);
+    if (!tensor->data) abort();
+    return XNOR_OK;
+}
+
 xnor_status engine_start(engine *e, const char *model, xnor_shape shape, const char *const *clouds,
                          xnor_pool *pool) {
     *e = (engine){0};
@@ -132,16 +168,14 @@ xnor_status engine_start(engine *e, const char *model, xnor_shape shape, const c
     if (status == XNOR_OK) status = xnor_plan_create(e->model, &shape, &e->plan);
     if (status == XNOR_OK) status = xnor_session_create(e->plan, pool, &e->session);
     if (status != XNOR_OK) return status;
-    size_t in_bytes = 0, out_bytes = 0;
     e->input = (xnor_tensor){XNOR_F32, shape, NULL};
-    e->output = (xnor_tensor){XNOR_F32, *xnor_plan_output_shape(e->plan, 0), NULL};
-    status = xnor_tensor_bytes(XNOR_F32, &e->input.shape, &in_bytes);
-    if (status == XNOR_OK) status = xnor_tensor_bytes(XNOR_F32, &e->output.shape, &out_bytes);
-    if (status != XNOR_OK) return status;
-    e->input.data = malloc(in_bytes + 1);
-    e->output.data = malloc(out_bytes + 1);
-    if (!e->input.data || !e->output.data) abort();
-    return fill_input(clouds, &e->input);
+    status = allocate(&e->input);
+    for (uint32_t i = 0; status == XNOR_OK && i < xnor_model_output_count(e->model); i++) {
+        e->outputs[i] = (xnor_tensor){xnor_model_output(e->model, i)->dtype,
+                                      *xnor_plan_output_shape(e->plan, i), NULL};
+        status = allocate(&e->outputs[i]);
+    }
+    return status == XNOR_OK ? fill_input(clouds, &e->input) : status;
 }
 
 void engine_stop(engine *e) {
@@ -149,12 +183,12 @@ void engine_stop(engine *e) {
     if (e->plan) xnor_plan_unref(&e->plan);
     if (e->model) xnor_model_unref(&e->model);
     free(e->input.data);
-    free(e->output.data);
+    for (uint32_t i = 0; i < XNOR_MAX_PORTS; i++) free(e->outputs[i].data);
 }
 
 xnor_status engine_run(engine *e, double *ms) {
     double start = bench_now_ms();
-    xnor_status status = xnor_session_run(e->session, &e->input, &e->output, NULL);
+    xnor_status status = xnor_session_run(e->session, &e->input, e->outputs, NULL);
     *ms = bench_now_ms() - start;
     return status;
 }

@@ -1,8 +1,8 @@
 // Compiled models against onnxruntime in float32, one thread each, in alternating rounds of one
 // run.
 //   models NODE_MODULES CLOUD {NAME MODEL.xnor DIMS MODEL.onnx DIMS}...
-// Our input is a real cloud, because the work depends on how many codes are distinct; the peer's
-// does not. Prints: bench NAME xnor_ms=... ort_ms=... ratio=..., the ratio of the best runs, which
+// Our input is a real cloud or a picture, because the work depends on how many codes are distinct; the
+// peer's does not. Prints: bench NAME xnor_ms=... ort_ms=... ratio=..., the ratio of the best runs, which
 // is the one to read on a busy machine, and the quartiles of the rounds' ratios.
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ static int start_peer(const char *modules, const char *model, const char *dims, 
         dup2(back[1], 1);
         close(in[1]);
         close(back[0]);
-        execlp("node", "node", "bench/ort.mjs", modules, model, "points", dims, (char *)NULL);
+        execlp("node", "node", "bench/ort.mjs", modules, model, dims, (char *)NULL);
         _exit(127);
     }
     close(in[0]);
