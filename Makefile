@@ -93,7 +93,7 @@ client_inc := $(lib_inc) $(proto_inc) -Iclients/libxnord/include
 # Instruction sets, one file each; the rest of the library is baseline code.
 x86_avx2 := -mavx2 -mfma -mpopcnt -mbmi2
 x86_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vpopcntdq -mavx512bitalg \
-    -mavx512vbmi -mfma -mbmi2
+    -mavx512vbmi -mavx512vnni -mfma -mbmi2
 ifeq ($(ARCH),x86_64)
 $(B)/lib/kernels/avx2.o: isa_cflags := $(x86_avx2)
 $(B)/lib/kernels/avx512.o: isa_cflags := $(x86_avx512)

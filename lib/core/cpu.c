@@ -34,9 +34,9 @@ uint32_t xnor_cpu_features(void) {
     uint32_t features = XNOR_CPU_AVX2;
 
     const uint32_t f = 1u << 16, dq = 1u << 17, bw = 1u << 30, vl = 1u << 31;
-    const uint32_t vbmi = 1u << 1, bitalg = 1u << 12, vpopcntdq = 1u << 14;
+    const uint32_t vbmi = 1u << 1, vnni = 1u << 11, bitalg = 1u << 12, vpopcntdq = 1u << 14;
     if (has_all(xcr0, XCR0_ZMM) && has_all(b, f | dq | bw | vl) &&
-        has_all(c, vbmi | bitalg | vpopcntdq)) {
+        has_all(c, vbmi | vnni | bitalg | vpopcntdq)) {
         features |= XNOR_CPU_AVX512;
     }
     return features;

@@ -66,8 +66,6 @@ ALWAYS_INLINE uint64_t vf_ge0(vf v) {
 
 #include "kernels/f32_gemm.h"
 
-#include "kernels/nearest.h"
-
 ALWAYS_INLINE vf vf_max(vf a, vf b) {
     return _mm256_max_ps(a, b);
 }
@@ -76,6 +74,34 @@ ALWAYS_INLINE uint64_t vf_lt(vf a, vf b) {
     return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LT_OQ));
 }
 
+typedef __m256i vi;
+typedef __m256i vpairs;
+
+ALWAYS_INLINE vi vi_zero(void) {
+    return _mm256_setzero_si256();
+}
+
+ALWAYS_INLINE vpairs vpairs_load(const int16_t *p) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+
+ALWAYS_INLINE vpairs vpairs_same(const int16_t *p) {
+    int32_t pair;
+    memcpy(&pair, p, sizeof pair);
+    return _mm256_set1_epi32(pair);
+}
+
+ALWAYS_INLINE vi vi_dot(vi sum, vpairs a, vpairs b) {
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+}
+
+ALWAYS_INLINE vf vi_norms_minus_twice(int32_t norm, const int32_t *norms, vi sum) {
+    const vi more = _mm256_loadu_si256((const __m256i *)(const void *)norms);
+    const vi both = _mm256_add_epi32(_mm256_set1_epi32(norm), more);
+    return _mm256_cvtepi32_ps(_mm256_sub_epi32(both, _mm256_slli_epi32(sum, 1)));
+}
+
+#include "kernels/nearest.h"
 #include "kernels/points.h"
 
 #include "kernels/edges.h"

@@ -1,4 +1,4 @@
-// The AVX-512 kernel set: F, BW, VL, DQ, VPOPCNTDQ, BITALG, VBMI. The binary gemm is in
+// The AVX-512 kernel set: F, BW, VL, DQ, VPOPCNTDQ, BITALG, VBMI, VNNI. The binary gemm is in
 // avx512_bits.h, the float gemm in f32_gemm.h; here are the packers, which are limited by reading
 // their input (four loads, compares and mask moves per output word).
 #if defined(__x86_64__)
@@ -64,8 +64,6 @@ ALWAYS_INLINE uint64_t vf_ge0(vf v) {
 
 #include "kernels/f32_gemm.h"
 
-#include "kernels/nearest.h"
-
 ALWAYS_INLINE vf vf_max(vf a, vf b) {
     return _mm512_max_ps(a, b);
 }
@@ -74,6 +72,51 @@ ALWAYS_INLINE uint64_t vf_lt(vf a, vf b) {
     return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
 }
 
+typedef __m512i vi;
+typedef __m512i vpairs;
+
+ALWAYS_INLINE vi vi_zero(void) {
+    return _mm512_setzero_si512();
+}
+
+ALWAYS_INLINE vpairs vpairs_load(const int16_t *p) {
+    return _mm512_loadu_si512(p);
+}
+
+ALWAYS_INLINE vpairs vpairs_same(const int16_t *p) {
+    int32_t pair;
+    memcpy(&pair, p, sizeof pair);
+    return _mm512_set1_epi32(pair);
+}
+
+// gcc 12 copies every sum before and after the intrinsic, which takes twice as long.
+ALWAYS_INLINE vi vi_dot(vi sum, vpairs a, vpairs b) {
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+}
+
+ALWAYS_INLINE vf vi_norms_minus_twice(int32_t norm, const int32_t *norms, vi sum) {
+    const vi both = _mm512_add_epi32(_mm512_set1_epi32(norm), _mm512_loadu_si512(norms));
+    return _mm512_cvtepi32_ps(_mm512_sub_epi32(both, _mm512_slli_epi32(sum, 1)));
+}
+
+// Compressed in a register: compressing into memory takes many times as long on some machines.
+ALWAYS_INLINE size_t append_not_above(const float *d, float limit, int32_t at, int32_t *indices,
+                                      size_t count) {
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    UNROLL for (int32_t i = 0; i < 64; i += 16) {
+        const __mmask16 mask =
+            _mm512_cmp_ps_mask(_mm512_loadu_ps(d + i), _mm512_set1_ps(limit), _CMP_LE_OQ);
+        const __m512i index = _mm512_add_epi32(lanes, _mm512_set1_epi32(at + i));
+        _mm512_storeu_si512(indices + count, _mm512_maskz_compress_epi32(mask, index));
+        count += (size_t)_mm_popcnt_u32(mask);
+    }
+    return count;
+}
+
+#define vf_append_not_above append_not_above
+#define vd8_widen(x) ((vd8)_mm512_cvtps_pd(_mm256_loadu_ps(x)))
+#include "kernels/nearest.h"
 #include "kernels/points.h"
 
 #include "kernels/edges.h"

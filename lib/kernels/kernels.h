@@ -88,13 +88,22 @@ typedef struct xnor_kernels {
     // [panels][channels][XNOR_PANEL]; whole panels are written.
     void (*distances_f32)(size_t rows, size_t panels, size_t channels, const float *query,
                           size_t query_stride, const float *points, float *d, size_t d_stride);
-    // Offers points first, first + 1, .. to the list of the k nearest in order of (distance, index),
+    // The same of coordinates rounded to multiples of a step, from less work: d[r][j] = scale·(query_norm[r] +
+    // point_norm[j] - 2·sum over c of query[r][c]·point[c]), the sum exact in int32, rounded once, then
+    // times scale. query: [rows][pairs][2], points: [panels][pairs][XNOR_PANEL][2].
+    void (*code_distances)(size_t rows, size_t panels, size_t pairs, const int16_t *query,
+                           const int32_t *query_norm, const int16_t *points,
+                           const int32_t *point_norm, float scale, float *d, size_t d_stride);
+    // Offers n < 2^31 points first, first + 1, .. to the list of the k nearest in order of (distance, index),
     // which holds min(first, k) of the points before. points: [n][channels]; d[n]: what distances_f32
-    // says about them, which only tells whom to leave out. values[k]: distances, summed in double in
+    // says about them, or squares of what is within `slack` of the real distance; it only tells whom to
+    // leave out.
+    // values[k]: distances, summed in double in
     // eight parts (channel c in part c mod 8; parts i and i + 4 first, then i + 2, then i + 1) and
     // rounded to float32; infinite where that is not a number.
     void (*nearest_f32)(size_t n, size_t channels, const float *query, const float *points,
-                        const float *d, size_t first, size_t k, float *values, int64_t *nearest);
+                        const float *d, float slack, size_t first, size_t k, float *values,
+                        int64_t *nearest);
 
     // out[r][c] = fma(acc[r][c]·factor[r], scale[c], shift[c])
     void (*rows_affine)(size_t rows, size_t n, const int32_t *acc, size_t acc_stride,

@@ -66,8 +66,6 @@ ALWAYS_INLINE uint64_t vf_ge0(vf v) {
 
 #include "kernels/f32_gemm.h"
 
-#include "kernels/nearest.h"
-
 ALWAYS_INLINE vf vf_max(vf a, vf b) {
     return vmaxnmq_f32(a, b);
 }
@@ -77,6 +75,31 @@ ALWAYS_INLINE uint64_t vf_lt(vf a, vf b) {
     return vaddvq_u32(vandq_u32(vcltq_f32(a, b), weight));
 }
 
+typedef int32x4_t vi;
+typedef int16x4x2_t vpairs;
+
+ALWAYS_INLINE vi vi_zero(void) {
+    return vdupq_n_s32(0);
+}
+
+ALWAYS_INLINE vpairs vpairs_load(const int16_t *p) {
+    return vld2_s16(p);
+}
+
+ALWAYS_INLINE vpairs vpairs_same(const int16_t *p) {
+    return vld2_dup_s16(p);
+}
+
+ALWAYS_INLINE vi vi_dot(vi sum, vpairs a, vpairs b) {
+    return vmlal_s16(vmlal_s16(sum, a.val[0], b.val[0]), a.val[1], b.val[1]);
+}
+
+ALWAYS_INLINE vf vi_norms_minus_twice(int32_t norm, const int32_t *norms, vi sum) {
+    const vi both = vaddq_s32(vdupq_n_s32(norm), vld1q_s32(norms));
+    return vcvtq_f32_s32(vsubq_s32(both, vshlq_n_s32(sum, 1)));
+}
+
+#include "kernels/nearest.h"
 #include "kernels/points.h"
 
 #include "kernels/edges.h"

@@ -23,6 +23,7 @@
     X(gemm_f32)                                                                                    \
     X(gemm_f32_bits)                                                                               \
     X(distances_f32)                                                                               \
+    X(code_distances)                                                                              \
     X(farthest_f32)                                                                                \
     X(within_f32)                                                                                  \
     X(nearest_f32)                                                                                 \

@@ -58,6 +58,7 @@ static const bench_shape shapes[] = {
     {"acc_thr", 1024, 1, 512, WORK_MOVE},
     {"distances_f32", 12, 3, 1024, WORK_FMA},
     {"distances_f32", 12, 64, 1024, WORK_FMA},
+    {"code_distances", 12, 64, 1024, WORK_FMA},
     {"nearest_f32", 12, 20, 1024, WORK_MOVE},
     {"rows_affine", 256, 1, 128, WORK_MOVE},
     {"rows_max", 256, 1, 1024, WORK_MOVE},
@@ -152,9 +153,13 @@ static void run_once(const xnor_kernels *set, const bench_shape *s, bench_data *
                               d->bits_out + s->rows * n_words, n_words);
     } else if (strcmp(family, "distances_f32") == 0) {
         set->distances_f32(s->rows, s->n / XNOR_PANEL, s->k, d->a, s->k, d->b, d->out, s->n);
+    } else if (strcmp(family, "code_distances") == 0) {
+        const int16_t *codes = (const int16_t *)(const void *)d->a;
+        set->code_distances(s->rows, s->n / XNOR_PANEL, s->k / 2, codes, d->acc,
+                            (const int16_t *)(const void *)d->b, d->acc, 1, d->out, s->n);
     } else if (strcmp(family, "nearest_f32") == 0) {
         for (size_t r = 0; r < s->rows; r++)
-            set->nearest_f32(s->n, 1, d->bias, d->b, d->a + r * s->n, 0, s->k, d->values,
+            set->nearest_f32(s->n, 1, d->bias, d->b, d->a + r * s->n, 0, 0, s->k, d->values,
                              d->nearest);
     } else if (strcmp(family, "rows_affine") == 0) {
         set->rows_affine(s->rows, s->n, d->acc, s->n, d->a, d->bias, d->bias, d->out, s->n);

@@ -475,6 +475,43 @@ static void check_distances(checker *check) {
     }
 }
 
+static void check_code_distances(checker *check) {
+    static const size_t pair_counts[] = {1, 2, 3, 8, 32, 33, 128};
+    for (size_t i = 0; i < COUNT(pair_counts) * 24; i++) {
+        const size_t pairs = pair_counts[i % COUNT(pair_counts)];
+        const size_t rows = 1 + random_below(20), panels = 1 + random_below(3);
+        const size_t d_stride = panels * XNOR_PANEL + random_below(3);
+        const size_t point_count = panels * XNOR_PANEL;
+        int16_t *query = input(SLOT_A, rows * pairs * 2 * sizeof *query);
+        int16_t *points = input(SLOT_B, point_count * pairs * 2 * sizeof *points);
+        int32_t *norms = input(SLOT_BIAS, (point_count + rows) * sizeof *norms);
+        // The most that fits: half of the points at one end, half at the other.
+        const bool extreme = random_below(3) == 0;
+        const int most = (int)sqrt((double)(1 << 29) / (double)(2 * pairs)) - 1;
+        for (size_t j = 0; j < (rows + point_count) * pairs * 2; j++) {
+            int16_t *x = j < rows * pairs * 2 ? query + j : points + j - rows * pairs * 2;
+            const int code = (int)random_below((size_t)(2 * most + 1)) - most;
+            *x = (int16_t)(extreme ? (j < rows * pairs * 2 ? most : -most) : code);
+        }
+        memset(norms, 0, (point_count + rows) * sizeof *norms);
+        for (size_t j = 0; j < rows * pairs * 2; j++)
+            norms[point_count + j / (2 * pairs)] += query[j] * query[j];
+        for (size_t j = 0; j < point_count * pairs * 2; j++)
+            norms[j / (2 * pairs * XNOR_PANEL) * XNOR_PANEL + j / 2 % XNOR_PANEL] +=
+                points[j] * points[j];
+        const float scale = random_below(2) ? 1 : 0.0371f;
+        const size_t bytes = strided(rows, point_count, d_stride) * sizeof(float);
+        const xnor_kernels *sets[SIDE_COUNT] = {check->expected, check->found};
+        for (output_side side = 0; side < SIDE_COUNT; side++)
+            sets[side]->code_distances(rows, panels, pairs, query, norms + point_count, points,
+                                       norms, scale, output(side, bytes), d_stride);
+        char what[128];
+        snprintf(what, sizeof what, "rows %zu, panels %zu, pairs %zu, stride %zu", rows, panels,
+                 pairs, d_stride);
+        compare(check, bytes, false, what);
+    }
+}
+
 // What a filter has to cope with: coordinates as they occur, grids and duplicates with many equal
 // distances, multiples of a factor that is no binary fraction, small differences far from the origin,
 // all equal, everything that floats can be, and squares that vanish or nearly overflow.
@@ -536,10 +573,16 @@ static void check_nearest(checker *check) {
                                         channels, panels_of(n, channels, x), all, MOST);
             float *d = input(SLOT_BIAS, n * sizeof *d);
             memcpy(d, all, n * sizeof *d);
-            check->expected->nearest_f32(n, channels, query, x, d, first, k,
+            const float most = random_below(2) ? 0 : fabsf(random_float(false)) / 64;
+            for (size_t j = 0; j < n && most > 0; j++) { // roots anywhere within the slack
+                const double root =
+                    sqrt((double)all[j]) + (double)most * ((double)random_below(201) / 101 - 1);
+                d[j] = root > 0 ? (float)(root * root) : 0;
+            }
+            check->expected->nearest_f32(n, channels, query, x, d, most, first, k,
                                          (float *)(expected + k), expected);
-            check->found->nearest_f32(n, channels, query, x, d, first, k, (float *)(found + k),
-                                      found);
+            check->found->nearest_f32(n, channels, query, x, d, most, first, k,
+                                      (float *)(found + k), found);
             first += n;
         }
         char what[128];
@@ -668,6 +711,7 @@ static const struct {
     {"farthest_f32", check_farthest_f32},
     {"within_f32", check_within_f32},
     {"distances_f32", check_distances},
+    {"code_distances", check_code_distances},
     {"nearest_f32", check_nearest},
     {"edge_signs_f32", check_edge_signs},
     {"rows_affine", check_rows_affine},

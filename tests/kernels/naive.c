@@ -206,6 +206,21 @@ static void distances_f32(size_t rows, size_t panels, size_t channels, const flo
             }
 }
 
+static void code_distances(size_t rows, size_t panels, size_t pairs, const int16_t *query,
+                           const int32_t *query_norm, const int16_t *points,
+                           const int32_t *point_norm, float scale, float *d, size_t d_stride) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < panels * XNOR_PANEL; j++) {
+            int64_t sum = (int64_t)query_norm[r] + point_norm[j];
+            for (size_t c = 0; c < 2 * pairs; c++) {
+                const size_t pair = j / XNOR_PANEL * pairs + c / 2;
+                const size_t at = 2 * (pair * XNOR_PANEL + j % XNOR_PANEL) + c % 2;
+                sum -= (int64_t)2 * query[r * 2 * pairs + c] * points[at];
+            }
+            d[r * d_stride + j] = (float)sum * scale;
+        }
+}
+
 static float rounded_distance(size_t channels, const float *a, const float *b) {
     double s[8] = {0};
     for (size_t c = 0; c < channels; c++)
@@ -216,8 +231,10 @@ static float rounded_distance(size_t channels, const float *a, const float *b) {
 
 // The list so far and the new points, of which the smallest is taken k times. No filter.
 static void nearest_f32(size_t n, size_t channels, const float *query, const float *points,
-                        const float *d, size_t first, size_t k, float *values, int64_t *nearest) {
+                        const float *d, float slack, size_t first, size_t k, float *values,
+                        int64_t *nearest) {
     (void)d;
+    (void)slack;
     const size_t before = first < k ? first : k;
     float *left = malloc((before + n + 1) * sizeof *left);
     int64_t *names = malloc((before + n + 1) * sizeof *names);
@@ -305,6 +322,7 @@ const xnor_kernels naive_kernels = {
     .farthest_f32 = farthest_f32,
     .within_f32 = within_f32,
     .distances_f32 = distances_f32,
+    .code_distances = code_distances,
     .nearest_f32 = nearest_f32,
     .edge_signs_f32 = edge_signs_f32,
     .rows_affine = rows_affine,
