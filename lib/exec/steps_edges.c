@@ -69,15 +69,49 @@ xnor_status xnor_step_edges_signs(const xnor_step *s, const xnor_run *run) {
     return over(s, run, s->groups * s->rows, TILE_POINTS, tile_signs);
 }
 
+static void linear(const tile_context *c, size_t edges, size_t k, const float *x, const float *w,
+                   const float *bias, size_t first) {
+    const xnor_step *s = c->step;
+    const xnor_kernels *kernels = c->run->kernels;
+    size_t words = xnor_words(s->n);
+    if (s->run == xnor_step_edges_linear_bits)
+        kernels->gemm_f32_bits(edges, k, s->n, x, k, w, s->n, bias,
+                               (uint64_t *)c->run->values[s->y] + first * words, words);
+    else
+        kernels->gemm_f32(edges, k, s->n, x, k, w, s->n, bias,
+                          (float *)c->run->values[s->y] + first * s->n, s->n);
+}
+
+// Where a point's own features come first, the sums of all its edges begin with the same ones: they are
+// taken once and stand for the bias, as sums go on in order.
+static void tile_linear_own_first(const tile_context *c, size_t begin, size_t end,
+                                  size_t channels) {
+    static const xnor_attr difference = {.count = 1, .ints = {1}};
+    const xnor_step *s = c->step;
+    float features[BLOCK_FLOATS], own[XNOR_EDGES_MAX_OUTPUTS];
+    for (size_t point = begin; point < end; point++) {
+        edge_source e = source_of(s, c->run, point);
+        c->run->kernels->gemm_f32(1, channels, s->n, e.own, channels, s->packed, s->n,
+                                  s->parameters[0], own, s->n);
+        write_features(&e, &difference, 0, s->k, features);
+        linear(c, s->k, channels, features, (const float *)s->packed + channels * s->n, own,
+               point * s->k);
+    }
+}
+
 // A linear layer on features that are made a block at a time. n: channels of the result.
 static void tile_linear(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
     const xnor_step *s = c->step;
     const xnor_attr *parts = xnor_edges_parts(s->node);
-    bool bits = s->run == xnor_step_edges_linear_bits;
-    size_t width = (size_t)xnor_shape_last(&s->graph->values[s->x].shape) * parts->count;
-    size_t most = BLOCK_FLOATS / width, words = xnor_words(s->n);
+    size_t channels = (size_t)xnor_shape_last(&s->graph->values[s->x].shape);
+    size_t width = channels * parts->count, most = BLOCK_FLOATS / width;
     float features[BLOCK_FLOATS];
+    if (parts->count == 2 && !parts->ints[0] && parts->ints[1] && s->n <= XNOR_EDGES_MAX_OUTPUTS &&
+        s->k <= BLOCK_FLOATS / channels) {
+        tile_linear_own_first(c, begin, end, channels);
+        return;
+    }
     for (size_t edge = begin * s->k; edge < end * s->k;) {
         size_t count = end * s->k - edge < most ? end * s->k - edge : most;
         for (size_t done = 0; done < count;) {
@@ -87,14 +121,7 @@ static void tile_linear(void *context, size_t begin, size_t end) {
             write_features(&e, parts, first, take, features + done * width);
             done += take;
         }
-        if (bits)
-            c->run->kernels->gemm_f32_bits(count, width, s->n, features, width, s->packed, s->n,
-                                           s->parameters[0],
-                                           (uint64_t *)c->run->values[s->y] + edge * words, words);
-        else
-            c->run->kernels->gemm_f32(count, width, s->n, features, width, s->packed, s->n,
-                                      s->parameters[0], (float *)c->run->values[s->y] + edge * s->n,
-                                      s->n);
+        linear(c, count, width, features, s->packed, s->parameters[0], edge);
         edge += count;
     }
 }
