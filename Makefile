@@ -244,11 +244,11 @@ check-onnx: $(B)/tests/onnx/conformance
 	$(B)/tests/onnx/conformance /usr/share/libonnx-testdata
 
 ## make check-train  tests of train/ (needs make deps-train; those on data need XNORD_DATA)
-check-train: all
+check-train: all aarch64-programs
 	tests/train.sh $(B)
 
 ## make check-networks  every network, binarizer, pool and export form through xnorctl against PyTorch (hours)
-check-networks: all
+check-networks: all aarch64-programs
 	tests/networks.sh $(B) $(CASES)
 
 ## make demo         labels the sample clouds through a private daemon

@@ -133,6 +133,9 @@ def parser():
     p = commands.add_parser("prove", help="random networks in every form, compiled and run, against PyTorch")
     p.add_argument("--build", default="build", help="folder with xnorctl (default %(default)s)")
     p.add_argument("--few", action="store_true", help="one network of every kind instead of all")
+    p.add_argument("--emulator", action="append", default=[], metavar="COMMAND",
+                   help="also run the golden pairs of every compiled network with COMMAND, such as 'qemu-aarch64 -cpu cortex-a72 "
+                   "build/aarch64/tests/models'; may be repeated")
     p.add_argument("--net", action="append", choices=tuple(KINDS), help="only this one; may be repeated")
     p.add_argument("--binarizer", action="append", choices=(*BINARIZERS, FLOAT), help="only this one; may be repeated")
     p.set_defaults(run=run_prove)
@@ -303,7 +306,7 @@ def run_random(args):
 
 
 def run_prove(args):
-    prover = prove.Prover(f"{args.build}/xnorctl", log=log)
+    prover = prove.Prover(f"{args.build}/xnorctl", emulators=args.emulator, log=log)
     for case in prove.few_cases() if args.few else prove.all_cases(args.net, args.binarizer):
         prover.network(*case)
     log(f"{prover.skipped} skipped: rounding alone changes these networks")

@@ -1,6 +1,10 @@
-"""Random networks through xnorctl against PyTorch: every network, binarizer, pool and export form."""
+"""Random networks through xnorctl against PyTorch: every network, binarizer, pool and export form.
+
+On other machines a compiled network answers the golden pairs that are in its file, which portable C computed here.
+"""
 
 import itertools
+import shlex
 import subprocess
 import tempfile
 import time
@@ -56,10 +60,14 @@ def few_cases():
 
 
 class Prover:
-    """Counts what agrees. xnorctl: path of the program."""
+    """Counts what agrees. xnorctl: path of the program.
 
-    def __init__(self, xnorctl, points=128, batch=2, log=print):
+    emulators: commands that take a compiled network and run its golden pairs with other kernels, tests/models under qemu
+    """
+
+    def __init__(self, xnorctl, points=128, batch=2, emulators=(), log=print):
         self.xnorctl, self.points, self.batch, self.log = xnorctl, points, batch, log
+        self.emulators = [shlex.split(command) for command in emulators]
         self.passed, self.failed, self.skipped = 0, 0, 0
 
     def network(self, kind, binarizer, pool, forms, seed=1):
@@ -94,10 +102,11 @@ class Prover:
             for name, value in inputs.items():
                 np.save(folder / f"{name}.npy", value)
                 run += ["--input", f"{name}={folder / name}.npy"]
-            for command in ([self.xnorctl, "compile", folder / "net.onnx", "-o", folder / "net.xnor"], run):
+            emulated = [[*command, folder / "net.xnor"] for command in self.emulators]
+            for command in ([self.xnorctl, "compile", folder / "net.onnx", "-o", folder / "net.xnor"], run, *emulated):
                 result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
                 if result.returncode:
-                    return f"{command[1]}: {' / '.join(result.stdout.strip().splitlines()[-2:])}"
+                    return f"{' '.join(map(str, command[:3]))}: {' / '.join(result.stdout.strip().splitlines()[-2:])}"
             found = np.load(folder / "log_probs.npy")
         if found.shape != expected.shape:
             return f"shape {found.shape} instead of {expected.shape}"
