@@ -111,7 +111,7 @@ class _Linear(nn.Module):
         self.bias, self.scale = nn.Parameter(bias.detach()), None
         return True
 
-    def _per_channel(self, vector, x):
+    def along_channels(self, vector, x):
         spread = (self.conv or self.groups) and x.dim() > 2 and vector.dim() == 1
         return vector.view(-1, *[1] * (x.dim() - 2)) if spread else vector
 
@@ -139,7 +139,7 @@ class _Linear(nn.Module):
         if not self.binary:
             return self._product(F.hardtanh(x) if self.layer.clip else x, self.weight, self.bias)
         if self.shift is not None:
-            x = x + self._per_channel(self.shift, x)
+            x = x + self.along_channels(self.shift, x)
         rows = x.abs().mean(1 if self.conv and not self.groups else -1, keepdim=True) if self.row_scale else None
         if self.raw:
             piecewise = isinstance(self.layer, binarize.BiRealLinear)
@@ -148,12 +148,12 @@ class _Linear(nn.Module):
             return self._product(x, self._raw_weight(), self.bias)
         absorbed = self.bias is not None and self.scale is None and rows is None
         y = self._product(torch.sign(x), self.weight, self.bias if absorbed else None)
-        y = y if self.scale is None else y * self._per_channel(self.scale, y)
+        y = y if self.scale is None else y * self.along_channels(self.scale, y)
         if rows is not None and self.groups:
             y = (y.view(-1, self.groups, int(y.shape[1]) // self.groups) * rows).view(-1, int(y.shape[1]), 1)
         elif rows is not None:
             y = y * rows
-        return y if absorbed or self.bias is None else y + self._per_channel(self.bias, y)
+        return y if absorbed or self.bias is None else y + self.along_channels(self.bias, y)
 
 
 def _replace(net, conv, raw, fold_bn):
