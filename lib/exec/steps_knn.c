@@ -4,11 +4,19 @@
 #include <string.h>
 
 #include "core/size.h"
+#include "exec/knn_grid.h"
 #include "exec/tiles.h"
 
 // A tile's distances to a chunk of points stay in the caches next to the processor. For few channels
 // codes gain nothing.
-enum { QUERIES = 12, CHUNK = 1024, TILE_PANELS = 8, MIN_CODED = 16, MAX_CODED = 256 };
+enum {
+    QUERIES = 12,
+    CHUNK = 1024,
+    TILE_PANELS = 8,
+    TILE_GRID = 64,
+    MIN_CODED = 16,
+    MAX_CODED = 256
+};
 
 typedef struct knn_context {
     const xnor_step *step;
@@ -28,6 +36,8 @@ typedef struct knn_context {
     int32_t *norms;          // [panels * XNOR_PANEL] sums of squares of a point's codes
     float *middle;           // [n]
     float unit;
+    xnor_knn_grid grid; // of coordinates in space
+    float *grid_memory;
 } knn_context;
 
 static size_t panels_of(const xnor_step *s) {
@@ -59,7 +69,11 @@ static size_t pairs_of(const xnor_step *s) {
     return (s->n + 1) / 2;
 }
 
-// Rows and columns of codes take the place of the panels of floats.
+static bool may_grid(const xnor_step *s) {
+    return s->n == 3 && xnor_knn_grid_suits(s->rows, length_of(s));
+}
+
+// Rows and columns of codes take the place of the panels of floats; a grid stands behind the lists.
 bool xnor_knn_scratch(const xnor_step *s, size_t *floats) {
     size_t panels, lists, each = dilation_of(s) == 1 ? 1 : 3; // an index has the size of two floats
     size_t channels = may_code(s) ? 2 * pairs_of(s) : s->n;
@@ -67,6 +81,7 @@ bool xnor_knn_scratch(const xnor_step *s, size_t *floats) {
     return xnor_size_mul(panels_of(s) * XNOR_PANEL, channels, &panels) &&
            xnor_size_mul(queries_of(s), length_of(s), &lists) &&
            xnor_size_mul(lists, each, &lists) && xnor_size_add(panels, more, &panels) &&
+           xnor_size_add(panels, may_grid(s) ? xnor_knn_grid_floats(s->rows) : 0, &panels) &&
            xnor_size_add(panels, lists, floats);
 }
 
@@ -190,6 +205,35 @@ static void tile_queries(void *context, size_t begin, size_t end) {
     for (size_t i = begin; i < end; i++) take(c, i, k, dilation);
 }
 
+static void tile_grid(void *context, size_t begin, size_t end) {
+    const knn_context *c = context;
+    const xnor_step *s = c->step;
+    for (size_t i = begin; i < end; i++) {
+        // In the order of the cubes, so that those of one stay in the cache for the next.
+        const size_t query = s->w == s->x ? c->grid.indices[i] : i;
+        const float *q = c->queries + query * 3;
+        if (isfinite(q[0]) && isfinite(q[1]) && isfinite(q[2])) {
+            xnor_knn_grid_search(&c->grid, q, c->length, c->lists + query * c->length);
+        } else { // all are as far
+            for (size_t j = 0; j < c->length; j++) c->lists[query * c->length + j] = (int64_t)j;
+        }
+        take(c, query, c->length, dilation_of(s));
+    }
+}
+
+static void search(knn_context *c) {
+    const xnor_step *s = c->step;
+    xnor_pool *pool = c->run->pool;
+    if (may_grid(s) && xnor_knn_grid_build(&c->grid, c->x, s->rows, c->length, c->grid_memory)) {
+        xnor_parallel_for(pool, c->query_count, TILE_GRID, c->run->cancel, tile_grid, c);
+        return;
+    }
+    c->coded = may_code(s) && encode(c);
+    if (!c->coded)
+        xnor_parallel_for(pool, panels_of(s), TILE_PANELS, c->run->cancel, tile_panels, c);
+    xnor_parallel_for(pool, c->query_count, QUERIES, c->run->cancel, tile_queries, c);
+}
+
 // x [groups, rows, n], w [groups, queries, n] -> indices [groups, queries, k]
 xnor_status xnor_step_knn(const xnor_step *s, const xnor_run *run) {
     knn_context c = {.step = s,
@@ -212,15 +256,13 @@ xnor_status xnor_step_knn(const xnor_step *s, const xnor_run *run) {
         c.lists = (int64_t *)(void *)c.values;
         c.values += 2 * c.query_count * c.length;
     }
+    c.grid_memory = c.values + c.query_count * c.length;
     for (size_t group = 0; group < s->groups && !is_cancelled(run); group++) {
         c.x = (const float *)run->values[s->x] + group * s->rows * s->n;
         c.queries = (const float *)run->values[s->w] + group * c.query_count * s->n;
         c.indices = (int64_t *)run->values[s->y] + group * c.query_count * s->k;
         if (!dilated) c.lists = c.indices;
-        c.coded = may_code(s) && encode(&c);
-        if (!c.coded)
-            xnor_parallel_for(run->pool, panels_of(s), TILE_PANELS, run->cancel, tile_panels, &c);
-        xnor_parallel_for(run->pool, c.query_count, QUERIES, run->cancel, tile_queries, &c);
+        search(&c);
     }
     return XNOR_OK;
 }

@@ -222,6 +222,38 @@ Test(knn, agrees_with_the_reference) {
     builder_free(&b);
 }
 
+// So many points are searched in a grid; queries beside it, on it and none at all.
+Test(knn, queries_of_a_large_cloud) {
+    enum { POINTS = 4500, QUERIES = 9, COUNT = 4 };
+    static const float queries[3 * QUERIES] = {0, 0, 0,        50,    50, 50, NAN, 1,  2,
+                                               1, 2, INFINITY, 1e30f, 0,  0,  99,  99, 99,
+                                               3, 4, 5,        -20,   0,  0,  40,  41, 42};
+    const int64_t k = COUNT, dilation = 3;
+    builder b;
+    builder_init(&b, 3);
+    const xnor_shape points_shape = SHAPE(1, POINTS, 3), queries_shape = SHAPE(1, QUERIES, 3);
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, points_shape);
+    xnor_value_id q = builder_input(&b, "q", XNOR_F32, queries_shape);
+    xnor_value_id y = NODE(&b, XNOR_OP_K_NEAREST, x, q);
+    builder_attr(&b, XNOR_ATTR_COUNT, &k, 1);
+    builder_attr(&b, XNOR_ATTR_DILATION, &dilation, 1);
+    builder_output(&b, y, "y");
+    tensors inputs = {0}, outputs = {0}, reference = {0};
+    float *points = tensors_add(&inputs, XNOR_F32, points_shape)->data;
+    for (size_t i = 0; i < 3 * POINTS; i++) points[i] = (float)builder_random(&b, 100);
+    memcpy(tensors_add(&inputs, XNOR_F32, queries_shape)->data, queries, sizeof queries);
+    xnor_model *model = builder_model(&b.graph, NULL);
+    builder_run(model, NULL, &inputs, &outputs);
+    builder_reference(&b.graph, &inputs, &reference);
+    cr_expect_arr_eq(outputs.items[0].data, reference.items[0].data,
+                     QUERIES * COUNT * sizeof(int64_t));
+    tensors_free(&inputs);
+    tensors_free(&outputs);
+    tensors_free(&reference);
+    xnor_model_unref(&model);
+    builder_free(&b);
+}
+
 // All points in the order of (distance in double rounded to float, index) from each.
 static void expect_rounded_order(size_t points, size_t channels, const float *x) {
     int64_t *expected = calloc(points * points, sizeof *expected);
