@@ -29,6 +29,7 @@ static uint64_t inner(const xnor_graph *graph, const xnor_node *node) {
     case XNOR_OP_MATMUL:
         return (uint64_t)xnor_shape_last(&graph->values[node->inputs[0]].shape);
     case XNOR_OP_CONV:
+    case XNOR_OP_CONV2D:
         return elements(graph, node->inputs[1]) / (uint64_t)w->dims[0];
     default:
         return 0;

@@ -90,6 +90,8 @@
     X(AFFINE, "xnor_affine", "xnor")                                                                     \
     /* y[.., n] = sum over k of x[.., k]·w[n][k] (+ bias[n]), all float */                              \
     X(LINEAR, "xnor_linear_f32", "xnor")                                                                 \
+    /* y[b, i, j, m] = sum over taps and channels of x [B, H, W, C] and w [M, kh, kw, C / group] */      \
+    X(CONV2D, "xnor_conv2d_f32", "xnor")                                                                 \
     /* acc[.., n] = sum over k of x[.., k]·w[n][k], x bits or ternary, w bits [n, k] */                 \
     X(XNOR_LINEAR, "xnor_linear", "xnor")                                                                \
     /* acc[.., g·O + o] = sum over k of x[.., g, k]·w[g, o, k], x bits or ternary, w bits [G, O, K] */ \

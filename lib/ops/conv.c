@@ -1,5 +1,6 @@
-// Conv over one or two spatial axes: x [B, C, L] or [B, C, H, W], w [M, C / group, kernel...].
-// Zero padding contributes 0.
+// Convolutions. Zero padding contributes 0.
+//   Conv              x [B, C, L] or [B, C, H, W], w [M, C / group, kernel...] -> [B, M, ...]
+//   xnor_conv2d_f32   x [B, H, W, C], w [M, kh, kw, C / group] -> [B, H', W', M]
 #include "ops/ops.h"
 
 #include "core/tensor.h"
@@ -7,6 +8,8 @@
 typedef struct conv_shape {
     int64_t group;
     uint32_t spatial;
+    uint32_t channel_axis, first_axis;               // of x and of the result
+    uint32_t weight_channel_axis, first_weight_axis; // of w
     int64_t kernel[2], stride[2], pad_begin[2], pad_end[2], dilation[2];
 } conv_shape;
 
@@ -20,28 +23,34 @@ static void attr_pair(const xnor_node *node, xnor_attr_key key, uint32_t spatial
 static xnor_status read_conv(const xnor_node *node, const xnor_shape *x, const xnor_shape *w,
                              conv_shape *c) {
     char tx[XNOR_SHAPE_TEXT], tw[XNOR_SHAPE_TEXT];
+    const bool last = node->op == XNOR_OP_CONV2D;
     *c = (conv_shape){.group = xnor_node_int(node, XNOR_ATTR_GROUP, 1)};
-    if (x->rank < 3 || x->rank > 4 || w->rank != x->rank)
+    if (x->rank < (last ? 4 : 3) || x->rank > 4 || w->rank != x->rank)
         return xnor_fail(
             XNOR_E_UNSUPPORTED,
-            "node '%s' (Conv): input %s, weight %s; one or two spatial axes are supported",
-            node->name, xnor_shape_text(x, tx, sizeof tx), xnor_shape_text(w, tw, sizeof tw));
+            "node '%s' (%s): input %s, weight %s; one or two spatial axes are supported",
+            node->name, xnor_op_name(node->op), xnor_shape_text(x, tx, sizeof tx),
+            xnor_shape_text(w, tw, sizeof tw));
     c->spatial = x->rank - 2;
+    c->channel_axis = c->weight_channel_axis = last ? 3 : 1;
+    c->first_axis = c->first_weight_axis = last ? 1 : 2;
     attr_pair(node, XNOR_ATTR_STRIDES, c->spatial, 0, 1, c->stride);
     attr_pair(node, XNOR_ATTR_DILATIONS, c->spatial, 0, 1, c->dilation);
     attr_pair(node, XNOR_ATTR_PADS, c->spatial, 0, 0, c->pad_begin);
     attr_pair(node, XNOR_ATTR_PADS, c->spatial, c->spatial, 0, c->pad_end);
     for (uint32_t i = 0; i < c->spatial; i++) {
-        c->kernel[i] = w->dims[i + 2];
+        c->kernel[i] = w->dims[i + c->first_weight_axis];
         if (c->stride[i] < 1 || c->dilation[i] < 1 || c->pad_begin[i] < 0 || c->pad_end[i] < 0 ||
             c->kernel[i] < 1)
-            return xnor_fail(XNOR_E_SHAPE, "node '%s' (Conv): bad stride, dilation or padding",
-                             node->name);
+            return xnor_fail(XNOR_E_SHAPE, "node '%s' (%s): bad stride, dilation or padding",
+                             node->name, xnor_op_name(node->op));
     }
-    bool bad_group = c->group < 1 || w->dims[0] < 0 || w->dims[1] < 0 || w->dims[0] % c->group;
-    if (bad_group || (x->dims[1] >= 0 && x->dims[1] != w->dims[1] * c->group))
-        return xnor_fail(XNOR_E_SHAPE, "node '%s' (Conv): input %s, weight %s, %lld groups",
-                         node->name, xnor_shape_text(x, tx, sizeof tx),
+    int64_t channels = x->dims[c->channel_axis], each = w->dims[c->weight_channel_axis], product;
+    bool bad = c->group < 1 || w->dims[0] < 0 || each < 0 || w->dims[0] % c->group ||
+               __builtin_mul_overflow(each, c->group, &product);
+    if (bad || (channels >= 0 && channels != product))
+        return xnor_fail(XNOR_E_SHAPE, "node '%s' (%s): input %s, weight %s, %lld groups",
+                         node->name, xnor_op_name(node->op), xnor_shape_text(x, tx, sizeof tx),
                          xnor_shape_text(w, tw, sizeof tw), (long long)c->group);
     return XNOR_OK;
 }
@@ -52,18 +61,30 @@ static xnor_status infer_conv(xnor_graph *graph, const xnor_node *node) {
     conv_shape c;
     XNOR_TRY(read_conv(node, &x->shape, &w->shape, &c));
     if (bias && (bias->shape.rank != 1 || bias->shape.dims[0] != w->shape.dims[0]))
-        return xnor_fail(XNOR_E_SHAPE, "node '%s' (Conv): expected a bias for %lld channels",
-                         node->name, (long long)w->shape.dims[0]);
-    xnor_shape shape = {x->shape.rank, {x->shape.dims[0], w->shape.dims[0]}};
+        return xnor_fail(XNOR_E_SHAPE, "node '%s' (%s): expected a bias for %lld channels",
+                         node->name, xnor_op_name(node->op), (long long)w->shape.dims[0]);
+    xnor_shape shape = {x->shape.rank, {x->shape.dims[0]}};
+    shape.dims[c.channel_axis] = w->shape.dims[0];
     for (uint32_t i = 0; i < c.spatial; i++) {
-        int64_t in = x->shape.dims[i + 2];
+        int64_t in = x->shape.dims[i + c.first_axis];
         int64_t span = in + c.pad_begin[i] + c.pad_end[i] - c.dilation[i] * (c.kernel[i] - 1) - 1;
         if (in >= 0 && span < 0)
-            return xnor_fail(XNOR_E_SHAPE, "node '%s' (Conv): the kernel is larger than the input",
-                             node->name);
-        shape.dims[i + 2] = in < 0 ? -1 : span / c.stride[i] + 1;
+            return xnor_fail(XNOR_E_SHAPE, "node '%s' (%s): the kernel is larger than the input",
+                             node->name, xnor_op_name(node->op));
+        shape.dims[i + c.first_axis] = in < 0 ? -1 : span / c.stride[i] + 1;
     }
     return xnor_set_output(graph, node, 0, x->dtype == XNOR_F64 ? XNOR_F64 : XNOR_F32, &shape);
+}
+
+// Distance in elements between neighbours along batch (or output of a weight), channel, height and width.
+typedef struct steps {
+    int64_t first, channel, y, x;
+} steps;
+
+static steps steps_of(const xnor_shape *shape, uint32_t channel_axis, uint32_t first_axis) {
+    int64_t s[XNOR_MAX_RANK];
+    xnor_strides(shape, s);
+    return (steps){s[0], s[channel_axis], s[first_axis], shape->rank == 4 ? s[first_axis + 1] : 0};
 }
 
 static xnor_status eval_conv(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
@@ -72,14 +93,17 @@ static xnor_status eval_conv(const xnor_node *node, const xnor_tensor *in, xnor_
     bool two = c.spatial == 2, bias = node->input_count > 2 && in[2].data;
     if (!two) c.kernel[1] = c.stride[1] = c.dilation[1] = 1;
     const int64_t *dims = in[0].shape.dims, *out_dims = out[0].shape.dims;
-    int64_t channels = dims[1], h = dims[2], w = two ? dims[3] : 1;
-    int64_t out_h = out_dims[2], out_w = two ? out_dims[3] : 1;
-    int64_t m = out_dims[1], group_in = channels / c.group, group_out = m / c.group;
-    size_t at = 0;
+    const steps sx = steps_of(&in[0].shape, c.channel_axis, c.first_axis);
+    const steps sy = steps_of(&out[0].shape, c.channel_axis, c.first_axis);
+    const steps sw = steps_of(&in[1].shape, c.weight_channel_axis, c.first_weight_axis);
+    int64_t h = dims[c.first_axis], w = two ? dims[c.first_axis + 1] : 1;
+    int64_t out_h = out_dims[c.first_axis], out_w = two ? out_dims[c.first_axis + 1] : 1;
+    int64_t m = out_dims[c.channel_axis];
+    int64_t group_in = dims[c.channel_axis] / c.group, group_out = m / c.group;
     for (int64_t b = 0; b < dims[0]; b++)
         for (int64_t o = 0; o < m; o++)
             for (int64_t y = 0; y < out_h; y++)
-                for (int64_t x = 0; x < out_w; x++, at++) {
+                for (int64_t x = 0; x < out_w; x++) {
                     double sum = bias ? xnor_tensor_get(&in[2], (size_t)o) : 0;
                     for (int64_t i = 0; i < group_in; i++)
                         for (int64_t ky = 0; ky < c.kernel[0]; ky++)
@@ -87,19 +111,21 @@ static xnor_status eval_conv(const xnor_node *node, const xnor_tensor *in, xnor_
                                 int64_t yy = y * c.stride[0] + ky * c.dilation[0] - c.pad_begin[0];
                                 int64_t xx = x * c.stride[1] + kx * c.dilation[1] - c.pad_begin[1];
                                 if (yy < 0 || yy >= h || xx < 0 || xx >= w) continue;
-                                int64_t ch = o / group_out * group_in + i;
-                                int64_t tap =
-                                    ((o * group_in + i) * c.kernel[0] + ky) * c.kernel[1] + kx;
-                                int64_t pixel = ((b * channels + ch) * h + yy) * w + xx;
+                                int64_t channel = o / group_out * group_in + i;
+                                int64_t tap = o * sw.first + i * sw.channel + ky * sw.y + kx * sw.x;
+                                int64_t pixel =
+                                    b * sx.first + channel * sx.channel + yy * sx.y + xx * sx.x;
                                 sum += xnor_tensor_get(&in[0], (size_t)pixel) *
                                        xnor_tensor_get(&in[1], (size_t)tap);
                             }
-                    xnor_tensor_set(&out[0], at, sum);
+                    int64_t at = b * sy.first + o * sy.channel + y * sy.y + x * sy.x;
+                    xnor_tensor_set(&out[0], (size_t)at, sum);
                 }
     return XNOR_OK;
 }
 
 const xnor_op_row xnor_ops_conv[] = {
     {XNOR_OP_CONV, {2, 3, 1, 0, infer_conv, eval_conv}},
+    {XNOR_OP_CONV2D, {2, 3, 1, 0, infer_conv, eval_conv}},
     XNOR_OPS_END,
 };

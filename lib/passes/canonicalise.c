@@ -1,6 +1,7 @@
 // canonicalise: one form for what exporters write in many ways.
 //
 //   Conv (kernel 1), Gemm, MatMul by a constant     ->  xnor_linear_f32 on the last axis
+//   Conv over height and width                      ->  xnor_conv2d_f32, channels last
 //   BatchNormalization, Add/Sub/Mul/Div/Neg by a per-channel constant  ->  xnor_affine
 //   GlobalMaxPool, GlobalAveragePool                ->  ReduceMax, ReduceMean
 //   (s - f) + f                                     ->  s           straight-through leftovers
@@ -112,6 +113,37 @@ static xnor_status conv_to_linear(xnor_graph *graph, uint32_t index, bool *chang
     XNOR_TRY(xnor_emit_transpose(graph, &index, node.name, node.inputs[0], to_last, &x));
     xnor_value_id inputs[3] = {x, weight, bias ? node.inputs[2] : XNOR_NO_VALUE};
     XNOR_TRY(xnor_emit(graph, &index, XNOR_OP_LINEAR, node.name, inputs, bias ? 3 : 2, &y));
+    *changed = true;
+    return xnor_emit_transpose(graph, &index, node.name, y, to_first, &out);
+}
+
+// Other convolutions of pictures.
+static xnor_status conv_to_conv2d(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    if (node.op != XNOR_OP_CONV || !xnor_is_constant(graph, node.inputs[1])) return XNOR_OK;
+    const xnor_value source = graph->values[node.inputs[1]];
+    const xnor_shape *w = &source.shape;
+    bool bias = node.input_count > 2 && node.inputs[2] != XNOR_NO_VALUE;
+    if (w->rank != 4 || source.dtype != XNOR_F32 ||
+        graph->values[node.inputs[0]].dtype != XNOR_F32 ||
+        (bias && !xnor_is_constant(graph, node.inputs[2])))
+        return XNOR_OK;
+    uint32_t to_last[XNOR_MAX_RANK], to_first[XNOR_MAX_RANK];
+    xnor_layout_perms(4, to_last, to_first);
+    const xnor_shape shape = {4, {w->dims[0], w->dims[2], w->dims[3], w->dims[1]}};
+    xnor_value_id inputs[3] = {XNOR_NO_VALUE, XNOR_NO_VALUE, bias ? node.inputs[2] : XNOR_NO_VALUE};
+    xnor_value_id y = XNOR_NO_VALUE, out = node.outputs[0];
+    void *data;
+    XNOR_TRY(xnor_graph_add_constant(graph, source.name, XNOR_F32, &shape, &inputs[1], &data));
+    size_t taps = (size_t)(shape.dims[1] * shape.dims[2]), channels = (size_t)shape.dims[3];
+    for (size_t i = 0; i < (size_t)shape.dims[0] * taps * channels; i++) {
+        size_t output = i / (taps * channels), tap = i / channels % taps, c = i % channels;
+        ((float *)data)[i] =
+            (float)xnor_constant_get(graph, node.inputs[1], (output * channels + c) * taps + tap);
+    }
+    xnor_graph_remove_node(&graph->nodes[index]);
+    XNOR_TRY(xnor_emit_transpose(graph, &index, node.name, node.inputs[0], to_last, &inputs[0]));
+    XNOR_TRY(xnor_emit_as(graph, &index, XNOR_OP_CONV2D, &node, inputs, bias ? 3 : 2, &y));
     *changed = true;
     return xnor_emit_transpose(graph, &index, node.name, y, to_first, &out);
 }
@@ -234,11 +266,10 @@ static xnor_status normal_reduction(xnor_graph *graph, uint32_t index, bool *cha
 
 xnor_status xnor_pass_canonicalise(xnor_graph *graph) {
     static const xnor_rule rules[] = {
-        xnor_drop_noop,        xnor_drop_duplicate, xnor_simplify_like,
-        xnor_simplify_uniform, xnor_simplify_sum,   xnor_simplify_comparison,
-        matmul_to_linear,      gemm_to_linear,      conv_to_linear,
-        batch_norm_to_affine,  channels_to_affine,  normal_reduction,
-        xnor_layout_simplify,  xnor_layout_sink,    NULL,
+        xnor_drop_noop,    xnor_drop_duplicate,      xnor_simplify_like,   xnor_simplify_uniform,
+        xnor_simplify_sum, xnor_simplify_comparison, matmul_to_linear,     gemm_to_linear,
+        conv_to_linear,    conv_to_conv2d,           batch_norm_to_affine, channels_to_affine,
+        normal_reduction,  xnor_layout_simplify,     xnor_layout_sink,     NULL,
     };
     static const xnor_rule settle[] = {xnor_drop_noop, xnor_layout_settle, xnor_layout_join_views,
                                        NULL};

@@ -61,18 +61,24 @@ xnor_status xnor_emit_affine(xnor_graph *graph, uint32_t *at, const char *name, 
     return xnor_emit(graph, at, XNOR_OP_AFFINE, name, inputs, 3, out);
 }
 
+xnor_status xnor_emit_as(xnor_graph *graph, uint32_t *at, xnor_op op, const xnor_node *node,
+                         const xnor_value_id *inputs, uint32_t input_count, xnor_value_id *out) {
+    if (*out == XNOR_NO_VALUE)
+        XNOR_TRY(xnor_graph_add_value(graph, node->name, XNOR_F32, NULL, out));
+    xnor_node *copy;
+    XNOR_TRY(
+        xnor_graph_insert_node(graph, *at, op, node->name, inputs, input_count, out, 1, &copy));
+    copy->attr_count = node->attr_count;
+    copy->attrs =
+        xnor_arena_copy(&graph->arena, node->attrs, node->attr_count * sizeof *node->attrs);
+    if (!copy->attrs) return xnor_fail(XNOR_E_MEMORY, "rewrite: out of memory");
+    return xnor_graph_infer_node(graph, (*at)++);
+}
+
 xnor_status xnor_emit_copy(xnor_graph *graph, uint32_t *at, uint32_t index,
                            const xnor_value_id *inputs, xnor_value_id *out) {
     const xnor_node node = graph->nodes[index];
-    if (*out == XNOR_NO_VALUE)
-        XNOR_TRY(xnor_graph_add_value(graph, node.name, XNOR_F32, NULL, out));
-    xnor_node *copy;
-    XNOR_TRY(xnor_graph_insert_node(graph, *at, node.op, node.name, inputs, node.input_count, out,
-                                    1, &copy));
-    copy->attr_count = node.attr_count;
-    copy->attrs = xnor_arena_copy(&graph->arena, node.attrs, node.attr_count * sizeof *node.attrs);
-    if (!copy->attrs) return xnor_fail(XNOR_E_MEMORY, "rewrite: out of memory");
-    return xnor_graph_infer_node(graph, (*at)++);
+    return xnor_emit_as(graph, at, node.op, &node, inputs, node.input_count, out);
 }
 
 xnor_status xnor_bypass(xnor_graph *graph, uint32_t index, xnor_value_id x) {

@@ -27,6 +27,10 @@ XNOR_NODISCARD xnor_status xnor_emit_affine(xnor_graph *graph, uint32_t *at, con
                                             xnor_value_id x, const double *scale,
                                             const double *shift, size_t channels,
                                             xnor_value_id *out);
+// The node `node` as operator `op` with its attributes and other inputs, inserted before *at.
+XNOR_NODISCARD xnor_status xnor_emit_as(xnor_graph *graph, uint32_t *at, xnor_op op,
+                                        const xnor_node *node, const xnor_value_id *inputs,
+                                        uint32_t input_count, xnor_value_id *out);
 // Copies node `index` (op and attributes) with other inputs, inserted before *at.
 XNOR_NODISCARD xnor_status xnor_emit_copy(xnor_graph *graph, uint32_t *at, uint32_t index,
                                           const xnor_value_id *inputs, xnor_value_id *out);

@@ -109,6 +109,25 @@ Test(canonicalise, wide_strided_and_grouped_convolutions_stay) {
     cr_assert_eq(graph_count(&b.graph, XNOR_OP_CONV), 4);
 }
 
+// Strides, dilations, groups, uneven padding and a bias stay; layouts change inside only.
+Test(canonicalise, convolutions_of_pictures_have_channels_last) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 4, 9, 11));
+    double weights[6 * 2 * 3 * 2], bias[6];
+    for (size_t i = 0; i < 72; i++) weights[i] = (double)((int)builder_random(&b, 19) - 9);
+    for (size_t i = 0; i < 6; i++) bias[i] = (double)i;
+    xnor_value_id w = builder_floats(&b, SHAPE(6, 2, 3, 2), weights, 72);
+    xnor_value_id first = NODE(&b, XNOR_OP_CONV, x, w, builder_floats(&b, SHAPE(6), bias, 6));
+    builder_attr(&b, XNOR_ATTR_GROUP, I(2));
+    builder_attr(&b, XNOR_ATTR_STRIDES, I(2, 1));
+    builder_attr(&b, XNOR_ATTR_DILATIONS, I(1, 3));
+    builder_attr(&b, XNOR_ATTR_PADS, I(1, 0, 2, 3));
+    xnor_value_id v = builder_floats(&b, SHAPE(1, 6, 2, 2), weights, 24);
+    canonicalise(NODE(&b, XNOR_OP_CONV, NODE(&b, XNOR_OP_RELU, first), v));
+    cr_expect_eq(graph_count(&b.graph, XNOR_OP_CONV), 0);
+    cr_expect_eq(graph_count(&b.graph, XNOR_OP_CONV2D), 2);
+    cr_expect_eq(graph_count(&b.graph, XNOR_OP_TRANSPOSE), 1); // one channel leaves as it is
+}
+
 Test(canonicalise, batch_normalization_is_affine) {
     xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(-1, 2));
     xnor_value_id scale = builder_floats(&b, SHAPE(2), D(2, -3)),
