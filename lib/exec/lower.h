@@ -65,6 +65,7 @@ xnor_step *xnor_add_step(lowering *l, xnor_step_run run, const xnor_node *node);
 xnor_status xnor_lower_slice(lowering *l, uint32_t index);
 xnor_status xnor_lower_concat(lowering *l, uint32_t index);
 xnor_status xnor_lower_grouped(lowering *l, uint32_t index);
+xnor_status xnor_lower_conv2d(lowering *l, uint32_t index);
 xnor_status xnor_lower_sampling(lowering *l, uint32_t index);
 xnor_status xnor_lower_ball_query(lowering *l, uint32_t index);
 xnor_status xnor_lower_nearest(lowering *l, uint32_t index);

@@ -282,7 +282,8 @@ static xnor_status fill_linear(const xnor_model *model, const xnor_value *w,
                                const xnor_value *thresholds, void *data) {
     (void)model;
     (void)thresholds;
-    size_t n = (size_t)w->shape.dims[0], k = (size_t)w->shape.dims[1];
+    size_t n = (size_t)w->shape.dims[0], k = 1;
+    for (uint32_t i = 1; i < w->shape.rank; i++) k *= (size_t)w->shape.dims[i];
     for (size_t j = 0; j < n; j++)
         for (size_t l = 0; l < k; l++)
             ((float *)data)[l * n + j] = ((const float *)w->data)[j * k + l];

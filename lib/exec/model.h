@@ -33,7 +33,7 @@ XNOR_NODISCARD xnor_status xnor_model_pack_gemm(xnor_model *model, xnor_value_id
 // The same for a weight [groups, n, k] of xnor_grouped: packed forms one after the other.
 XNOR_NODISCARD xnor_status xnor_model_pack_groups(xnor_model *model, xnor_value_id weight,
                                                   const void **out);
-// The float weight [n, k] transposed to [k, n].
+// The float weight [n, k] transposed to [k, n]; k may be several axes, such as those of a window.
 XNOR_NODISCARD xnor_status xnor_model_pack_linear(xnor_model *model, xnor_value_id weight,
                                                   const float **out);
 

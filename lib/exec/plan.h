@@ -76,6 +76,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(acc_thr_ternary)                                                                             \
     X(rows_max)                                                                                    \
     X(linear)                                                                                      \
+    X(conv2d)                                                                                      \
     X(linear_clip)                                                                                 \
     X(linear_bits)                                                                                 \
     X(matmul)                                                                                      \

@@ -1,17 +1,11 @@
 // Convolutions. Zero padding contributes 0.
 //   Conv              x [B, C, L] or [B, C, H, W], w [M, C / group, kernel...] -> [B, M, ...]
 //   xnor_conv2d_f32   x [B, H, W, C], w [M, kh, kw, C / group] -> [B, H', W', M]
+#include "ops/conv.h"
+
 #include "ops/ops.h"
 
 #include "core/tensor.h"
-
-typedef struct conv_shape {
-    int64_t group;
-    uint32_t spatial;
-    uint32_t channel_axis, first_axis;               // of x and of the result
-    uint32_t weight_channel_axis, first_weight_axis; // of w
-    int64_t kernel[2], stride[2], pad_begin[2], pad_end[2], dilation[2];
-} conv_shape;
 
 static void attr_pair(const xnor_node *node, xnor_attr_key key, uint32_t spatial, uint32_t offset,
                       int64_t fallback, int64_t *out) {
@@ -20,11 +14,11 @@ static void attr_pair(const xnor_node *node, xnor_attr_key key, uint32_t spatial
         out[i] = attr && i + offset < attr->count ? attr->ints[i + offset] : fallback;
 }
 
-static xnor_status read_conv(const xnor_node *node, const xnor_shape *x, const xnor_shape *w,
-                             conv_shape *c) {
+xnor_status xnor_conv_read(const xnor_node *node, const xnor_shape *x, const xnor_shape *w,
+                           xnor_conv *c) {
     char tx[XNOR_SHAPE_TEXT], tw[XNOR_SHAPE_TEXT];
     const bool last = node->op == XNOR_OP_CONV2D;
-    *c = (conv_shape){.group = xnor_node_int(node, XNOR_ATTR_GROUP, 1)};
+    *c = (xnor_conv){.group = xnor_node_int(node, XNOR_ATTR_GROUP, 1)};
     if (x->rank < (last ? 4 : 3) || x->rank > 4 || w->rank != x->rank)
         return xnor_fail(
             XNOR_E_UNSUPPORTED,
@@ -40,8 +34,10 @@ static xnor_status read_conv(const xnor_node *node, const xnor_shape *x, const x
     attr_pair(node, XNOR_ATTR_PADS, c->spatial, c->spatial, 0, c->pad_end);
     for (uint32_t i = 0; i < c->spatial; i++) {
         c->kernel[i] = w->dims[i + c->first_weight_axis];
+        const int64_t most = INT32_MAX; // so that no sum of products overflows
         if (c->stride[i] < 1 || c->dilation[i] < 1 || c->pad_begin[i] < 0 || c->pad_end[i] < 0 ||
-            c->kernel[i] < 1)
+            c->kernel[i] < 1 || c->stride[i] > most || c->dilation[i] > most ||
+            c->pad_begin[i] > most || c->pad_end[i] > most || c->kernel[i] > most)
             return xnor_fail(XNOR_E_SHAPE, "node '%s' (%s): bad stride, dilation or padding",
                              node->name, xnor_op_name(node->op));
     }
@@ -58,8 +54,8 @@ static xnor_status read_conv(const xnor_node *node, const xnor_shape *x, const x
 static xnor_status infer_conv(xnor_graph *graph, const xnor_node *node) {
     const xnor_value *x = xnor_in(graph, node, 0), *w = xnor_in(graph, node, 1);
     const xnor_value *bias = xnor_in(graph, node, 2);
-    conv_shape c;
-    XNOR_TRY(read_conv(node, &x->shape, &w->shape, &c));
+    xnor_conv c;
+    XNOR_TRY(xnor_conv_read(node, &x->shape, &w->shape, &c));
     if (bias && (bias->shape.rank != 1 || bias->shape.dims[0] != w->shape.dims[0]))
         return xnor_fail(XNOR_E_SHAPE, "node '%s' (%s): expected a bias for %lld channels",
                          node->name, xnor_op_name(node->op), (long long)w->shape.dims[0]);
@@ -88,8 +84,8 @@ static steps steps_of(const xnor_shape *shape, uint32_t channel_axis, uint32_t f
 }
 
 static xnor_status eval_conv(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
-    conv_shape c;
-    XNOR_TRY(read_conv(node, &in[0].shape, &in[1].shape, &c));
+    xnor_conv c;
+    XNOR_TRY(xnor_conv_read(node, &in[0].shape, &in[1].shape, &c));
     bool two = c.spatial == 2, bias = node->input_count > 2 && in[2].data;
     if (!two) c.kernel[1] = c.stride[1] = c.dilation[1] = 1;
     const int64_t *dims = in[0].shape.dims, *out_dims = out[0].shape.dims;

@@ -1,0 +1,109 @@
+// Float convolutions of pictures: the step against the reference, and against itself on other machines.
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/tensor.h"
+#include "graph_builder.h"
+#include "kernels/kernels.h"
+
+typedef struct convolution {
+    int64_t batch, height, width, channels, outputs, group;
+    int64_t kernel[2], stride[2], dilation[2], pads[4];
+    bool bias;
+} convolution;
+
+static const convolution cases[] = {
+    {1, 9, 11, 3, 8, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true},
+    {2, 10, 7, 6, 9, 3, {3, 2}, {2, 1}, {1, 3}, {1, 0, 2, 3}, false},
+    {3, 5, 5, 4, 4, 4, {5, 5}, {1, 1}, {1, 1}, {2, 2, 2, 2}, true}, // depthwise
+    {1, 8, 8, 16, 5, 1, {1, 1}, {2, 2}, {1, 1}, {0, 0, 0, 0}, true},
+    {1, 1, 1, 2, 3, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false},
+    {1, 12, 90, 40, 3, 1, {7, 7}, {3, 2}, {1, 1}, {3, 3, 3, 3}, true}, // several blocks a row
+    {1, 3, 4, 900, 2, 1, {5, 5}, {1, 1}, {1, 1}, {2, 2, 2, 2}, true},  // wider than a block
+    {2, 4, 4, 3, 2, 1, {2, 2}, {1, 1}, {1, 1}, {9, 9, 9, 9}, true},    // windows wholly outside
+};
+
+static xnor_value_id numbers(builder *b, xnor_shape shape) {
+    size_t count = 1;
+    for (uint32_t i = 0; i < shape.rank; i++) count *= (size_t)shape.dims[i];
+    double *values = malloc((count + 1) * sizeof *values);
+    cr_assert(values);
+    for (size_t i = 0; i < count; i++) values[i] = (double)builder_random(b, 2001) / 1000 - 1;
+    xnor_value_id id = builder_floats(b, shape, values, count);
+    free(values);
+    return id;
+}
+
+static void build(builder *b, const convolution *c) {
+    const xnor_shape shape = SHAPE(c->outputs, c->kernel[0], c->kernel[1], c->channels / c->group);
+    xnor_value_id x =
+        builder_input(b, "x", XNOR_F32, SHAPE(c->batch, c->height, c->width, c->channels));
+    xnor_value_id w = numbers(b, shape), y;
+    if (c->bias)
+        y = NODE(b, XNOR_OP_CONV2D, x, w, numbers(b, SHAPE(c->outputs)));
+    else
+        y = NODE(b, XNOR_OP_CONV2D, x, w);
+    builder_attr(b, XNOR_ATTR_GROUP, &c->group, 1);
+    builder_attr(b, XNOR_ATTR_STRIDES, c->stride, 2);
+    builder_attr(b, XNOR_ATTR_DILATIONS, c->dilation, 2);
+    builder_attr(b, XNOR_ATTR_PADS, c->pads, 4);
+    builder_output(b, y, "y");
+}
+
+Test(conv2d, agrees_with_the_reference_and_among_machines) {
+    xnor_pool *pool;
+    cr_assert_eq(xnor_pool_create(2, &pool), XNOR_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        builder b;
+        builder_init(&b, 1 + i);
+        build(&b, &cases[i]);
+        tensors inputs, reference = {0}, first = {0};
+        builder_inputs(&b, 3, &inputs);
+        builder_reference(&b.graph, &inputs, &reference);
+        const size_t count = xnor_tensor_count(&reference.items[0]);
+        for (const char *const *isa = xnor_kernels_available(); *isa; isa++) {
+            tensors outputs = {0};
+            xnor_model *model = builder_model(&b.graph, *isa);
+            builder_run(model, isa[1] ? NULL : pool, &inputs, &outputs);
+            const float *found = outputs.items[0].data, *expected = reference.items[0].data;
+            for (size_t k = 0; k < count; k++)
+                cr_assert_float_eq(found[k], expected[k], 1e-4, "case %zu, %s, element %zu", i,
+                                   *isa, k);
+            if (first.count)
+                cr_assert_arr_eq(found, first.items[0].data, count * sizeof *found, "case %zu, %s",
+                                 i, *isa);
+            xnor_model_unref(&model);
+            if (first.count)
+                tensors_free(&outputs);
+            else
+                first = outputs;
+        }
+        tensors_free(&inputs);
+        tensors_free(&reference);
+        tensors_free(&first);
+        builder_free(&b);
+    }
+    xnor_pool_free(&pool);
+}
+
+Test(conv2d, refuses_windows_that_do_not_fit) {
+    static const struct {
+        convolution c;
+        const char *reason;
+    } bad[] = {
+        {{1, 4, 4, 2, 2, 1, {5, 5}, {1, 1}, {1, 1}, {0, 0, 0, 0}, false}, "larger than the input"},
+        {{1, 4, 4, 2, 2, 1, {3, 3}, {0, 1}, {1, 1}, {0, 0, 0, 0}, false}, "bad stride"},
+        {{1, 4, 4, 2, 2, 1, {3, 3}, {1, 1}, {1, INT64_MAX / 2}, {0, 0, 0, 0}, false}, "bad stride"},
+        {{1, 4, 4, 2, 2, 1, {3, 3}, {1, 1}, {1, 1}, {0, INT64_MAX, 0, 0}, false}, "bad stride"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        builder b;
+        builder_init(&b, 1);
+        build(&b, &bad[i].c);
+        cr_expect_eq(xnor_graph_verify(&b.graph), XNOR_E_SHAPE, "case %zu", i);
+        cr_expect(strstr(xnor_last_error(), bad[i].reason), "%s", xnor_last_error());
+        builder_free(&b);
+    }
+}
