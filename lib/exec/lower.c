@@ -445,6 +445,7 @@ static const struct {
     {XNOR_OP_GROUPED, xnor_lower_grouped},
     {XNOR_OP_LINEAR, lower_linear},
     {XNOR_OP_CONV2D, xnor_lower_conv2d},
+    {XNOR_OP_RESIZE, xnor_lower_resize},
     {XNOR_OP_MATMUL, lower_matmul},
     {XNOR_OP_BINARIZE, lower_binarize},
     {XNOR_OP_THRESHOLD, lower_threshold},

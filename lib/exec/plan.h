@@ -77,6 +77,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(rows_max)                                                                                    \
     X(linear)                                                                                      \
     X(conv2d)                                                                                      \
+    X(resize)                                                                                      \
     X(linear_clip)                                                                                 \
     X(linear_bits)                                                                                 \
     X(matmul)                                                                                      \

@@ -58,7 +58,10 @@ typedef struct xnor_value {
     X(RADIUS, "radius")                                                                            \
     X(DILATION, "dilation")                                                                        \
     X(BATCH_DIMS, "batch_dims")                                                                    \
-    X(PARTS, "parts")
+    X(PARTS, "parts")                                                                              \
+    X(MODE, "mode")                                                                                \
+    X(COORDINATES, "coordinate_transformation_mode")                                               \
+    X(NEAREST_MODE, "nearest_mode")
 
 typedef enum xnor_attr_key {
 #define XNOR_ATTR_ENUM(name, text) XNOR_ATTR_##name,

@@ -65,6 +65,7 @@
     X(REDUCE_SUM_SQUARE, "ReduceSumSquare", "")                                                          \
     X(RELU, "Relu", "")                                                                                  \
     X(RESHAPE, "Reshape", "")                                                                            \
+    X(RESIZE, "Resize", "")                                                                              \
     X(ROUND, "Round", "")                                                                                \
     X(SELU, "Selu", "")                                                                                  \
     X(SHAPE, "Shape", "")                                                                                \

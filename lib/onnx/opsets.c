@@ -30,6 +30,15 @@ static const struct {
     {"Conv", "auto_pad", NORMALISED, 0},
     {"Dropout", "ratio", IGNORED, 0},
     {"Dropout", "seed", IGNORED, 0},
+    {"Resize", "antialias", FIXED, 0},
+    {"Resize", "axes", NORMALISED, 0},
+    {"Resize", "coordinate_transformation_mode", NORMALISED, 0},
+    {"Resize", "cubic_coeff_a", IGNORED, 0},
+    {"Resize", "exclude_outside", IGNORED, 0},
+    {"Resize", "extrapolation_value", IGNORED, 0},
+    {"Resize", "keep_aspect_ratio_policy", NORMALISED, 0},
+    {"Resize", "mode", NORMALISED, 0},
+    {"Resize", "nearest_mode", NORMALISED, 0},
     {"Shape", "start", NORMALISED, 0},
     {"Shape", "end", NORMALISED, 0},
     {"Slice", "starts", NORMALISED, 0},
@@ -216,6 +225,48 @@ static xnor_status reduce(xnor_import_node *node) {
     return XNOR_OK;
 }
 
+// A word that must be one of `words`, as its index; the first without the attribute.
+static xnor_status word_attr(xnor_import_node *node, const char *name, xnor_attr_key key,
+                             const char *const *words) {
+    const Onnx__AttributeProto *attr = xnor_onnx_attr(node->proto, name);
+    int64_t index = 0;
+    while (attr && words[index] && !attr_is(attr, words[index])) index++;
+    if (!words[index])
+        return xnor_fail(XNOR_E_UNSUPPORTED, "node '%s' (%s): %s '%.*s' is not supported",
+                         node->name, node->proto->op_type, name, (int)attr->s.len,
+                         (const char *)attr->s.data);
+    xnor_onnx_set_ints(node, key, &index, 1);
+    return XNOR_OK;
+}
+
+// Opset 10 has no region of interest and places elements asymmetrically.
+static xnor_status resize(xnor_import_node *node) {
+    static const char *const modes[] = {"nearest", "linear", NULL};
+    static const char *const coordinates[] = {"half_pixel", "pytorch_half_pixel",   "align_corners",
+                                              "asymmetric", "tf_half_pixel_for_nn", NULL};
+    static const char *const nearest[] = {"round_prefer_floor", "round_prefer_ceil", "floor",
+                                          "ceil", NULL};
+    static const char *const policies[] = {"stretch", NULL};
+    XNOR_TRY(word_attr(node, "mode", XNOR_ATTR_MODE, modes));
+    if (node->import->opset < 11) {
+        const int64_t asymmetric = 3, floor = 2;
+        if (node->input_count != 2) return refuse(node, "expected two inputs");
+        node->inputs[2] = node->inputs[1];
+        node->inputs[1] = XNOR_NO_VALUE;
+        node->input_count = 3;
+        xnor_onnx_set_ints(node, XNOR_ATTR_COORDINATES, &asymmetric, 1);
+        xnor_onnx_set_ints(node, XNOR_ATTR_NEAREST_MODE, &floor, 1);
+        return XNOR_OK;
+    }
+    if (xnor_onnx_attr(node->proto, "axes"))
+        return refuse(node, "attribute 'axes' is not supported");
+    XNOR_TRY(word_attr(node, "keep_aspect_ratio_policy", XNOR_ATTR_MODE, policies));
+    XNOR_TRY(word_attr(node, "mode", XNOR_ATTR_MODE, modes));
+    XNOR_TRY(word_attr(node, "nearest_mode", XNOR_ATTR_NEAREST_MODE, nearest));
+    if (node->input_count > 1) node->inputs[1] = XNOR_NO_VALUE; // the region is for another mode
+    return word_attr(node, "coordinate_transformation_mode", XNOR_ATTR_COORDINATES, coordinates);
+}
+
 // Shape of some of the axes (opset 15) is a slice of the shape.
 static xnor_status shape(xnor_import_node *node) {
     const int64_t start = int_attr(node, "start", 0), end = int_attr(node, "end", INT64_MAX);
@@ -291,6 +342,7 @@ static const struct {
     {"ReduceProd", reduce},
     {"ReduceSum", reduce},
     {"ReduceSumSquare", reduce},
+    {"Resize", resize},
     {"Shape", shape},
     {"Slice", slice},
     {"Softmax", softmax},

@@ -47,6 +47,7 @@ typedef struct xnor_op_row {
     X(move)                                                                                        \
     X(matmul)                                                                                      \
     X(conv)                                                                                        \
+    X(resize)                                                                                      \
     X(norm)                                                                                        \
     X(select)                                                                                      \
     X(binary)                                                                                      \

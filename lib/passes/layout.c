@@ -287,21 +287,31 @@ static xnor_status align_concat(xnor_graph *graph, uint32_t index, bool *changed
     return XNOR_OK;
 }
 
-// Tile by constant repeats: they are put in the order of x's axes.
-static xnor_status sink_tile(xnor_graph *graph, uint32_t index, bool *changed) {
+// Operators whose further inputs are constants with an element for each axis, Tile and Resize: those are
+// put in the order of x's axes.
+static xnor_status sink_per_axis(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
     uint32_t perm[XNOR_MAX_RANK], rank = graph->values[node.outputs[0]].shape.rank;
-    xnor_value_id inputs[2], out = node.outputs[0], y = XNOR_NO_VALUE;
-    if (!is_transposed(graph, node.inputs[0], &inputs[0], perm) ||
-        !xnor_is_constant(graph, node.inputs[1]))
-        return XNOR_OK;
-    const xnor_shape vector = {1, {rank}};
-    void *repeats;
-    XNOR_TRY(xnor_graph_add_constant(graph, node.name, XNOR_I64, &vector, &inputs[1], &repeats));
-    for (uint32_t i = 0; i < rank; i++)
-        ((int64_t *)repeats)[perm[i]] = (int64_t)xnor_constant_get(graph, node.inputs[1], i);
+    xnor_value_id inputs[XNOR_MAX_INPUTS], out = node.outputs[0], y = XNOR_NO_VALUE;
+    if (!is_transposed(graph, node.inputs[0], &inputs[0], perm)) return XNOR_OK;
+    for (uint32_t k = 1; k < node.input_count; k++) {
+        inputs[k] = node.inputs[k];
+        if (inputs[k] == XNOR_NO_VALUE) continue;
+        if (!xnor_is_constant(graph, inputs[k]) || xnor_constant_count(graph, inputs[k]) != rank)
+            return XNOR_OK;
+    }
+    for (uint32_t k = 1; k < node.input_count; k++) {
+        if (inputs[k] == XNOR_NO_VALUE) continue;
+        const xnor_value value = graph->values[node.inputs[k]];
+        void *data;
+        XNOR_TRY(xnor_graph_add_constant(graph, node.name, value.dtype, &value.shape, &inputs[k],
+                                         &data));
+        const xnor_tensor from = {value.dtype, value.shape, value.data};
+        xnor_tensor to = {value.dtype, value.shape, data};
+        for (uint32_t i = 0; i < rank; i++) xnor_tensor_move(&to, perm[i], &from, i);
+    }
     uint32_t at = index;
-    XNOR_TRY(xnor_emit(graph, &at, XNOR_OP_TILE, node.name, inputs, 2, &y));
+    XNOR_TRY(xnor_emit_copy(graph, &at, index, inputs, &y));
     xnor_graph_remove_node(&graph->nodes[at]);
     *changed = true;
     return xnor_emit_transpose(graph, &at, node.name, y, perm, &out);
@@ -397,7 +407,8 @@ xnor_status xnor_layout_sink(xnor_graph *graph, uint32_t index, bool *changed) {
     if (xnor_layout_is_reduction(node->op) || node->op == XNOR_OP_CONCAT ||
         node->op == XNOR_OP_SOFTMAX || node->op == XNOR_OP_LOG_SOFTMAX)
         return sink_axis_operator(graph, index, changed);
-    return node->op == XNOR_OP_TILE ? sink_tile(graph, index, changed) : XNOR_OK;
+    bool per_axis = node->op == XNOR_OP_TILE || node->op == XNOR_OP_RESIZE;
+    return per_axis ? sink_per_axis(graph, index, changed) : XNOR_OK;
 }
 
 // transpose(concat(a, b)) -> concat(transpose(a), transpose(b)), where one of the two then cancels.

@@ -18,3 +18,6 @@ LIMIT("Min", "element type UINT32 is supported in constants only", "types")
 LIMIT("Min", "element type UINT64 (13) is not supported", "types")
 LIMIT("Pow", "element type UINT32 is supported in constants only", "types")
 LIMIT("Pow", "element type UINT64 (13) is not supported", "types")
+LIMIT("Resize", "mode 'cubic' is not supported", "modes `nearest` and `linear`")
+LIMIT("Resize", "coordinate_transformation_mode 'tf_crop_and_resize'",
+      "`asymmetric` or `tf_half_pixel_for_nn` coordinates")
