@@ -115,6 +115,8 @@ ALWAYS_INLINE vf vf_pick(vf a, vf b) {
 
 #include "kernels/rows.h"
 
+#include "kernels/patches.h"
+
 static void pack_f32(size_t rows, size_t cols, const float *x, size_t x_stride, uint64_t *bits,
                      size_t bits_stride) {
     for (size_t r = 0; r < rows; r++) {

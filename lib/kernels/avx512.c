@@ -130,6 +130,8 @@ ALWAYS_INLINE vf vf_pick(vf a, vf b) {
 
 #include "kernels/rows.h"
 
+#include "kernels/patches.h"
+
 // Mask of the 16 columns from c on that exist.
 ALWAYS_INLINE __mmask16 columns_from(size_t cols, size_t c) {
     return first_lanes(c < cols ? cols - c : 0, 16);

@@ -27,6 +27,18 @@ typedef struct xnor_gemm_args {
     const void *packed;   // from gemm_pack, 64-byte aligned
 } xnor_gemm_args;
 
+// The windows of a convolution over a plane of bits. Output pixel (y, x) looks at the taps (ky, kx), input
+// pixels (y·stride_h + ky·dilation_h - pad_top, x·stride_w + kx·dilation_w - pad_left), and at the channels
+// channel_begin .. channel_begin + channels of each.
+typedef struct xnor_patch_args {
+    size_t height, width;
+    size_t pixel_stride; // words from one pixel to the next
+    size_t channel_begin, channels;
+    size_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
+    size_t pad_top, pad_left;
+    const uint64_t *plane; // [height][width][pixel_stride]
+} xnor_patch_args;
+
 typedef struct xnor_kernels {
     const char *isa;
 
@@ -59,6 +71,11 @@ typedef struct xnor_kernels {
     // bits[r][c] = acc[r][c] >= thr[c].
     void (*acc_thr)(size_t rows, size_t cols, const int32_t *acc, size_t acc_stride,
                     const int32_t *thr, uint64_t *bits, size_t bits_stride);
+
+    // Unfolds `count` output pixels (y, x_begin + m): row m holds the bits of their taps, [kernel_h]
+    // [kernel_w][channels] without gaps; bits of taps outside the plane are 0. Writes whole words.
+    void (*patch_bits)(const xnor_patch_args *args, size_t y, size_t x_begin, size_t count,
+                       uint64_t *rows, size_t rows_stride);
 
     // out[m][c] = bias[c] (or 0 when NULL) then fma over k in increasing order, so the result is
     // the same for every instruction set. b: [k][b_stride].
@@ -116,6 +133,10 @@ typedef struct xnor_kernels {
     void (*rows_magnitude)(size_t rows, size_t n, const float *x, size_t x_stride, float low,
                            float high, float *mean);
 } xnor_kernels;
+
+// patch_bits of a plane of ones (args->plane is not read): which taps lie inside the plane.
+void xnor_patch_inside(const xnor_patch_args *args, size_t y, size_t x_begin, size_t count,
+                       uint64_t *rows, size_t rows_stride);
 
 // isa: name of the best set to use ("c", "avx2", "avx512", "neon", "neon_dotprod"); NULL takes the
 // environment variable XNOR_ISA if set, else the best that the CPU offers. XNOR_E_UNSUPPORTED when

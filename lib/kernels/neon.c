@@ -113,6 +113,8 @@ ALWAYS_INLINE vf vf_pick(vf a, vf b) {
 
 #include "kernels/rows.h"
 
+#include "kernels/patches.h"
+
 // Bit i of the result is set where lane i of the 16 is all ones.
 ALWAYS_INLINE uint64_t gather16(uint32x4_t m0, uint32x4_t m1, uint32x4_t m2, uint32x4_t m3) {
     const uint16x8_t low = vuzp1q_u16(vreinterpretq_u16_u32(m0), vreinterpretq_u16_u32(m1));

@@ -20,6 +20,7 @@
     X(pack_f32)                                                                                    \
     X(pack_f32_ternary)                                                                            \
     X(acc_thr)                                                                                     \
+    X(patch_bits)                                                                                  \
     X(gemm_f32)                                                                                    \
     X(gemm_f32_bits)                                                                               \
     X(distances_f32)                                                                               \

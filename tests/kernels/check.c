@@ -345,6 +345,72 @@ static void check_gemm_max_ternary(checker *check) {
     check_gemm(check, check_one_max_ternary, false);
 }
 
+// ---- patches ------------------------------------------------------------------------------------
+
+// Mostly as networks have them, sometimes anything: windows may lie wholly outside the plane.
+static xnor_patch_args random_window(size_t i) {
+    static const size_t channel_counts[] = {1,  2,  3,  5,  17, 18, 27, 31,  32,  33,  36,  45,
+                                            54, 63, 64, 65, 72, 90, 96, 127, 128, 144, 192, 200};
+    static const size_t kernels[] = {1, 2, 3, 3, 3, 5, 7};
+    static const size_t sizes[] = {1, 1, 2, 3, 5, 8, 9, 16, 21, 40};
+    xnor_patch_args a = {.channels = channel_counts[i % COUNT(channel_counts)]};
+    a.channel_begin = random_below(3) ? 0 : random_below(2) ? 64 : random_below(150);
+    a.pixel_stride = xnor_words(a.channel_begin + a.channels) + (random_below(3) ? 0 : 1);
+    a.height = sizes[random_below(COUNT(sizes))];
+    a.width = sizes[random_below(COUNT(sizes))];
+    const bool square = random_below(3) != 0;
+    a.kernel_h = kernels[random_below(COUNT(kernels))];
+    a.kernel_w = square ? a.kernel_h : kernels[random_below(COUNT(kernels))];
+    a.stride_h = random_below(3) ? 1 : 1 + random_below(4);
+    a.stride_w = random_below(3) ? a.stride_h : 1 + random_below(4);
+    a.dilation_h = random_below(3) ? 1 : 1 + random_below(4);
+    a.dilation_w = random_below(3) ? a.dilation_h : 1 + random_below(4);
+    const bool usual = random_below(3) != 0;
+    a.pad_top = usual ? a.kernel_h / 2 * a.dilation_h : random_below(12);
+    a.pad_left = usual ? a.kernel_w / 2 * a.dilation_w : random_below(12);
+    return a;
+}
+
+// Output pixels 0 .. end of one axis, at least 1: as far as windows touch the plane, and a few more.
+static size_t random_output(size_t extent, size_t pad, size_t stride) {
+    return (extent + pad) / stride + 1 + random_below(3);
+}
+
+static void check_patch_bits(checker *check) {
+    for (size_t i = 0; i < 24 * 120; i++) {
+        xnor_patch_args a = random_window(i);
+        const size_t pixels = a.height * a.width;
+        const size_t used = xnor_words(a.channel_begin + a.channels);
+        uint64_t *plane = input(SLOT_A, strided(pixels, used, a.pixel_stride) * sizeof *plane);
+        const size_t cols = a.channel_begin + a.channels + (random_below(2) ? random_below(64) : 0);
+        fill_bits(plane, pixels, cols < 64 * used ? cols : 64 * used, a.pixel_stride,
+                  random_below(2) ? PATTERN_RANDOM : random_pattern());
+        a.plane = plane;
+        const size_t y = random_below(random_output(a.height, a.pad_top, a.stride_h));
+        const size_t x_end = random_output(a.width, a.pad_left, a.stride_w);
+        const size_t x_begin = random_below(2) ? 0 : random_below(x_end);
+        const size_t count = random_below(3) ? x_end - x_begin : 1 + random_below(x_end - x_begin);
+        const size_t words = xnor_words(a.kernel_h * a.kernel_w * a.channels);
+        const size_t stride = words + random_below(3);
+        const size_t bytes = strided(count, words, stride) * sizeof(uint64_t);
+        char what[192];
+        snprintf(what, sizeof what,
+                 "%zux%zu, %zu channels from %zu of %zu words, kernel %zux%zu, strides %zu %zu, "
+                 "dilations %zu %zu, pads %zu %zu, y %zu, x %zu + %zu",
+                 a.height, a.width, a.channels, a.channel_begin, a.pixel_stride, a.kernel_h,
+                 a.kernel_w, a.stride_h, a.stride_w, a.dilation_h, a.dilation_w, a.pad_top,
+                 a.pad_left, y, x_begin, count);
+        check->expected->patch_bits(&a, y, x_begin, count, output(SIDE_EXPECTED, bytes), stride);
+        check->found->patch_bits(&a, y, x_begin, count, output(SIDE_FOUND, bytes), stride);
+        compare(check, bytes, false, what);
+
+        memset(plane, 0xFF, strided(pixels, used, a.pixel_stride) * sizeof *plane);
+        check->expected->patch_bits(&a, y, x_begin, count, output(SIDE_EXPECTED, bytes), stride);
+        xnor_patch_inside(&a, y, x_begin, count, output(SIDE_FOUND, bytes), stride);
+        compare(check, bytes, false, what);
+    }
+}
+
 // ---- float gemm ---------------------------------------------------------------------------------
 
 static void check_f32(checker *check, bool bits) {
@@ -701,6 +767,7 @@ static const struct {
     {"pack_f32", check_pack_f32},
     {"pack_f32_ternary", check_pack_f32_ternary},
     {"acc_thr", check_acc_thr},
+    {"patch_bits", check_patch_bits},
     {"gemm_acc", check_gemm_acc},
     {"gemm_thr", check_gemm_thr},
     {"gemm_max", check_gemm_max},
