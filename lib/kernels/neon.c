@@ -113,6 +113,25 @@ ALWAYS_INLINE vf vf_pick(vf a, vf b) {
 
 #include "kernels/rows.h"
 
+typedef uint64x2_t vu;
+#define U64_LANES 2
+
+ALWAYS_INLINE vu vu_zero(void) {
+    return vdupq_n_u64(0);
+}
+
+ALWAYS_INLINE vu vu_load(const uint64_t *p, size_t step) {
+    return step == 1 ? vld1q_u64(p) : vcombine_u64(vld1_u64(p), vld1_u64(p + step));
+}
+
+ALWAYS_INLINE void vu_store(uint64_t *p, vu v) {
+    vst1q_u64(p, v);
+}
+
+ALWAYS_INLINE vu vu_move(vu sum, vu v, int64_t shift, uint64_t mask) {
+    return vbslq_u64(vdupq_n_u64(mask), vshlq_u64(v, vdupq_n_s64(shift)), sum);
+}
+
 #include "kernels/patches.h"
 
 // Bit i of the result is set where lane i of the 16 is all ones.

@@ -4,7 +4,8 @@
 //
 //   check                 prints a line per set and family, then "N passed, N failed"
 //   check --isa NAME      only that set
-//   check --bench         benchmark instead, see bench.c
+//   check --bench         benchmark instead, see bench.c; --only PREFIX: of some kernels
+//   check --run N         these kernels N times, for tools that count instructions
 #include "harness.h"
 
 #include "core/size.h"
@@ -810,14 +811,20 @@ static bool unknown_set_is_refused(void) {
 
 int main(int argc, char **argv) {
     const char *isa = NULL;
+    const char *only = "";
     bool bench = false;
+    size_t runs = 0;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--bench") == 0) {
             bench = true;
         } else if (strcmp(argv[i], "--isa") == 0 && i + 1 < argc) {
             isa = argv[++i];
+        } else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc) {
+            only = argv[++i];
+        } else if (strcmp(argv[i], "--run") == 0 && i + 1 < argc) {
+            runs = strtoul(argv[++i], NULL, 10);
         } else {
-            fprintf(stderr, "usage: check [--isa NAME] [--bench]\n");
+            fprintf(stderr, "usage: check [--isa NAME] [--bench | --run N] [--only PREFIX]\n");
             return 2;
         }
     }
@@ -827,7 +834,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s\n", xnor_last_error());
         return 2;
     }
-    if (bench) return run_benchmark(isa);
+    if (bench) return run_benchmark(isa, only);
+    if (runs > 0) return run_kernels(isa, only, runs);
 
     size_t passed = 0;
     size_t failed = 0;
