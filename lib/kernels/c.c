@@ -9,6 +9,7 @@
 #include "kernels/points.h"
 #include "kernels/rows.h"
 #include "kernels/sets.h"
+#include "kernels/sums.h"
 
 #include "core/size.h"
 

@@ -132,6 +132,17 @@ typedef struct xnor_kernels {
     // mean[r] = mean over c of |min(high, max(low, x[r][c]))|, in a fixed order.
     void (*rows_magnitude)(size_t rows, size_t n, const float *x, size_t x_stride, float low,
                            float high, float *mean);
+    // out[r][c] = base[r][c] + (gate[r][c] > 0 ? acc[r][c] : 0); gate has the stride of acc. out may be
+    // base.
+    void (*rows_gated_add)(size_t rows, size_t n, const int32_t *gate, const int32_t *acc,
+                           size_t acc_stride, const int32_t *base, size_t base_stride, int32_t *out,
+                           size_t out_stride);
+    // out[r][c] = fma(acc[r][c], scale[c], shift[c]) + skip[r][c], and its signs: as pack_f32 gives them
+    // if nonzero is NULL, else as pack_f32_ternary. out may be skip.
+    void (*rows_skip_signs)(size_t rows, size_t n, const int32_t *acc, size_t acc_stride,
+                            const float *scale, const float *shift, const float *skip,
+                            size_t skip_stride, float *out, size_t out_stride, uint64_t *bits,
+                            uint64_t *nonzero, size_t bits_stride);
 } xnor_kernels;
 
 // patch_bits of a plane of ones (args->plane is not read): which taps lie inside the plane.

@@ -79,6 +79,9 @@ static const bench_shape shapes[] = {
     {"rows_affine", 256, 1, 128, WORK_MOVE},
     {"rows_max", 256, 1, 1024, WORK_MOVE},
     {"rows_magnitude", 256, 1, 128, WORK_MOVE},
+    {"rows_gated_add", 64, 1, 64, WORK_MOVE},
+    {"rows_skip_signs", 64, 1, 64, WORK_MOVE},
+    {"rows_skip_signs", 64, 1, 18, WORK_MOVE},
 };
 
 typedef struct bench_data {
@@ -299,6 +302,11 @@ static void run_once(const xnor_kernels *set, const bench_shape *s, bench_data *
         set->rows_max(s->rows, s->n, d->acc, s->n, d->a, d->out);
     } else if (strcmp(family, "rows_magnitude") == 0) {
         set->rows_magnitude(s->rows, s->n, d->a, s->n, -1, 1, d->out);
+    } else if (strcmp(family, "rows_gated_add") == 0) {
+        set->rows_gated_add(s->rows, s->n, d->acc, d->acc, s->n, d->acc, s->n, d->acc, s->n);
+    } else if (strcmp(family, "rows_skip_signs") == 0) {
+        set->rows_skip_signs(s->rows, s->n, d->acc, s->n, d->bias, d->bias, d->a, s->n, d->out,
+                             s->n, d->bits_out, NULL, n_words);
     } else {
         set->acc_thr(s->rows, s->n, d->acc, s->n, d->limit, d->bits_out, n_words);
     }

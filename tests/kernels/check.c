@@ -759,6 +759,87 @@ static void check_rows_magnitude(checker *check) {
     }
 }
 
+// ---- gates and skips ----------------------------------------------------------------------------
+
+static const size_t sum_counts[] = {1,  3,  4,  7,  8,  15, 16,  17, 18,
+                                    33, 36, 63, 64, 65, 72, 130, 144};
+
+static int32_t random_sum(void) {
+    return random_below(4) ? (int32_t)random_below(9) - 4 : (int32_t)random_below(8193) - 4096;
+}
+
+static void check_rows_gated_add(checker *check) {
+    for (size_t i = 0; i < COUNT(sum_counts) * 16; i++) {
+        const size_t rows = random_rows(), n = sum_counts[i % COUNT(sum_counts)];
+        const size_t stride = n + random_below(3), base_stride = n + random_below(3);
+        const size_t out_stride = n + random_below(3), count = strided(rows, n, stride);
+        int32_t *gate = input(SLOT_MASK, count * sizeof *gate);
+        int32_t *acc = input(SLOT_A, count * sizeof *acc);
+        int32_t *base = input(SLOT_B, strided(rows, n, base_stride) * sizeof *base);
+        for (size_t j = 0; j < count; j++) gate[j] = (int32_t)random_below(5) - 2;
+        for (size_t j = 0; j < count; j++) acc[j] = random_sum();
+        for (size_t j = 0; j < strided(rows, n, base_stride); j++) base[j] = random_sum();
+        const bool in_place = random_below(3) == 0;
+        const size_t bytes =
+            strided(rows, n, in_place ? base_stride : out_stride) * sizeof(int32_t);
+        const xnor_kernels *sets[SIDE_COUNT] = {check->expected, check->found};
+        for (output_side side = 0; side < SIDE_COUNT; side++) {
+            int32_t *out = output(side, bytes);
+            if (in_place) memcpy(out, base, bytes);
+            sets[side]->rows_gated_add(rows, n, gate, acc, stride, in_place ? out : base,
+                                       base_stride, out, in_place ? base_stride : out_stride);
+        }
+        char what[128];
+        snprintf(what, sizeof what, "rows %zu, n %zu, strides %zu %zu %zu", rows, n, stride,
+                 base_stride, out_stride);
+        compare(check, bytes, false, what);
+    }
+}
+
+// Small multiples of powers of two, so that many sums are exactly 0, or anything.
+static void check_rows_skip_signs(checker *check) {
+    for (size_t i = 0; i < COUNT(sum_counts) * 24; i++) {
+        const size_t rows = random_rows(), n = sum_counts[i % COUNT(sum_counts)];
+        const size_t stride = n + random_below(3), skip_stride = n + random_below(3);
+        const size_t words = xnor_words(n), bits_stride = words + random_below(3);
+        const bool ternary = random_below(2), special = random_below(3) == 0;
+        int32_t *acc = input(SLOT_A, strided(rows, n, stride) * sizeof *acc);
+        float *skip = input(SLOT_B, strided(rows, n, skip_stride) * sizeof *skip);
+        float *scale = input(SLOT_X, n * sizeof *scale),
+              *shift = input(SLOT_BIAS, n * sizeof *shift);
+        for (size_t j = 0; j < strided(rows, n, stride); j++) acc[j] = random_sum();
+        for (size_t j = 0; j < strided(rows, n, skip_stride); j++)
+            skip[j] = special ? random_float(true) : (float)random_below(9) / 4.0f - 1.0f;
+        for (size_t j = 0; j < n; j++) {
+            scale[j] = special ? random_float(true) : random_below(2) ? 0.5f : -0.25f;
+            shift[j] = special ? random_float(true) : (float)random_below(3) - 1.0f;
+        }
+        const bool in_place = random_below(3) == 0;
+        const size_t out_stride = in_place ? skip_stride : n + random_below(3);
+        const size_t float_bytes = strided(rows, n, out_stride) * sizeof(float);
+        const size_t planes = rows * bits_stride;
+        const size_t plane_bytes = (ternary ? 2 : 1) * planes * sizeof(uint64_t);
+        char what[128];
+        snprintf(what, sizeof what, "rows %zu, n %zu, strides %zu %zu %zu, ternary %d", rows, n,
+                 stride, skip_stride, bits_stride, ternary);
+        const xnor_kernels *sets[SIDE_COUNT] = {check->expected, check->found};
+        for (size_t part = 0; part < 2; part++) { // the sums, then the signs, between guard bytes
+            static float sums[1 << 17];
+            static uint64_t signs[1 << 14];
+            for (output_side side = 0; side < SIDE_COUNT; side++) {
+                void *to = output(side, part ? plane_bytes : float_bytes);
+                float *out = part ? sums : to;
+                uint64_t *bits = part ? to : signs;
+                if (in_place) memcpy(out, skip, float_bytes);
+                sets[side]->rows_skip_signs(rows, n, acc, stride, scale, shift,
+                                            in_place ? out : skip, skip_stride, out, out_stride,
+                                            bits, ternary ? bits + planes : NULL, bits_stride);
+            }
+            compare(check, part ? plane_bytes : float_bytes, part == 0, what);
+        }
+    }
+}
+
 // ---- main ---------------------------------------------------------------------------------------
 
 static const struct {
@@ -785,6 +866,8 @@ static const struct {
     {"rows_affine", check_rows_affine},
     {"rows_max", check_rows_max},
     {"rows_magnitude", check_rows_magnitude},
+    {"rows_gated_add", check_rows_gated_add},
+    {"rows_skip_signs", check_rows_skip_signs},
 };
 
 static void check_set(const xnor_kernels *expected, const xnor_kernels *found, size_t work_limit,

@@ -326,6 +326,34 @@ static void rows_magnitude(size_t rows, size_t n, const float *x, size_t x_strid
     }
 }
 
+static void rows_gated_add(size_t rows, size_t n, const int32_t *gate, const int32_t *acc,
+                           size_t acc_stride, const int32_t *base, size_t base_stride, int32_t *out,
+                           size_t out_stride) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < n; c++) {
+            int32_t sum = base[r * base_stride + c];
+            if (gate[r * acc_stride + c] >= 1) sum += acc[r * acc_stride + c];
+            out[r * out_stride + c] = sum;
+        }
+}
+
+static void rows_skip_signs(size_t rows, size_t n, const int32_t *acc, size_t acc_stride,
+                            const float *scale, const float *shift, const float *skip,
+                            size_t skip_stride, float *out, size_t out_stride, uint64_t *bits,
+                            uint64_t *nonzero, size_t bits_stride) {
+    for (size_t r = 0; r < rows; r++) {
+        float *row = out + r * out_stride;
+        for (size_t c = 0; c < n; c++) {
+            const float scaled = fmaf((float)acc[r * acc_stride + c], scale[c], shift[c]);
+            row[c] = scaled + skip[r * skip_stride + c];
+        }
+        if (nonzero)
+            pack_f32_ternary(1, n, row, n, bits + r * bits_stride, nonzero + r * bits_stride, 0);
+        else
+            pack_f32(1, n, row, n, bits + r * bits_stride, 0);
+    }
+}
+
 const xnor_kernels naive_kernels = {
     .isa = "naive",
     .pack_f32 = pack_f32,
@@ -351,4 +379,6 @@ const xnor_kernels naive_kernels = {
     .rows_affine = rows_affine,
     .rows_max = rows_max,
     .rows_magnitude = rows_magnitude,
+    .rows_gated_add = rows_gated_add,
+    .rows_skip_signs = rows_skip_signs,
 };
