@@ -226,7 +226,9 @@ ALWAYS_INLINE void run_rows(bits_op op, size_t rows, size_t vectors, const bits_
         for (; row + 4 <= t->rows; row += 4) run_tile(op, true, 4, 4, t, row, &e);
     }
     for (; row + rows <= t->rows; row += rows) run_tile(op, false, rows, vectors, t, row, &e);
-    if (row < t->rows && t->rows >= rows) { // the last tile overlaps the one before
+    // The last tile may overlap the one before: a tile costs as much as half its rows without a loop of
+    // their own.
+    if (2 * (t->rows - row) > rows && t->rows >= rows && !is_ternary(op)) {
         run_tile(op, false, rows, vectors, t, t->rows - rows, &e);
         row = t->rows;
     }

@@ -16,6 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__clang__) // C99 promises 4095 characters of a string; a loop here has up to 6637
+#pragma clang diagnostic ignored "-Woverlength-strings"
+#endif
+
 #define MAX_TILE_ROWS 8
 
 // Rows to count: as they are, `stride` bytes apart, or four of them expanded: [pairs of steps][4][2][8]
