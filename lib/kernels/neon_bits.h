@@ -259,8 +259,8 @@ ALWAYS_INLINE void run_rows(bits_op op, size_t rows, size_t vectors, const bits_
 DEFINE_OP(OP_ACC, xnor_gemm_acc, 4, 4, 8)
 DEFINE_OP(OP_THR, xnor_gemm_thr, 4, 4, 8)
 DEFINE_OP(OP_MAX, xnor_gemm_max, 4, 4, 8)
-DEFINE_OP(OP_TERNARY, xnor_gemm_acc_ternary, 4, 4, 4)
-DEFINE_OP(OP_MAX_TERNARY, xnor_gemm_max_ternary, 4, 4, 4)
+DEFINE_OP(OP_TERNARY, xnor_gemm_acc_ternary, 3, 4, 4)
+DEFINE_OP(OP_MAX_TERNARY, xnor_gemm_max_ternary, 3, 4, 4)
 
 ALWAYS_INLINE void run_group(bits_op op, bits_task *t, size_t vectors, int32_t *acc,
                              uint64_t *bits) {

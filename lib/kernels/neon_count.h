@@ -126,30 +126,28 @@ typedef struct count_rows {
 #define OUT3(r) OUT2(r), "=&w"(count[r][2])
 #define OUT4(r) OUT3(r), "=&w"(count[r][3])
 
+typedef uint16_t __attribute__((may_alias)) row_lane; // a quarter of a row's word
+
 // Ternary rows, and tiles that have no loop of their own.
 ALWAYS_INLINE void count_plain(bool ternary, size_t rows, size_t vectors, size_t steps,
                                const count_rows *from, const uint8_t *w,
                                uint16x8_t count[MAX_TILE_ROWS][4]) {
-    const size_t words = from->stride / sizeof(uint64_t);
-    const uint64_t *a = (const uint64_t *)(const void *)from->a;
+    const size_t stride = from->stride / sizeof(row_lane);
+    const row_lane *a = (const row_lane *)(const void *)from->a;
+    const row_lane *mask = (const row_lane *)(const void *)from->mask;
     UNROLL for (size_t r = 0; r < rows; r++) {
         UNROLL for (size_t v = 0; v < vectors; v++) count[r][v] = vdupq_n_u16(0);
     }
-    for (size_t j = 0; 4 * j < steps; j++) {
-        for (size_t s = 0; s < 4 && 4 * j + s < steps; s++, w += 16 * vectors) {
-            const size_t shift = 16 * s;
-            uint8x16_t weight[4];
-            UNROLL for (size_t v = 0; v < vectors; v++) weight[v] = vld1q_u8(w + 16 * v);
-            UNROLL for (size_t r = 0; r < rows; r++) {
-                const uint16_t bits = (uint16_t)(a[r * words + j] >> shift);
-                const uint16_t used =
-                    ternary ? (uint16_t)(from->mask[r * words + j] >> shift) : UINT16_MAX;
-                const uint8x16_t code = vreinterpretq_u8_u16(vdupq_n_u16(bits));
-                const uint8x16_t mask = vreinterpretq_u8_u16(vdupq_n_u16(used));
-                UNROLL for (size_t v = 0; v < vectors; v++) {
-                    const uint8x16_t x = ternary ? vandq_u8(weight[v], mask) : weight[v];
-                    count[r][v] = vpadalq_u8(count[r][v], vcntq_u8(veorq_u8(x, code)));
-                }
+    for (size_t i = 0; i < steps; i++, w += 16 * vectors) {
+        uint8x16_t weight[4];
+        UNROLL for (size_t v = 0; v < vectors; v++) weight[v] = vld1q_u8(w + 16 * v);
+        UNROLL for (size_t r = 0; r < rows; r++) {
+            const uint8x16_t code = vreinterpretq_u8_u16(vdupq_n_u16(a[r * stride + i]));
+            const uint8x16_t used = vreinterpretq_u8_u16(
+                vdupq_n_u16(ternary ? mask[r * stride + i] : (uint16_t)UINT16_MAX));
+            UNROLL for (size_t v = 0; v < vectors; v++) {
+                const uint8x16_t x = ternary ? vandq_u8(weight[v], used) : weight[v];
+                count[r][v] = vpadalq_u8(count[r][v], vcntq_u8(veorq_u8(x, code)));
             }
         }
     }
