@@ -121,6 +121,10 @@ ALWAYS_INLINE void narrow_step(bool ternary, size_t words, size_t channels, size
     }
 }
 
+ALWAYS_INLINE void store_quarter(int32_t *to, __m128i v) {
+    _mm_storeu_si128((__m128i *)(void *)to, v);
+}
+
 // acc[r][0..4) of 16 rows, from values[c]: lane 2r of row r, lane 2r + 1 of row r + 8.
 ALWAYS_INLINE void narrow_store4(const __m512i values[4], size_t rows, int32_t *acc,
                                  size_t acc_stride) {
@@ -128,23 +132,29 @@ ALWAYS_INLINE void narrow_store4(const __m512i values[4], size_t rows, int32_t *
     const __m512i high01 = _mm512_unpackhi_epi32(values[0], values[1]);
     const __m512i low23 = _mm512_unpacklo_epi32(values[2], values[3]);
     const __m512i high23 = _mm512_unpackhi_epi32(values[2], values[3]);
-    _Alignas(64) int32_t parts[4][4][4]; // [lane within 128 bits][which 128 bits][channel]
-    _mm512_store_si512(parts[0], _mm512_unpacklo_epi64(low01, low23));
-    _mm512_store_si512(parts[1], _mm512_unpackhi_epi64(low01, low23));
-    _mm512_store_si512(parts[2], _mm512_unpacklo_epi64(high01, high23));
-    _mm512_store_si512(parts[3], _mm512_unpackhi_epi64(high01, high23));
-    for (size_t r = 0; r < rows; r++) {
-        const size_t lane = r < 8 ? 2 * r : 2 * (r - 8) + 1;
-        memcpy(acc + r * acc_stride, parts[lane % 4][lane / 4], sizeof parts[0][0]);
+    const __m512i part[4] = {
+        _mm512_unpacklo_epi64(low01, low23), _mm512_unpackhi_epi64(low01, low23),
+        _mm512_unpacklo_epi64(high01, high23), _mm512_unpackhi_epi64(high01, high23)};
+    UNROLL for (size_t i = 0; i < 4; i++) { // lanes i, i + 4, i + 8, i + 12
+        const size_t row = i / 2 + i % 2 * 8;
+        int32_t *to = acc + row * acc_stride;
+        if (row < rows) store_quarter(to, _mm512_castsi512_si128(part[i]));
+        if (row + 2 < rows)
+            store_quarter(to + 2 * acc_stride, _mm512_extracti32x4_epi32(part[i], 1));
+        if (row + 4 < rows)
+            store_quarter(to + 4 * acc_stride, _mm512_extracti32x4_epi32(part[i], 2));
+        if (row + 6 < rows)
+            store_quarter(to + 6 * acc_stride, _mm512_extracti32x4_epi32(part[i], 3));
     }
 }
 
 static void narrow_store(const narrow_task *t, const __m512i *values) {
     const size_t n = t->args->n;
     if (n >= 4) { // the last four channels overlap the four before
-        for (size_t c = 0; c + 4 <= n; c += 4)
-            narrow_store4(values + c, t->rows, t->acc + c, t->out_stride);
-        narrow_store4(values + n - 4, t->rows, t->acc + n - 4, t->out_stride);
+        for (size_t c = 0; c < n; c += 4) {
+            const size_t first = c + 4 <= n ? c : n - 4;
+            narrow_store4(values + first, t->rows, t->acc + first, t->out_stride);
+        }
         return;
     }
     for (size_t c = 0; c < n; c++) {
