@@ -150,7 +150,7 @@ ALWAYS_INLINE void count_segment(size_t rows, size_t steps, size_t code_stride,
         count[r][0] = _mm256_setzero_si256();
         count[r][1] = _mm256_setzero_si256();
     }
-    for (size_t i = 0; i < steps; i++) {
+    UNROLL_2 for (size_t i = 0; i < steps; i++) {
         const __m256i w0 = _mm256_loadu_si256((const __m256i *)(const void *)(w + 64 * i));
         const __m256i w1 = _mm256_loadu_si256((const __m256i *)(const void *)(w + 64 * i + 32));
         UNROLL for (size_t r = 0; r < rows; r++) {
