@@ -299,11 +299,12 @@ static void check_one_max_ternary(checker *check, gemm_case *c) {
 }
 
 static void check_gemm(checker *check, gemm_check *one, bool with_limit) {
-    static const size_t ks[] = {1,   3,   7,    8,    9,    15,   16,   17,   31,  32,  33,  63,
-                                64,  65,  72,   127,  128,  129,  191,  192,  240, 247, 248, 249,
-                                253, 254, 255,  256,  257,  300,  320,  496,  504, 511, 512, 513,
-                                576, 640, 1000, 1024, 1088, 1152, 2048, 2500, 4097};
-    static const size_t ns[] = {1, 3, 18, 36, 63, 64, 65, 100, 128, 130, 192, 200, 320};
+    static const size_t ks[] = {1,   3,   7,   8,   9,   15,   16,   17,   31,   32,   33,   63,
+                                64,  65,  72,  127, 128, 129,  162,  191,  192,  240,  247,  248,
+                                249, 253, 254, 255, 256, 257,  300,  320,  324,  496,  504,  511,
+                                512, 513, 576, 640, 648, 1000, 1024, 1088, 1152, 2048, 2500, 4097};
+    static const size_t ns[] = {1,  3,  18, 27,  36,  40,  41,  55,  63, 64,
+                                65, 72, 90, 100, 128, 130, 192, 200, 320};
     for (size_t i = 0; i < COUNT(ks) * COUNT(ns) * 3; i++) {
         const size_t k = ks[i % COUNT(ks)];
         const size_t n = ns[i / COUNT(ks) % COUNT(ns)];
