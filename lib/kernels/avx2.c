@@ -115,6 +115,54 @@ ALWAYS_INLINE vf vf_pick(vf a, vf b) {
 
 #include "kernels/rows.h"
 
+typedef __m256i vi;
+
+ALWAYS_INLINE vi vi_load(const int32_t *p) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+
+ALWAYS_INLINE void vi_store(int32_t *p, vi v) {
+    _mm256_storeu_si256((__m256i *)(void *)p, v);
+}
+
+ALWAYS_INLINE vi vi_add_where(vi a, vi b, vi gate) {
+    const __m256i open = _mm256_cmpgt_epi32(gate, _mm256_setzero_si256());
+    return _mm256_add_epi32(a, _mm256_and_si256(b, open));
+}
+
+#include "kernels/sums.h"
+
+typedef __m256i vu;
+#define U64_LANES 4
+
+ALWAYS_INLINE vu vu_zero(void) {
+    return _mm256_setzero_si256();
+}
+
+ALWAYS_INLINE vu vu_load(const uint64_t *p, size_t step) {
+    if (step == 1) return _mm256_loadu_si256((const __m256i *)(const void *)p);
+    const __m128i low =
+        _mm_insert_epi64(_mm_loadl_epi64((const __m128i *)(const void *)p), (long long)p[step], 1);
+    const __m128i high = _mm_insert_epi64(
+        _mm_loadl_epi64((const __m128i *)(const void *)(p + 2 * step)), (long long)p[3 * step], 1);
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+}
+
+ALWAYS_INLINE void vu_store(uint64_t *p, vu v) {
+    _mm256_storeu_si256((__m256i *)(void *)p, v);
+}
+
+// Shifts by a negative number, which is a large one, give 0.
+ALWAYS_INLINE vu vu_move(vu sum, vu v, int64_t shift, uint64_t mask) {
+    const __m256i up = _mm256_sllv_epi64(v, _mm256_set1_epi64x(shift));
+    const __m256i down = _mm256_srlv_epi64(v, _mm256_set1_epi64x(-shift));
+    const __m256i moved =
+        _mm256_and_si256(_mm256_or_si256(up, down), _mm256_set1_epi64x((long long)mask));
+    return _mm256_or_si256(sum, moved);
+}
+
+#include "kernels/patches.h"
+
 static void pack_f32(size_t rows, size_t cols, const float *x, size_t x_stride, uint64_t *bits,
                      size_t bits_stride) {
     for (size_t r = 0; r < rows; r++) {

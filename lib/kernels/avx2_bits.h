@@ -45,6 +45,14 @@ static const _Alignas(64) uint8_t counts[16][16][16] = {
     MASK(0), MASK(1), MASK(2),  MASK(3),  MASK(4),  MASK(5),  MASK(6),  MASK(7),
     MASK(8), MASK(9), MASK(10), MASK(11), MASK(12), MASK(13), MASK(14), MASK(15)};
 
+typedef enum bits_op { OP_ACC, OP_THR, OP_MAX, OP_TERNARY, OP_MAX_TERNARY } bits_op;
+
+ALWAYS_INLINE bool is_ternary(bits_op op) {
+    return op == OP_TERNARY || op == OP_MAX_TERNARY;
+}
+
+#include "kernels/avx2_narrow.h"
+
 // Codes are byte offsets into `counts`: mask · 256 + activation · 16.
 #define FULL_MASK_CODE (15 * 256)
 
@@ -62,9 +70,19 @@ static bits_shape shape_of(size_t k) {
 
 // ---- packing ------------------------------------------------------------------------------------
 
+// Full blocks, or a last block with enough channels; the other channels lie behind as
+// avx2_narrow.h wants them.
+static size_t wide_channels(size_t k, size_t n) {
+    return n - narrow_channels(k, n);
+}
+
+static size_t wide_bytes(size_t k, size_t n) {
+    return xnor_words(wide_channels(k, n)) * shape_of(k).block_bytes;
+}
+
 static size_t gemm_packed_bytes(size_t k, size_t n) {
     if (k > LANES_MAX_K) return xnor_kernels_c.gemm_packed_bytes(k, n);
-    return xnor_words(n) * shape_of(k).block_bytes;
+    return wide_bytes(k, n) + narrow_packed_bytes(k, narrow_channels(k, n));
 }
 
 static void gemm_limits(size_t k, size_t n, const int32_t *limit, void *packed) {
@@ -73,7 +91,9 @@ static void gemm_limits(size_t k, size_t n, const int32_t *limit, void *packed) 
         return;
     }
     const bits_shape s = shape_of(k);
-    for (size_t c = 0; c < n; c++) {
+    const size_t wide = wide_channels(k, n);
+    narrow_limits(k, n - wide, limit + wide, (uint8_t *)packed + wide_bytes(k, n));
+    for (size_t c = 0; c < wide; c++) {
         uint8_t *block = (uint8_t *)packed + c / 64 * s.block_bytes;
         const size_t most = limit[c] < 0 ? 0 : (size_t)limit[c] + 1;
         ((uint16_t *)(void *)(block + s.steps * 64))[c % 64] = (uint16_t)(most <= k ? most : k + 1);
@@ -86,9 +106,10 @@ static void gemm_pack(size_t k, size_t n, const uint64_t *w, const int32_t *limi
         return;
     }
     const bits_shape s = shape_of(k);
-    const size_t words = xnor_words(k);
+    const size_t words = xnor_words(k), wide = wide_channels(k, n);
     memset(packed, 0, gemm_packed_bytes(k, n));
-    for (size_t c = 0; c < n; c++) {
+    narrow_pack(k, n - wide, w + wide * words, (uint8_t *)packed + wide_bytes(k, n));
+    for (size_t c = 0; c < wide; c++) {
         uint8_t *block = (uint8_t *)packed + c / 64 * s.block_bytes;
         for (size_t i = 0; i < s.steps; i++) {
             block[i * 64 + c % 64] = (uint8_t)(w[c * words + i / 16] >> (i % 16 * 4) & 15);
@@ -129,7 +150,7 @@ ALWAYS_INLINE void count_segment(size_t rows, size_t steps, size_t code_stride,
         count[r][0] = _mm256_setzero_si256();
         count[r][1] = _mm256_setzero_si256();
     }
-    for (size_t i = 0; i < steps; i++) {
+    UNROLL_2 for (size_t i = 0; i < steps; i++) {
         const __m256i w0 = _mm256_loadu_si256((const __m256i *)(const void *)(w + 64 * i));
         const __m256i w1 = _mm256_loadu_si256((const __m256i *)(const void *)(w + 64 * i + 32));
         UNROLL for (size_t r = 0; r < rows; r++) {
@@ -171,12 +192,6 @@ ALWAYS_INLINE void count_long(size_t rows, size_t steps, size_t code_stride, con
 }
 
 // ---- what happens to the counts -----------------------------------------------------------------
-
-typedef enum bits_op { OP_ACC, OP_THR, OP_MAX, OP_TERNARY, OP_MAX_TERNARY } bits_op;
-
-ALWAYS_INLINE bool is_ternary(bits_op op) {
-    return op == OP_TERNARY || op == OP_MAX_TERNARY;
-}
 
 // One task: all rows of a chunk times one block of channels.
 typedef struct bits_task {
@@ -403,39 +418,55 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
     }
 }
 
+// Full blocks here, what is behind them there.
+ALWAYS_INLINE void run_all(bits_op op, const xnor_gemm_args *args, int32_t *acc, uint64_t *bits,
+                           size_t out_stride) {
+    const size_t wide = wide_channels(args->k, args->n);
+    xnor_gemm_args part = *args;
+    if (part.n_end > wide) part.n_end = wide;
+    if (part.n_begin < part.n_end) run_gemm(op, &part, acc, bits, out_stride);
+    if (args->n_end <= wide) return;
+    part.n = part.n_end = args->n - wide;
+    part.packed = (const uint8_t *)args->packed + wide_bytes(args->k, args->n);
+    if (op == OP_THR)
+        run_narrow(op, &part, NULL, bits + wide / 64, out_stride);
+    else
+        run_narrow(op, &part, acc + wide, NULL, out_stride);
+}
+
 static void gemm_acc(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
     if (args->k > LANES_MAX_K)
         xnor_kernels_c.gemm_acc(args, acc, acc_stride);
     else
-        run_gemm(OP_ACC, args, acc, NULL, acc_stride);
+        run_all(OP_ACC, args, acc, NULL, acc_stride);
 }
 
 static void gemm_thr(const xnor_gemm_args *args, uint64_t *out, size_t out_stride) {
     if (args->k > LANES_MAX_K)
         xnor_kernels_c.gemm_thr(args, out, out_stride);
     else
-        run_gemm(OP_THR, args, NULL, out, out_stride);
+        run_all(OP_THR, args, NULL, out, out_stride);
 }
 
 static void gemm_max(const xnor_gemm_args *args, int32_t *max) {
     if (args->k > LANES_MAX_K)
         xnor_kernels_c.gemm_max(args, max);
     else
-        run_gemm(OP_MAX, args, max, NULL, 0);
+        run_all(OP_MAX, args, max, NULL, 0);
 }
 
 static void gemm_acc_ternary(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
     if (args->k > LANES_MAX_K)
         xnor_kernels_c.gemm_acc_ternary(args, acc, acc_stride);
     else
-        run_gemm(OP_TERNARY, args, acc, NULL, acc_stride);
+        run_all(OP_TERNARY, args, acc, NULL, acc_stride);
 }
 
 static void gemm_max_ternary(const xnor_gemm_args *args, int32_t *max) {
     if (args->k > LANES_MAX_K)
         xnor_kernels_c.gemm_max_ternary(args, max);
     else
-        run_gemm(OP_MAX_TERNARY, args, max, NULL, 0);
+        run_all(OP_MAX_TERNARY, args, max, NULL, 0);
 }
 
 #endif

@@ -130,6 +130,53 @@ ALWAYS_INLINE vf vf_pick(vf a, vf b) {
 
 #include "kernels/rows.h"
 
+typedef __m512i vi;
+
+ALWAYS_INLINE vi vi_load(const int32_t *p) {
+    return _mm512_loadu_si512(p);
+}
+
+ALWAYS_INLINE void vi_store(int32_t *p, vi v) {
+    _mm512_storeu_si512(p, v);
+}
+
+ALWAYS_INLINE vi vi_add_where(vi a, vi b, vi gate) {
+    const __mmask16 open = _mm512_cmpgt_epi32_mask(gate, _mm512_setzero_si512());
+    return _mm512_mask_add_epi32(a, open, a, b);
+}
+
+#include "kernels/sums.h"
+
+typedef __m512i vu;
+#define U64_LANES 8
+
+ALWAYS_INLINE vu vu_zero(void) {
+    return _mm512_setzero_si512();
+}
+
+ALWAYS_INLINE vu vu_load(const uint64_t *p, size_t step) {
+    if (step == 1) return _mm512_loadu_si512(p);
+    if (step == 2) { // p[15] may not exist
+        const __m512i even = _mm512_setr_epi64(0, 2, 4, 6, 9, 11, 13, 15);
+        return _mm512_permutex2var_epi64(_mm512_loadu_si512(p), even, _mm512_loadu_si512(p + 7));
+    }
+    const __m512i lane = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm512_i64gather_epi64(_mm512_mullo_epi64(lane, _mm512_set1_epi64((int64_t)step)), p, 8);
+}
+
+ALWAYS_INLINE void vu_store(uint64_t *p, vu v) {
+    _mm512_storeu_si512(p, v);
+}
+
+#define TERNARY_OR_MASKED 0xF8 // a | (b & c)
+ALWAYS_INLINE vu vu_move(vu sum, vu v, int64_t shift, uint64_t mask) {
+    const __m512i turned = _mm512_rolv_epi64(v, _mm512_set1_epi64(shift));
+    return _mm512_ternarylogic_epi64(sum, turned, _mm512_set1_epi64((int64_t)mask),
+                                     TERNARY_OR_MASKED);
+}
+
+#include "kernels/patches.h"
+
 // Mask of the 16 columns from c on that exist.
 ALWAYS_INLINE __mmask16 columns_from(size_t cols, size_t c) {
     return first_lanes(c < cols ? cols - c : 0, 16);

@@ -35,6 +35,22 @@
 #define PLANE_WORDS 2048       // two planes, 16 KB, stay in the first-level cache
 #define MAX_CHUNK_ROWS 256
 
+typedef enum bits_op { OP_ACC, OP_THR, OP_MAX, OP_TERNARY, OP_MAX_TERNARY } bits_op;
+
+ALWAYS_INLINE bool is_ternary(bits_op op) {
+    return op == OP_TERNARY || op == OP_MAX_TERNARY;
+}
+
+#define TERNARY_XOR_ANDNOT 0x14 // (a ^ b) & ~c
+#define TERNARY_MASKED_XOR 0x6A // (a & b) ^ c
+
+// The first `count` of at most `lanes` <= 16 lanes.
+ALWAYS_INLINE __mmask16 first_lanes(size_t count, size_t lanes) {
+    return (__mmask16)((1u << (count < lanes ? count : lanes)) - 1);
+}
+
+#include "kernels/avx512_narrow.h"
+
 typedef struct bits_shape {
     size_t lane_bytes;
     size_t pairs;       // pairs of k steps
@@ -53,9 +69,19 @@ static bits_shape shape_of(size_t k) {
 
 // ---- packing ------------------------------------------------------------------------------------
 
+// Full blocks, or a last block with enough channels; the other channels lie behind as
+// avx512_narrow.h wants them.
+static size_t wide_channels(size_t k, size_t n) {
+    return n - narrow_channels(k, n);
+}
+
+static size_t wide_bytes(size_t k, size_t n) {
+    return xnor_words(wide_channels(k, n)) * shape_of(k).block_bytes;
+}
+
 static size_t gemm_packed_bytes(size_t k, size_t n) {
     if (k > WORD_LANES_MAX_K) return xnor_kernels_c.gemm_packed_bytes(k, n);
-    return xnor_words(n) * shape_of(k).block_bytes;
+    return wide_bytes(k, n) + narrow_packed_bytes(k, narrow_channels(k, n));
 }
 
 static uint32_t lane_at(const uint64_t *row, size_t words, size_t lane_bits, size_t step) {
@@ -80,7 +106,9 @@ static void gemm_limits(size_t k, size_t n, const int32_t *limit, void *packed) 
         return;
     }
     const bits_shape s = shape_of(k);
-    for (size_t c = 0; c < n; c++) {
+    const size_t wide = wide_channels(k, n);
+    narrow_limits(k, n - wide, limit + wide, (uint8_t *)packed + wide_bytes(k, n));
+    for (size_t c = 0; c < wide; c++) {
         uint8_t *block = (uint8_t *)packed + c / 64 * s.block_bytes;
         store_lane(block + s.pairs * s.pair_bytes, s.lane_bytes, c % 64, limit_lane(limit[c], k));
     }
@@ -92,9 +120,10 @@ static void gemm_pack(size_t k, size_t n, const uint64_t *w, const int32_t *limi
         return;
     }
     const bits_shape s = shape_of(k);
-    const size_t words = xnor_words(k);
+    const size_t words = xnor_words(k), wide = wide_channels(k, n);
     memset(packed, 0, gemm_packed_bytes(k, n));
-    for (size_t c = 0; c < n; c++) {
+    narrow_pack(k, n - wide, w + wide * words, (uint8_t *)packed + wide_bytes(k, n));
+    for (size_t c = 0; c < wide; c++) {
         uint8_t *block = (uint8_t *)packed + c / 64 * s.block_bytes;
         const uint64_t *row = w + c * words;
         for (size_t p = 0; p < s.pairs; p++) {
@@ -106,11 +135,6 @@ static void gemm_pack(size_t k, size_t n, const uint64_t *w, const int32_t *limi
         }
     }
     if (limit) gemm_limits(k, n, limit, packed);
-}
-
-// The first `count` of at most `lanes` <= 16 lanes.
-ALWAYS_INLINE __mmask16 first_lanes(size_t count, size_t lanes) {
-    return (__mmask16)((1u << (count < lanes ? count : lanes)) - 1);
 }
 
 // Repeats the two lanes of the 16 pairs from `first` on over 32 bits each; beyond `words` they are
@@ -164,8 +188,6 @@ ALWAYS_INLINE void expand_rows(size_t lane_bytes, bool mixed, size_t rows, size_
 // ---- the tile -----------------------------------------------------------------------------------
 
 #define MAX_TILE_ROWS 8
-#define TERNARY_XOR_ANDNOT 0x14 // (a ^ b) & ~c
-#define TERNARY_MASKED_XOR 0x6A // (a & b) ^ c
 
 ALWAYS_INLINE __m512i popcount_lanes(size_t lane_bytes, __m512i x) {
     return lane_bytes == 1 ? _mm512_popcnt_epi8(x) : _mm512_popcnt_epi16(x);
@@ -360,12 +382,6 @@ ALWAYS_INLINE void store_acc(size_t lane_bytes, int32_t total, size_t channels, 
             _mm512_mask_storeu_epi32(acc + 16 * i, first_lanes(channels - 16 * i, 16), value);
         }
     }
-}
-
-typedef enum bits_op { OP_ACC, OP_THR, OP_MAX, OP_TERNARY, OP_MAX_TERNARY } bits_op;
-
-ALWAYS_INLINE bool is_ternary(bits_op op) {
-    return op == OP_TERNARY || op == OP_MAX_TERNARY;
 }
 
 // acc = k - (2 · count + zeros) of ternary rows: up to this k the bracket fits in a byte, so that the
@@ -586,39 +602,55 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
     }
 }
 
+// Full blocks here, what is behind them there.
+ALWAYS_INLINE void run_all(bits_op op, const xnor_gemm_args *args, int32_t *acc, uint64_t *bits,
+                           size_t out_stride) {
+    const size_t wide = wide_channels(args->k, args->n);
+    xnor_gemm_args part = *args;
+    if (part.n_end > wide) part.n_end = wide;
+    if (part.n_begin < part.n_end) run_gemm(op, &part, acc, bits, out_stride);
+    if (args->n_end <= wide) return;
+    part.n = part.n_end = args->n - wide;
+    part.packed = (const uint8_t *)args->packed + wide_bytes(args->k, args->n);
+    if (op == OP_THR)
+        run_narrow(op, &part, NULL, bits + wide / 64, out_stride);
+    else
+        run_narrow(op, &part, acc + wide, NULL, out_stride);
+}
+
 static void gemm_acc(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
     if (args->k > WORD_LANES_MAX_K)
         xnor_kernels_c.gemm_acc(args, acc, acc_stride);
     else
-        run_gemm(OP_ACC, args, acc, NULL, acc_stride);
+        run_all(OP_ACC, args, acc, NULL, acc_stride);
 }
 
 static void gemm_thr(const xnor_gemm_args *args, uint64_t *out, size_t out_stride) {
     if (args->k > WORD_LANES_MAX_K)
         xnor_kernels_c.gemm_thr(args, out, out_stride);
     else
-        run_gemm(OP_THR, args, NULL, out, out_stride);
+        run_all(OP_THR, args, NULL, out, out_stride);
 }
 
 static void gemm_max(const xnor_gemm_args *args, int32_t *max) {
     if (args->k > WORD_LANES_MAX_K)
         xnor_kernels_c.gemm_max(args, max);
     else
-        run_gemm(OP_MAX, args, max, NULL, 0);
+        run_all(OP_MAX, args, max, NULL, 0);
 }
 
 static void gemm_acc_ternary(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
     if (args->k > WORD_LANES_MAX_K)
         xnor_kernels_c.gemm_acc_ternary(args, acc, acc_stride);
     else
-        run_gemm(OP_TERNARY, args, acc, NULL, acc_stride);
+        run_all(OP_TERNARY, args, acc, NULL, acc_stride);
 }
 
 static void gemm_max_ternary(const xnor_gemm_args *args, int32_t *max) {
     if (args->k > WORD_LANES_MAX_K)
         xnor_kernels_c.gemm_max_ternary(args, max);
     else
-        run_gemm(OP_MAX_TERNARY, args, max, NULL, 0);
+        run_all(OP_MAX_TERNARY, args, max, NULL, 0);
 }
 
 #endif

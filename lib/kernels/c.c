@@ -5,9 +5,11 @@
 // One word of 64 bit-MAC costs about 15 integer instructions (the SWAR popcount is the limit).
 #include "kernels/edges.h"
 #include "kernels/nearest.h"
+#include "kernels/patches.h"
 #include "kernels/points.h"
 #include "kernels/rows.h"
 #include "kernels/sets.h"
+#include "kernels/sums.h"
 
 #include "core/size.h"
 

@@ -27,6 +27,18 @@ typedef struct xnor_gemm_args {
     const void *packed;   // from gemm_pack, 64-byte aligned
 } xnor_gemm_args;
 
+// The windows of a convolution over a plane of bits. Output pixel (y, x) looks at the taps (ky, kx), input
+// pixels (y·stride_h + ky·dilation_h - pad_top, x·stride_w + kx·dilation_w - pad_left), and at the channels
+// channel_begin .. channel_begin + channels of each.
+typedef struct xnor_patch_args {
+    size_t height, width;
+    size_t pixel_stride; // words from one pixel to the next
+    size_t channel_begin, channels;
+    size_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
+    size_t pad_top, pad_left;
+    const uint64_t *plane; // [height][width][pixel_stride]
+} xnor_patch_args;
+
 typedef struct xnor_kernels {
     const char *isa;
 
@@ -59,6 +71,11 @@ typedef struct xnor_kernels {
     // bits[r][c] = acc[r][c] >= thr[c].
     void (*acc_thr)(size_t rows, size_t cols, const int32_t *acc, size_t acc_stride,
                     const int32_t *thr, uint64_t *bits, size_t bits_stride);
+
+    // Unfolds `count` output pixels (y, x_begin + m): row m holds the bits of their taps, [kernel_h]
+    // [kernel_w][channels] without gaps; bits of taps outside the plane are 0. Writes whole words.
+    void (*patch_bits)(const xnor_patch_args *args, size_t y, size_t x_begin, size_t count,
+                       uint64_t *rows, size_t rows_stride);
 
     // out[m][c] = bias[c] (or 0 when NULL) then fma over k in increasing order, so the result is
     // the same for every instruction set. b: [k][b_stride].
@@ -115,7 +132,22 @@ typedef struct xnor_kernels {
     // mean[r] = mean over c of |min(high, max(low, x[r][c]))|, in a fixed order.
     void (*rows_magnitude)(size_t rows, size_t n, const float *x, size_t x_stride, float low,
                            float high, float *mean);
+    // out[r][c] = base[r][c] + (gate[r][c] > 0 ? acc[r][c] : 0); gate has the stride of acc. out may be
+    // base.
+    void (*rows_gated_add)(size_t rows, size_t n, const int32_t *gate, const int32_t *acc,
+                           size_t acc_stride, const int32_t *base, size_t base_stride, int32_t *out,
+                           size_t out_stride);
+    // out[r][c] = fma(acc[r][c], scale[c], shift[c]) + skip[r][c], and its signs: as pack_f32 gives them
+    // if nonzero is NULL, else as pack_f32_ternary. out may be skip.
+    void (*rows_skip_signs)(size_t rows, size_t n, const int32_t *acc, size_t acc_stride,
+                            const float *scale, const float *shift, const float *skip,
+                            size_t skip_stride, float *out, size_t out_stride, uint64_t *bits,
+                            uint64_t *nonzero, size_t bits_stride);
 } xnor_kernels;
+
+// patch_bits of a plane of ones (args->plane is not read): which taps lie inside the plane.
+void xnor_patch_inside(const xnor_patch_args *args, size_t y, size_t x_begin, size_t count,
+                       uint64_t *rows, size_t rows_stride);
 
 // isa: name of the best set to use ("c", "avx2", "avx512", "neon", "neon_dotprod"); NULL takes the
 // environment variable XNOR_ISA if set, else the best that the CPU offers. XNOR_E_UNSUPPORTED when

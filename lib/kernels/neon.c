@@ -113,6 +113,44 @@ ALWAYS_INLINE vf vf_pick(vf a, vf b) {
 
 #include "kernels/rows.h"
 
+typedef int32x4_t vi;
+
+ALWAYS_INLINE vi vi_load(const int32_t *p) {
+    return vld1q_s32(p);
+}
+
+ALWAYS_INLINE void vi_store(int32_t *p, vi v) {
+    vst1q_s32(p, v);
+}
+
+ALWAYS_INLINE vi vi_add_where(vi a, vi b, vi gate) {
+    const int32x4_t open = vreinterpretq_s32_u32(vcgtq_s32(gate, vdupq_n_s32(0)));
+    return vaddq_s32(a, vandq_s32(b, open));
+}
+
+#include "kernels/sums.h"
+
+typedef uint64x2_t vu;
+#define U64_LANES 2
+
+ALWAYS_INLINE vu vu_zero(void) {
+    return vdupq_n_u64(0);
+}
+
+ALWAYS_INLINE vu vu_load(const uint64_t *p, size_t step) {
+    return step == 1 ? vld1q_u64(p) : vcombine_u64(vld1_u64(p), vld1_u64(p + step));
+}
+
+ALWAYS_INLINE void vu_store(uint64_t *p, vu v) {
+    vst1q_u64(p, v);
+}
+
+ALWAYS_INLINE vu vu_move(vu sum, vu v, int64_t shift, uint64_t mask) {
+    return vbslq_u64(vdupq_n_u64(mask), vshlq_u64(v, vdupq_n_s64(shift)), sum);
+}
+
+#include "kernels/patches.h"
+
 // Bit i of the result is set where lane i of the 16 is all ones.
 ALWAYS_INLINE uint64_t gather16(uint32x4_t m0, uint32x4_t m1, uint32x4_t m2, uint32x4_t m3) {
     const uint16x8_t low = vuzp1q_u16(vreinterpretq_u16_u32(m0), vreinterpretq_u16_u32(m1));

@@ -1,8 +1,7 @@
-// NEON with the ARMv8.2 dot product: binary gemm for long k; everything else is the NEON set's.
+// NEON with the ARMv8.2 dot product: binary gemm for long k and many channels; everything else is the
+// NEON set's, which need not expand rows for few channels and has the shorter epilogue.
 //
-// udot against ones adds the counts of four bytes to a 32-bit lane, so nothing overflows and there
-// are no segments to widen: below SHORT_MAX_K the byte lanes of neon_bits.h have the shorter
-// epilogue, above this saves about 6 % of the instructions.
+// udot against ones adds the counts of four bytes to a 32-bit lane, so nothing overflows.
 //
 // A vector holds 4 channels x 32 bits of k. Unit of work: 128 bit-MAC, eor + cnt + udot. Tile: 4
 // rows x 16 channels: 16 counts, 4 weights, 4 activations, 1 vector of ones, 4 temporaries of 32
@@ -21,10 +20,11 @@
 #include <arm_neon.h>
 #include <string.h>
 
-#define SHORT_MAX_K 240 // what one segment of byte lanes holds
-#define LONG_MAX_K 65536
-#define CODE_WORDS (LONG_MAX_K / 32 * 2 * 4) // one ternary row of that k
-#define CHUNK_WORDS 4096                     // in general, 16 KB
+#define MIN_K 241
+#define MIN_CHANNELS 128
+#define MAX_K 65536
+#define CODE_WORDS (MAX_K / 32 * 2 * 4) // one ternary row of that k
+#define CHUNK_WORDS 4096                // in general, 16 KB
 #define MAX_CHUNK_ROWS 128
 #define MAX_TILE_ROWS 4
 
@@ -57,16 +57,12 @@ static size_t block_words(size_t k) {
     return steps_of(k) * 64 + 64;
 }
 
-static const xnor_kernels *other_set(size_t k) {
-    return k <= SHORT_MAX_K ? &xnor_kernels_neon : &xnor_kernels_c;
-}
-
-static bool is_long(size_t k) {
-    return k > SHORT_MAX_K && k <= LONG_MAX_K;
+static bool is_ours(size_t k, size_t n) {
+    return k >= MIN_K && k <= MAX_K && n >= MIN_CHANNELS;
 }
 
 static size_t gemm_packed_bytes(size_t k, size_t n) {
-    if (!is_long(k)) return other_set(k)->gemm_packed_bytes(k, n);
+    if (!is_ours(k, n)) return xnor_kernels_neon.gemm_packed_bytes(k, n);
     return xnor_words(n) * block_words(k) * sizeof(uint32_t);
 }
 
@@ -75,8 +71,8 @@ static uint32_t half_word(const uint64_t *row, size_t step) {
 }
 
 static void gemm_limits(size_t k, size_t n, const int32_t *limit, void *packed) {
-    if (!is_long(k)) {
-        other_set(k)->gemm_limits(k, n, limit, packed);
+    if (!is_ours(k, n)) {
+        xnor_kernels_neon.gemm_limits(k, n, limit, packed);
         return;
     }
     for (size_t c = 0; c < n; c++) {
@@ -87,8 +83,8 @@ static void gemm_limits(size_t k, size_t n, const int32_t *limit, void *packed) 
 }
 
 static void gemm_pack(size_t k, size_t n, const uint64_t *w, const int32_t *limit, void *packed) {
-    if (!is_long(k)) {
-        other_set(k)->gemm_pack(k, n, w, limit, packed);
+    if (!is_ours(k, n)) {
+        xnor_kernels_neon.gemm_pack(k, n, w, limit, packed);
         return;
     }
     const size_t steps = steps_of(k);
@@ -291,6 +287,11 @@ static void expand_chunk(bool ternary, const xnor_gemm_args *args, const bits_ta
     }
 }
 
+// Groups write no more than their own bits.
+static void clear_words(size_t rows, uint64_t *bits, size_t stride) {
+    for (size_t r = 0; r < rows; r++) bits[r * stride] = 0;
+}
+
 ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc, uint64_t *bits,
                             size_t out_stride) {
     const size_t steps = steps_of(args->k);
@@ -309,9 +310,9 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
     for (size_t row = 0; row < args->rows; row += chunk) {
         t.rows = args->rows - row < chunk ? args->rows - row : chunk;
         expand_chunk(is_ternary(op), args, &t, row, codes, totals);
-        // All four groups of a block, as the output word has room for them; those beyond n are 0.
-        const size_t end = op == OP_THR ? xnor_align_up(args->n_end, 64) : args->n_end;
-        for (size_t c = args->n_begin; c < end; c += 16) {
+        for (size_t c = args->n_begin; c < args->n_end; c += 16) {
+            if (op == OP_THR && c % 64 == 0)
+                clear_words(t.rows, bits + row * out_stride + c / 64, out_stride);
             const uint32_t *block = (const uint32_t *)args->packed + c / 64 * block_words(args->k);
             t.group = block + c % 64 / 16 * steps * 16;
             t.limit = block + steps * 64 + c % 64;
@@ -330,36 +331,36 @@ ALWAYS_INLINE void run_gemm(bits_op op, const xnor_gemm_args *args, int32_t *acc
 }
 
 static void gemm_acc(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
-    if (!is_long(args->k))
-        other_set(args->k)->gemm_acc(args, acc, acc_stride);
+    if (!is_ours(args->k, args->n))
+        xnor_kernels_neon.gemm_acc(args, acc, acc_stride);
     else
         run_gemm(OP_ACC, args, acc, NULL, acc_stride);
 }
 
 static void gemm_thr(const xnor_gemm_args *args, uint64_t *out, size_t out_stride) {
-    if (!is_long(args->k))
-        other_set(args->k)->gemm_thr(args, out, out_stride);
+    if (!is_ours(args->k, args->n))
+        xnor_kernels_neon.gemm_thr(args, out, out_stride);
     else
         run_gemm(OP_THR, args, NULL, out, out_stride);
 }
 
 static void gemm_max(const xnor_gemm_args *args, int32_t *max) {
-    if (!is_long(args->k))
-        other_set(args->k)->gemm_max(args, max);
+    if (!is_ours(args->k, args->n))
+        xnor_kernels_neon.gemm_max(args, max);
     else
         run_gemm(OP_MAX, args, max, NULL, 0);
 }
 
 static void gemm_acc_ternary(const xnor_gemm_args *args, int32_t *acc, size_t acc_stride) {
-    if (!is_long(args->k))
-        other_set(args->k)->gemm_acc_ternary(args, acc, acc_stride);
+    if (!is_ours(args->k, args->n))
+        xnor_kernels_neon.gemm_acc_ternary(args, acc, acc_stride);
     else
         run_gemm(OP_TERNARY, args, acc, NULL, acc_stride);
 }
 
 static void gemm_max_ternary(const xnor_gemm_args *args, int32_t *max) {
-    if (!is_long(args->k))
-        other_set(args->k)->gemm_max_ternary(args, max);
+    if (!is_ours(args->k, args->n))
+        xnor_kernels_neon.gemm_max_ternary(args, max);
     else
         run_gemm(OP_MAX_TERNARY, args, max, NULL, 0);
 }

@@ -20,6 +20,7 @@
     X(pack_f32)                                                                                    \
     X(pack_f32_ternary)                                                                            \
     X(acc_thr)                                                                                     \
+    X(patch_bits)                                                                                  \
     X(gemm_f32)                                                                                    \
     X(gemm_f32_bits)                                                                               \
     X(distances_f32)                                                                               \
@@ -30,7 +31,9 @@
     X(edge_signs_f32)                                                                              \
     X(rows_affine)                                                                                 \
     X(rows_max)                                                                                    \
-    X(rows_magnitude)
+    X(rows_magnitude)                                                                              \
+    X(rows_gated_add)                                                                              \
+    X(rows_skip_signs)
 #define XNOR_FAMILY_FIELD(name) .name = name,       // in an initialiser
 #define XNOR_FAMILY_ENTRY(name) table->name = name; // in a fill function
 

@@ -16,7 +16,7 @@
 #define MIN_ROUND_NS 100000.0
 #define MAX_SETS 4
 
-typedef enum work_kind { WORK_BITS, WORK_FMA, WORK_MOVE } work_kind;
+typedef enum work_kind { WORK_BITS, WORK_FMA, WORK_MOVE, WORK_UNFOLD } work_kind;
 
 typedef struct bench_shape {
     const char *family;
@@ -42,6 +42,22 @@ static const bench_shape shapes[] = {
     {"gemm_acc", 1, 1024, 512, WORK_BITS},
     {"gemm_acc", 1, 256, 4096, WORK_BITS},
     {"gemm_acc_ternary", 1024, 576, 64, WORK_BITS},
+    {"conv3x3_64_120x160", 120 * 160, 9 * 64, 64, WORK_BITS},
+    {"conv3x3_18_120x160", 120 * 160, 9 * 18, 18, WORK_BITS},
+    {"conv3x3_36_120x160", 120 * 160, 9 * 36, 36, WORK_BITS},
+    {"conv3x3_72_120x160", 120 * 160, 9 * 72, 72, WORK_BITS},
+    {"inner3x3_64_1x158", 158, 9 * 64, 64, WORK_BITS},
+    {"inner3x3_18_1x158", 158, 9 * 18, 18, WORK_BITS},
+    {"inner3x3_36_1x158", 158, 9 * 36, 36, WORK_BITS},
+    {"inner3x3_72_1x158", 158, 9 * 72, 72, WORK_BITS},
+    {"patches3x3_64_120x160", 120 * 160, 9 * 64, 64, WORK_UNFOLD},
+    {"patches3x3_18_120x160", 120 * 160, 9 * 18, 18, WORK_UNFOLD},
+    {"patches3x3_72_120x160", 120 * 160, 9 * 72, 72, WORK_UNFOLD},
+    {"gemm_thr", 1024, 162, 18, WORK_BITS},
+    {"gemm_thr", 1024, 324, 36, WORK_BITS},
+    {"gemm_thr", 1024, 648, 72, WORK_BITS},
+    {"gemm_acc", 1024, 162, 18, WORK_BITS},
+    {"gemm_acc_ternary", 1024, 162, 18, WORK_BITS},
     {"gemm_acc_ternary", 1, 1024, 512, WORK_BITS},
     {"gemm_max_ternary", 20, 64, 128, WORK_BITS},
     {"gemm_max_ternary", 1024, 64, 128, WORK_BITS},
@@ -63,6 +79,9 @@ static const bench_shape shapes[] = {
     {"rows_affine", 256, 1, 128, WORK_MOVE},
     {"rows_max", 256, 1, 1024, WORK_MOVE},
     {"rows_magnitude", 256, 1, 128, WORK_MOVE},
+    {"rows_gated_add", 64, 1, 64, WORK_MOVE},
+    {"rows_skip_signs", 64, 1, 64, WORK_MOVE},
+    {"rows_skip_signs", 64, 1, 18, WORK_MOVE},
 };
 
 typedef struct bench_data {
@@ -119,6 +138,112 @@ static void free_data(bench_data *d, size_t sets) {
     for (size_t i = 0; i < sets; i++) free(d->packed[i]);
 }
 
+// A 3 x 3 convolution of stride 1 with zero padding over a map of bits, as a step of a plan does it:
+// as many inner pixels as fill CONV_TILE_WORDS are unfolded and multiplied at a time; pixels at the border have taps that are
+// neither bit and take the ternary kernel, those of a column together as those of a row.
+enum { CONV_WIDTH = 160, CONV_TILE_WORDS = 1024, CONV_MAX_ACC = 8192 };
+
+typedef struct conv_tile {
+    uint64_t rows[CONV_TILE_WORDS];
+    uint64_t inside[CONV_TILE_WORDS];
+    int32_t acc[CONV_MAX_ACC];
+} conv_tile;
+
+typedef struct conv_case {
+    const xnor_kernels *set;
+    xnor_patch_args window;
+    xnor_gemm_args gemm;
+    const int32_t *thr;
+    uint64_t *out; // [height][CONV_WIDTH][n_words]
+    size_t n_words;
+    conv_tile tile;
+} conv_case;
+
+static void conv_inner(conv_case *c, size_t y, size_t x, size_t count) {
+    c->set->patch_bits(&c->window, y, x, count, c->tile.rows, c->gemm.a_stride);
+    c->gemm.rows = count;
+    c->set->gemm_thr(&c->gemm, c->out + (y * CONV_WIDTH + x) * c->n_words, c->n_words);
+}
+
+// `count` pixels of row y from x on, or of column x from y on.
+static void conv_border(conv_case *c, size_t y, size_t x, bool column, size_t count) {
+    const size_t words = c->gemm.a_stride, run = column ? 1 : count;
+    for (size_t i = 0; i < count; i += run) {
+        uint64_t *rows = c->tile.rows + i * words, *inside = c->tile.inside + i * words;
+        c->set->patch_bits(&c->window, y + i, x, run, rows, words);
+        xnor_patch_inside(&c->window, y + i, x, run, inside, words);
+    }
+    c->gemm.rows = count;
+    c->set->gemm_acc_ternary(&c->gemm, c->tile.acc, c->gemm.n);
+    c->set->acc_thr(count, c->gemm.n, c->tile.acc, c->gemm.n, c->thr,
+                    c->out + (y * CONV_WIDTH + x) * c->n_words,
+                    (column ? CONV_WIDTH : 1) * c->n_words);
+}
+
+static conv_case make_conv(const xnor_kernels *set, const bench_shape *s, const bench_data *d,
+                           const void *packed) {
+    const size_t channels = s->k / 9;
+    conv_case c = {.set = set, .thr = d->acc, .out = d->bits_out, .n_words = xnor_words(s->n)};
+    c.window = (xnor_patch_args){.height = s->rows / CONV_WIDTH, .width = CONV_WIDTH};
+    c.window.pixel_stride = xnor_words(channels);
+    c.window.channels = channels;
+    c.window.kernel_h = c.window.kernel_w = 3;
+    c.window.stride_h = c.window.stride_w = c.window.dilation_h = c.window.dilation_w = 1;
+    c.window.pad_top = c.window.pad_left = 1;
+    c.window.plane = d->bits_a;
+    c.gemm = (xnor_gemm_args){.k = s->k, .n = s->n, .n_end = s->n, .packed = packed};
+    c.gemm.a_stride = xnor_words(s->k);
+    return c;
+}
+
+// Pixels of the next tile, of which at most a row's or a column's `left` are left.
+static size_t next_tile(const conv_case *c, size_t left) {
+    const size_t room = CONV_TILE_WORDS / c->gemm.a_stride / 16 * 16;
+    return left < room ? left : room;
+}
+
+// One row of inner pixels: a convolution without its borders.
+static void run_inner(conv_case *c) {
+    c->gemm.a = c->tile.rows;
+    for (size_t x = 1, tile = 0; x < CONV_WIDTH - 1; x += tile) {
+        tile = next_tile(c, CONV_WIDTH - 1 - x);
+        conv_inner(c, 1, x, tile);
+    }
+}
+
+static void run_conv(conv_case *c) {
+    c->gemm.a = c->tile.rows;
+    c->gemm.mask = c->tile.inside;
+    const size_t bottom = c->window.height - 1, right = CONV_WIDTH - 1;
+    size_t tile = 0;
+    for (size_t y = 1; y < bottom; y++) {
+        for (size_t x = 1; x < right; x += tile) {
+            tile = next_tile(c, right - x);
+            conv_inner(c, y, x, tile);
+        }
+    }
+    for (size_t x = 0; x <= right; x += tile) {
+        tile = next_tile(c, right + 1 - x);
+        conv_border(c, 0, x, false, tile);
+        conv_border(c, bottom, x, false, tile);
+    }
+    for (size_t y = 1; y < bottom; y += tile) {
+        tile = next_tile(c, bottom - y);
+        conv_border(c, y, 0, true, tile);
+        conv_border(c, y, right, true, tile);
+    }
+}
+
+static void run_patches(conv_case *c) {
+    size_t tile = 0;
+    for (size_t y = 1; y + 1 < c->window.height; y++) {
+        for (size_t x = 1; x < CONV_WIDTH - 1; x += tile) {
+            tile = next_tile(c, CONV_WIDTH - 1 - x);
+            c->set->patch_bits(&c->window, y, x, tile, c->tile.rows, c->gemm.a_stride);
+        }
+    }
+}
+
 static void run_once(const xnor_kernels *set, const bench_shape *s, bench_data *d,
                      const void *packed) {
     const xnor_gemm_args args = {.rows = s->rows,
@@ -131,7 +256,17 @@ static void run_once(const xnor_kernels *set, const bench_shape *s, bench_data *
                                  .packed = packed};
     const size_t n_words = xnor_words(s->n);
     const char *family = s->family;
-    if (strcmp(family, "gemm_thr") == 0) {
+    if (strncmp(family, "conv", 4) == 0) {
+        conv_case conv = make_conv(set, s, d, packed);
+        run_conv(&conv);
+    } else if (strncmp(family, "inner", 5) == 0) {
+        conv_case conv = make_conv(set, s, d, packed);
+        conv.window.height = 3;
+        run_inner(&conv);
+    } else if (strncmp(family, "patches", 7) == 0) {
+        conv_case conv = make_conv(set, s, d, packed);
+        run_patches(&conv);
+    } else if (strcmp(family, "gemm_thr") == 0) {
         set->gemm_thr(&args, d->bits_out, n_words);
     } else if (strcmp(family, "gemm_max") == 0) {
         set->gemm_max(&args, d->acc);
@@ -167,6 +302,11 @@ static void run_once(const xnor_kernels *set, const bench_shape *s, bench_data *
         set->rows_max(s->rows, s->n, d->acc, s->n, d->a, d->out);
     } else if (strcmp(family, "rows_magnitude") == 0) {
         set->rows_magnitude(s->rows, s->n, d->a, s->n, -1, 1, d->out);
+    } else if (strcmp(family, "rows_gated_add") == 0) {
+        set->rows_gated_add(s->rows, s->n, d->acc, d->acc, s->n, d->acc, s->n, d->acc, s->n);
+    } else if (strcmp(family, "rows_skip_signs") == 0) {
+        set->rows_skip_signs(s->rows, s->n, d->acc, s->n, d->bias, d->bias, d->a, s->n, d->out,
+                             s->n, d->bits_out, NULL, n_words);
     } else {
         set->acc_thr(s->rows, s->n, d->acc, s->n, d->limit, d->bits_out, n_words);
     }
@@ -234,9 +374,9 @@ static void bench_one(const bench_shape *s, const xnor_kernels *sets, size_t set
     for (size_t i = 0; i < set_count; i++) {
         const double median_ns = median(ns[i], ROUNDS);
         if (i == 0) c_ns = median_ns;
-        printf("%-13s %-17s %5zu x %4zu x %4zu %12.0f ns %8.1f G/s", sets[i].isa, s->family,
+        printf("%-13s %-21s %5zu x %4zu x %4zu %12.0f ns %8.1f G/s", sets[i].isa, s->family,
                s->rows, s->k, s->n, median_ns, work / median_ns);
-        if (limit_for(sets[i].isa) && s->kind != WORK_MOVE) {
+        if (limit_for(sets[i].isa) && s->kind <= WORK_FMA) {
             printf("  %5.1f %% of limit", 100 * work * median(limit_ns[i], ROUNDS) / median_ns);
         }
         printf("  %6.1f x c\n", c_ns / median_ns);
@@ -245,7 +385,23 @@ static void bench_one(const bench_shape *s, const xnor_kernels *sets, size_t set
     free_data(&d, set_count);
 }
 
-int run_benchmark(const char *isa) {
+int run_kernels(const char *isa, const char *only, size_t times) {
+    xnor_kernels set;
+    if (xnor_kernels_select(&set, isa) != XNOR_OK) return 1;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        const bench_shape *s = &shapes[i];
+        if (strncmp(s->family, only, strlen(only)) != 0) continue;
+        bench_data d = {0};
+        make_data(s, &d);
+        d.packed[0] = aligned(set.gemm_packed_bytes(s->k, s->n));
+        set.gemm_pack(s->k, s->n, d.bits_w, d.limit, d.packed[0]);
+        for (size_t t = 0; t < times; t++) run_once(&set, s, &d, d.packed[0]);
+        free_data(&d, 1);
+    }
+    return 0;
+}
+
+int run_benchmark(const char *isa, const char *only) {
     xnor_kernels sets[MAX_SETS];
     size_t count = 0;
     for (const char *const *name = xnor_kernels_available(); *name && count < MAX_SETS; name++) {
@@ -254,7 +410,7 @@ int run_benchmark(const char *isa) {
     }
     puts("G/s: bit-MAC, fma or elements in thousands of millions per second; medians of turns");
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-        bench_one(&shapes[i], sets, count);
+        if (strncmp(shapes[i].family, only, strlen(only)) == 0) bench_one(&shapes[i], sets, count);
     }
     return 0;
 }

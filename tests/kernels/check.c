@@ -4,7 +4,8 @@
 //
 //   check                 prints a line per set and family, then "N passed, N failed"
 //   check --isa NAME      only that set
-//   check --bench         benchmark instead, see bench.c
+//   check --bench         benchmark instead, see bench.c; --only PREFIX: of some kernels
+//   check --run N         these kernels N times, for tools that count instructions
 #include "harness.h"
 
 #include "core/size.h"
@@ -298,11 +299,12 @@ static void check_one_max_ternary(checker *check, gemm_case *c) {
 }
 
 static void check_gemm(checker *check, gemm_check *one, bool with_limit) {
-    static const size_t ks[] = {1,   3,   7,    8,    9,    15,   16,   17,   31,  32,  33,  63,
-                                64,  65,  72,   127,  128,  129,  191,  192,  240, 247, 248, 249,
-                                253, 254, 255,  256,  257,  300,  320,  496,  504, 511, 512, 513,
-                                576, 640, 1000, 1024, 1088, 1152, 2048, 2500, 4097};
-    static const size_t ns[] = {1, 3, 18, 36, 63, 64, 65, 100, 128, 130, 192, 200, 320};
+    static const size_t ks[] = {1,   3,   7,   8,   9,   15,   16,   17,   31,   32,   33,   63,
+                                64,  65,  72,  127, 128, 129,  162,  191,  192,  240,  247,  248,
+                                249, 253, 254, 255, 256, 257,  300,  320,  324,  496,  504,  511,
+                                512, 513, 576, 640, 648, 1000, 1024, 1088, 1152, 2048, 2500, 4097};
+    static const size_t ns[] = {1,  3,  18, 27,  36,  40,  41,  55,  63, 64,
+                                65, 72, 90, 100, 128, 130, 192, 200, 320};
     for (size_t i = 0; i < COUNT(ks) * COUNT(ns) * 3; i++) {
         const size_t k = ks[i % COUNT(ks)];
         const size_t n = ns[i / COUNT(ks) % COUNT(ns)];
@@ -343,6 +345,72 @@ static void check_gemm_ternary(checker *check) {
 
 static void check_gemm_max_ternary(checker *check) {
     check_gemm(check, check_one_max_ternary, false);
+}
+
+// ---- patches ------------------------------------------------------------------------------------
+
+// Mostly as networks have them, sometimes anything: windows may lie wholly outside the plane.
+static xnor_patch_args random_window(size_t i) {
+    static const size_t channel_counts[] = {1,  2,  3,  5,  17, 18, 27, 31,  32,  33,  36,  45,
+                                            54, 63, 64, 65, 72, 90, 96, 127, 128, 144, 192, 200};
+    static const size_t kernels[] = {1, 2, 3, 3, 3, 5, 7};
+    static const size_t sizes[] = {1, 1, 2, 3, 5, 8, 9, 16, 21, 40};
+    xnor_patch_args a = {.channels = channel_counts[i % COUNT(channel_counts)]};
+    a.channel_begin = random_below(3) ? 0 : random_below(2) ? 64 : random_below(150);
+    a.pixel_stride = xnor_words(a.channel_begin + a.channels) + (random_below(3) ? 0 : 1);
+    a.height = sizes[random_below(COUNT(sizes))];
+    a.width = sizes[random_below(COUNT(sizes))];
+    const bool square = random_below(3) != 0;
+    a.kernel_h = kernels[random_below(COUNT(kernels))];
+    a.kernel_w = square ? a.kernel_h : kernels[random_below(COUNT(kernels))];
+    a.stride_h = random_below(3) ? 1 : 1 + random_below(4);
+    a.stride_w = random_below(3) ? a.stride_h : 1 + random_below(4);
+    a.dilation_h = random_below(3) ? 1 : 1 + random_below(4);
+    a.dilation_w = random_below(3) ? a.dilation_h : 1 + random_below(4);
+    const bool usual = random_below(3) != 0;
+    a.pad_top = usual ? a.kernel_h / 2 * a.dilation_h : random_below(12);
+    a.pad_left = usual ? a.kernel_w / 2 * a.dilation_w : random_below(12);
+    return a;
+}
+
+// Output pixels 0 .. end of one axis, at least 1: as far as windows touch the plane, and a few more.
+static size_t random_output(size_t extent, size_t pad, size_t stride) {
+    return (extent + pad) / stride + 1 + random_below(3);
+}
+
+static void check_patch_bits(checker *check) {
+    for (size_t i = 0; i < 24 * 120; i++) {
+        xnor_patch_args a = random_window(i);
+        const size_t pixels = a.height * a.width;
+        const size_t used = xnor_words(a.channel_begin + a.channels);
+        uint64_t *plane = input(SLOT_A, strided(pixels, used, a.pixel_stride) * sizeof *plane);
+        const size_t cols = a.channel_begin + a.channels + (random_below(2) ? random_below(64) : 0);
+        fill_bits(plane, pixels, cols < 64 * used ? cols : 64 * used, a.pixel_stride,
+                  random_below(2) ? PATTERN_RANDOM : random_pattern());
+        a.plane = plane;
+        const size_t y = random_below(random_output(a.height, a.pad_top, a.stride_h));
+        const size_t x_end = random_output(a.width, a.pad_left, a.stride_w);
+        const size_t x_begin = random_below(2) ? 0 : random_below(x_end);
+        const size_t count = random_below(3) ? x_end - x_begin : 1 + random_below(x_end - x_begin);
+        const size_t words = xnor_words(a.kernel_h * a.kernel_w * a.channels);
+        const size_t stride = words + random_below(3);
+        const size_t bytes = strided(count, words, stride) * sizeof(uint64_t);
+        char what[192];
+        snprintf(what, sizeof what,
+                 "%zux%zu, %zu channels from %zu of %zu words, kernel %zux%zu, strides %zu %zu, "
+                 "dilations %zu %zu, pads %zu %zu, y %zu, x %zu + %zu",
+                 a.height, a.width, a.channels, a.channel_begin, a.pixel_stride, a.kernel_h,
+                 a.kernel_w, a.stride_h, a.stride_w, a.dilation_h, a.dilation_w, a.pad_top,
+                 a.pad_left, y, x_begin, count);
+        check->expected->patch_bits(&a, y, x_begin, count, output(SIDE_EXPECTED, bytes), stride);
+        check->found->patch_bits(&a, y, x_begin, count, output(SIDE_FOUND, bytes), stride);
+        compare(check, bytes, false, what);
+
+        memset(plane, 0xFF, strided(pixels, used, a.pixel_stride) * sizeof *plane);
+        check->expected->patch_bits(&a, y, x_begin, count, output(SIDE_EXPECTED, bytes), stride);
+        xnor_patch_inside(&a, y, x_begin, count, output(SIDE_FOUND, bytes), stride);
+        compare(check, bytes, false, what);
+    }
 }
 
 // ---- float gemm ---------------------------------------------------------------------------------
@@ -692,6 +760,87 @@ static void check_rows_magnitude(checker *check) {
     }
 }
 
+// ---- gates and skips ----------------------------------------------------------------------------
+
+static const size_t sum_counts[] = {1,  3,  4,  7,  8,  15, 16,  17, 18,
+                                    33, 36, 63, 64, 65, 72, 130, 144};
+
+static int32_t random_sum(void) {
+    return random_below(4) ? (int32_t)random_below(9) - 4 : (int32_t)random_below(8193) - 4096;
+}
+
+static void check_rows_gated_add(checker *check) {
+    for (size_t i = 0; i < COUNT(sum_counts) * 16; i++) {
+        const size_t rows = random_rows(), n = sum_counts[i % COUNT(sum_counts)];
+        const size_t stride = n + random_below(3), base_stride = n + random_below(3);
+        const size_t out_stride = n + random_below(3), count = strided(rows, n, stride);
+        int32_t *gate = input(SLOT_MASK, count * sizeof *gate);
+        int32_t *acc = input(SLOT_A, count * sizeof *acc);
+        int32_t *base = input(SLOT_B, strided(rows, n, base_stride) * sizeof *base);
+        for (size_t j = 0; j < count; j++) gate[j] = (int32_t)random_below(5) - 2;
+        for (size_t j = 0; j < count; j++) acc[j] = random_sum();
+        for (size_t j = 0; j < strided(rows, n, base_stride); j++) base[j] = random_sum();
+        const bool in_place = random_below(3) == 0;
+        const size_t bytes =
+            strided(rows, n, in_place ? base_stride : out_stride) * sizeof(int32_t);
+        const xnor_kernels *sets[SIDE_COUNT] = {check->expected, check->found};
+        for (output_side side = 0; side < SIDE_COUNT; side++) {
+            int32_t *out = output(side, bytes);
+            if (in_place) memcpy(out, base, bytes);
+            sets[side]->rows_gated_add(rows, n, gate, acc, stride, in_place ? out : base,
+                                       base_stride, out, in_place ? base_stride : out_stride);
+        }
+        char what[128];
+        snprintf(what, sizeof what, "rows %zu, n %zu, strides %zu %zu %zu", rows, n, stride,
+                 base_stride, out_stride);
+        compare(check, bytes, false, what);
+    }
+}
+
+// Small multiples of powers of two, so that many sums are exactly 0, or anything.
+static void check_rows_skip_signs(checker *check) {
+    for (size_t i = 0; i < COUNT(sum_counts) * 24; i++) {
+        const size_t rows = random_rows(), n = sum_counts[i % COUNT(sum_counts)];
+        const size_t stride = n + random_below(3), skip_stride = n + random_below(3);
+        const size_t words = xnor_words(n), bits_stride = words + random_below(3);
+        const bool ternary = random_below(2), special = random_below(3) == 0;
+        int32_t *acc = input(SLOT_A, strided(rows, n, stride) * sizeof *acc);
+        float *skip = input(SLOT_B, strided(rows, n, skip_stride) * sizeof *skip);
+        float *scale = input(SLOT_X, n * sizeof *scale),
+              *shift = input(SLOT_BIAS, n * sizeof *shift);
+        for (size_t j = 0; j < strided(rows, n, stride); j++) acc[j] = random_sum();
+        for (size_t j = 0; j < strided(rows, n, skip_stride); j++)
+            skip[j] = special ? random_float(true) : (float)random_below(9) / 4.0f - 1.0f;
+        for (size_t j = 0; j < n; j++) {
+            scale[j] = special ? random_float(true) : random_below(2) ? 0.5f : -0.25f;
+            shift[j] = special ? random_float(true) : (float)random_below(3) - 1.0f;
+        }
+        const bool in_place = random_below(3) == 0;
+        const size_t out_stride = in_place ? skip_stride : n + random_below(3);
+        const size_t float_bytes = strided(rows, n, out_stride) * sizeof(float);
+        const size_t planes = rows * bits_stride;
+        const size_t plane_bytes = (ternary ? 2 : 1) * planes * sizeof(uint64_t);
+        char what[128];
+        snprintf(what, sizeof what, "rows %zu, n %zu, strides %zu %zu %zu, ternary %d", rows, n,
+                 stride, skip_stride, bits_stride, ternary);
+        const xnor_kernels *sets[SIDE_COUNT] = {check->expected, check->found};
+        for (size_t part = 0; part < 2; part++) { // the sums, then the signs, between guard bytes
+            static float sums[1 << 17];
+            static uint64_t signs[1 << 14];
+            for (output_side side = 0; side < SIDE_COUNT; side++) {
+                void *to = output(side, part ? plane_bytes : float_bytes);
+                float *out = part ? sums : to;
+                uint64_t *bits = part ? to : signs;
+                if (in_place) memcpy(out, skip, float_bytes);
+                sets[side]->rows_skip_signs(rows, n, acc, stride, scale, shift,
+                                            in_place ? out : skip, skip_stride, out, out_stride,
+                                            bits, ternary ? bits + planes : NULL, bits_stride);
+            }
+            compare(check, part ? plane_bytes : float_bytes, part == 0, what);
+        }
+    }
+}
+
 // ---- main ---------------------------------------------------------------------------------------
 
 static const struct {
@@ -701,6 +850,7 @@ static const struct {
     {"pack_f32", check_pack_f32},
     {"pack_f32_ternary", check_pack_f32_ternary},
     {"acc_thr", check_acc_thr},
+    {"patch_bits", check_patch_bits},
     {"gemm_acc", check_gemm_acc},
     {"gemm_thr", check_gemm_thr},
     {"gemm_max", check_gemm_max},
@@ -717,6 +867,8 @@ static const struct {
     {"rows_affine", check_rows_affine},
     {"rows_max", check_rows_max},
     {"rows_magnitude", check_rows_magnitude},
+    {"rows_gated_add", check_rows_gated_add},
+    {"rows_skip_signs", check_rows_skip_signs},
 };
 
 static void check_set(const xnor_kernels *expected, const xnor_kernels *found, size_t work_limit,
@@ -743,14 +895,20 @@ static bool unknown_set_is_refused(void) {
 
 int main(int argc, char **argv) {
     const char *isa = NULL;
+    const char *only = "";
     bool bench = false;
+    size_t runs = 0;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--bench") == 0) {
             bench = true;
         } else if (strcmp(argv[i], "--isa") == 0 && i + 1 < argc) {
             isa = argv[++i];
+        } else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc) {
+            only = argv[++i];
+        } else if (strcmp(argv[i], "--run") == 0 && i + 1 < argc) {
+            runs = strtoul(argv[++i], NULL, 10);
         } else {
-            fprintf(stderr, "usage: check [--isa NAME] [--bench]\n");
+            fprintf(stderr, "usage: check [--isa NAME] [--bench | --run N] [--only PREFIX]\n");
             return 2;
         }
     }
@@ -760,7 +918,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s\n", xnor_last_error());
         return 2;
     }
-    if (bench) return run_benchmark(isa);
+    if (bench) return run_benchmark(isa, only);
+    if (runs > 0) return run_kernels(isa, only, runs);
 
     size_t passed = 0;
     size_t failed = 0;

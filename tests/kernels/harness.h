@@ -54,7 +54,10 @@ float random_float(bool special);
 // Bit by bit, from the definitions in kernels.h: what the C set is checked against.
 extern const xnor_kernels naive_kernels;
 
-// Runs the benchmark for every available set, or for `isa` alone. Returns the exit status.
-int run_benchmark(const char *isa);
+// Runs the benchmark for every available set, or for `isa` alone, of the kernels whose names begin with
+// `only`. Returns the exit status.
+int run_benchmark(const char *isa, const char *only);
+// Runs these kernels of one set `times` times and measures nothing: for counting instructions.
+int run_kernels(const char *isa, const char *only, size_t times);
 
 #endif

@@ -132,6 +132,28 @@ static void acc_thr(size_t rows, size_t cols, const int32_t *acc, size_t acc_str
     }
 }
 
+static void patch_bits(const xnor_patch_args *args, size_t y, size_t x_begin, size_t count,
+                       uint64_t *rows, size_t rows_stride) {
+    const long height = (long)args->height, width = (long)args->width;
+    for (size_t m = 0; m < count; m++) {
+        size_t i = 0;
+        for (size_t ky = 0; ky < args->kernel_h; ky++) {
+            const long v = (long)(y * args->stride_h + ky * args->dilation_h - args->pad_top);
+            for (size_t kx = 0; kx < args->kernel_w; kx++) {
+                const long u =
+                    (long)((x_begin + m) * args->stride_w + kx * args->dilation_w - args->pad_left);
+                const bool inside = v >= 0 && v < height && u >= 0 && u < width;
+                for (size_t c = 0; c < args->channels; c++, i++) {
+                    const bool bit =
+                        inside && bit_at(args->plane + (size_t)(v * width + u) * args->pixel_stride,
+                                         args->channel_begin + c);
+                    store_bit(rows + m * rows_stride, i, bit);
+                }
+            }
+        }
+    }
+}
+
 static float dot_f32(size_t k, const float *a, const float *b, size_t b_stride, const float *bias) {
     float sum = bias ? *bias : 0.0f;
     for (size_t i = 0; i < k; i++) sum = fmaf(a[i], b[i * b_stride], sum);
@@ -304,6 +326,34 @@ static void rows_magnitude(size_t rows, size_t n, const float *x, size_t x_strid
     }
 }
 
+static void rows_gated_add(size_t rows, size_t n, const int32_t *gate, const int32_t *acc,
+                           size_t acc_stride, const int32_t *base, size_t base_stride, int32_t *out,
+                           size_t out_stride) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < n; c++) {
+            int32_t sum = base[r * base_stride + c];
+            if (gate[r * acc_stride + c] >= 1) sum += acc[r * acc_stride + c];
+            out[r * out_stride + c] = sum;
+        }
+}
+
+static void rows_skip_signs(size_t rows, size_t n, const int32_t *acc, size_t acc_stride,
+                            const float *scale, const float *shift, const float *skip,
+                            size_t skip_stride, float *out, size_t out_stride, uint64_t *bits,
+                            uint64_t *nonzero, size_t bits_stride) {
+    for (size_t r = 0; r < rows; r++) {
+        float *row = out + r * out_stride;
+        for (size_t c = 0; c < n; c++) {
+            const float scaled = fmaf((float)acc[r * acc_stride + c], scale[c], shift[c]);
+            row[c] = scaled + skip[r * skip_stride + c];
+        }
+        if (nonzero)
+            pack_f32_ternary(1, n, row, n, bits + r * bits_stride, nonzero + r * bits_stride, 0);
+        else
+            pack_f32(1, n, row, n, bits + r * bits_stride, 0);
+    }
+}
+
 const xnor_kernels naive_kernels = {
     .isa = "naive",
     .pack_f32 = pack_f32,
@@ -317,6 +367,7 @@ const xnor_kernels naive_kernels = {
     .gemm_acc_ternary = gemm_acc_ternary,
     .gemm_max_ternary = gemm_max_ternary,
     .acc_thr = acc_thr,
+    .patch_bits = patch_bits,
     .gemm_f32 = gemm_f32,
     .gemm_f32_bits = gemm_f32_bits,
     .farthest_f32 = farthest_f32,
@@ -328,4 +379,6 @@ const xnor_kernels naive_kernels = {
     .rows_affine = rows_affine,
     .rows_max = rows_max,
     .rows_magnitude = rows_magnitude,
+    .rows_gated_add = rows_gated_add,
+    .rows_skip_signs = rows_skip_signs,
 };
