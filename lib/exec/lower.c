@@ -446,6 +446,8 @@ static const struct {
     {XNOR_OP_LINEAR, lower_linear},
     {XNOR_OP_CONV2D, xnor_lower_conv2d},
     {XNOR_OP_RESIZE, xnor_lower_resize},
+    {XNOR_OP_MAX_POOL, xnor_lower_pool},
+    {XNOR_OP_AVERAGE_POOL, xnor_lower_pool},
     {XNOR_OP_MATMUL, lower_matmul},
     {XNOR_OP_BINARIZE, lower_binarize},
     {XNOR_OP_THRESHOLD, lower_threshold},

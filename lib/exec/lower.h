@@ -67,6 +67,7 @@ xnor_status xnor_lower_concat(lowering *l, uint32_t index);
 xnor_status xnor_lower_grouped(lowering *l, uint32_t index);
 xnor_status xnor_lower_conv2d(lowering *l, uint32_t index);
 xnor_status xnor_lower_resize(lowering *l, uint32_t index);
+xnor_status xnor_lower_pool(lowering *l, uint32_t index);
 xnor_status xnor_lower_sampling(lowering *l, uint32_t index);
 xnor_status xnor_lower_ball_query(lowering *l, uint32_t index);
 xnor_status xnor_lower_nearest(lowering *l, uint32_t index);

@@ -12,3 +12,13 @@ xnor_status xnor_lower_resize(lowering *l, uint32_t index) {
     if (direct) step->rows = (size_t)(y->shape.dims[0] * y->shape.dims[1]);
     return XNOR_OK;
 }
+
+xnor_status xnor_lower_pool(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    const xnor_value *x = value_of(l, node->inputs[0]), *y = value_of(l, node->outputs[0]);
+    bool direct = x->dtype == XNOR_F32 && y->dtype == XNOR_F32 && x->shape.rank == 4 &&
+                  xnor_node_int(node, XNOR_ATTR_AXIS, 1) == 3;
+    xnor_step *step = xnor_add_step(l, direct ? xnor_step_pooling : xnor_step_reference, node);
+    if (direct) step->rows = (size_t)(y->shape.dims[0] * y->shape.dims[1]);
+    return XNOR_OK;
+}

@@ -78,6 +78,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(linear)                                                                                      \
     X(conv2d)                                                                                      \
     X(resize)                                                                                      \
+    X(pooling)                                                                                     \
     X(linear_clip)                                                                                 \
     X(linear_bits)                                                                                 \
     X(matmul)                                                                                      \

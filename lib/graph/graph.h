@@ -59,6 +59,7 @@ typedef struct xnor_value {
     X(DILATION, "dilation")                                                                        \
     X(BATCH_DIMS, "batch_dims")                                                                    \
     X(PARTS, "parts")                                                                              \
+    X(CEIL_MODE, "ceil_mode")                                                                      \
     X(MODE, "mode")                                                                                \
     X(COORDINATES, "coordinate_transformation_mode")                                               \
     X(NEAREST_MODE, "nearest_mode")

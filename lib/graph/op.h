@@ -12,6 +12,7 @@
     X(AND, "And", "")                                                                                    \
     X(ARG_MAX, "ArgMax", "")                                                                             \
     X(ARG_MIN, "ArgMin", "")                                                                             \
+    X(AVERAGE_POOL, "AveragePool", "")                                                                   \
     X(BATCH_NORMALIZATION, "BatchNormalization", "")                                                     \
     X(CAST, "Cast", "")                                                                                  \
     X(CEIL, "Ceil", "")                                                                                  \
@@ -45,6 +46,7 @@
     X(LOG_SOFTMAX, "LogSoftmax", "")                                                                     \
     X(MATMUL, "MatMul", "")                                                                              \
     X(MAX, "Max", "")                                                                                    \
+    X(MAX_POOL, "MaxPool", "")                                                                           \
     X(MEAN, "Mean", "")                                                                                  \
     X(MIN, "Min", "")                                                                                    \
     X(MUL, "Mul", "")                                                                                    \

@@ -22,6 +22,7 @@ static const struct {
     treatment treatment;
     int64_t value;
 } rules[] = {
+    {"AveragePool", "auto_pad", NORMALISED, 0},
     {"BatchNormalization", "momentum", IGNORED, 0},
     {"BatchNormalization", "spatial", FIXED, 1},
     {"BatchNormalization", "training_mode", FIXED, 0},
@@ -30,6 +31,8 @@ static const struct {
     {"Conv", "auto_pad", NORMALISED, 0},
     {"Dropout", "ratio", IGNORED, 0},
     {"Dropout", "seed", IGNORED, 0},
+    {"MaxPool", "auto_pad", NORMALISED, 0},
+    {"MaxPool", "storage_order", IGNORED, 0}, // of the indices, which are not made
     {"Resize", "antialias", FIXED, 0},
     {"Resize", "axes", NORMALISED, 0},
     {"Resize", "coordinate_transformation_mode", NORMALISED, 0},
@@ -160,21 +163,20 @@ static int64_t spatial_attr(const xnor_import_node *node, const char *name, uint
     return attr && axis < attr->n_ints ? attr->ints[axis] : 1;
 }
 
-static xnor_status conv(xnor_import_node *node) {
+// What auto_pad says about the window `kernel`, one size for each spatial axis.
+static xnor_status automatic_pads(xnor_import_node *node, const int64_t *kernel, uint32_t spatial) {
     const Onnx__AttributeProto *attr = xnor_onnx_attr(node->proto, "auto_pad");
-    if (!attr || attr_is(attr, "NOTSET")) return XNOR_OK;
     const bool upper = attr_is(attr, "SAME_UPPER"), lower = attr_is(attr, "SAME_LOWER");
     if (!upper && !lower && !attr_is(attr, "VALID"))
         return refuse(node, "attribute 'auto_pad' has an unknown value");
     int64_t pads[XNOR_ATTR_MAX] = {0};
-    xnor_shape x, w;
+    xnor_shape x;
     XNOR_TRY(input_shape(node, 0, &x));
-    XNOR_TRY(input_shape(node, 1, &w));
-    if (w.rank < 3 || x.rank != w.rank) return refuse(node, "the rank of its inputs is not known");
-    const uint32_t spatial = w.rank - 2;
+    if (spatial < 1 || x.rank != spatial + 2)
+        return refuse(node, "the rank of its inputs is not known");
     for (uint32_t i = 0; i < spatial && (upper || lower); i++) {
         int64_t total;
-        if (!same_padding(x.dims[i + 2], w.dims[i + 2], spatial_attr(node, "strides", i),
+        if (!same_padding(x.dims[i + 2], kernel[i], spatial_attr(node, "strides", i),
                           spatial_attr(node, "dilations", i), &total))
             return refuse(node, "auto_pad with a stride needs a known input size");
         pads[i] = upper ? total / 2 : total - total / 2;
@@ -182,6 +184,28 @@ static xnor_status conv(xnor_import_node *node) {
     }
     xnor_onnx_set_ints(node, XNOR_ATTR_PADS, pads, spatial * 2);
     return XNOR_OK;
+}
+
+static bool has_automatic_pads(const xnor_import_node *node) {
+    const Onnx__AttributeProto *attr = xnor_onnx_attr(node->proto, "auto_pad");
+    return attr && !attr_is(attr, "NOTSET");
+}
+
+static xnor_status conv(xnor_import_node *node) {
+    xnor_shape w;
+    if (!has_automatic_pads(node)) return XNOR_OK;
+    XNOR_TRY(input_shape(node, 1, &w));
+    if (w.rank < 3) return refuse(node, "the rank of its inputs is not known");
+    return automatic_pads(node, w.dims + 2, w.rank - 2);
+}
+
+static xnor_status pool(xnor_import_node *node) {
+    const Onnx__AttributeProto *kernel = xnor_onnx_attr(node->proto, "kernel_shape");
+    if (node->output_count > 1) return refuse(node, "the indices of the maxima are not supported");
+    if (kernel && kernel->n_ints > 2) return refuse(node, "one or two spatial axes are supported");
+    if (!has_automatic_pads(node)) return XNOR_OK;
+    if (!kernel) return refuse(node, "attribute 'kernel_shape' is missing");
+    return automatic_pads(node, kernel->ints, (uint32_t)kernel->n_ints);
 }
 
 static bool is_used(const Onnx__GraphProto *graph, const char *name) {
@@ -328,26 +352,17 @@ static const struct {
     const char *op;
     xnor_status (*normalise)(xnor_import_node *node);
 } normalisers[] = {
-    {"BatchNormalization", batch_normalization},
-    {"Cast", cast},
-    {"ConstantOfShape", constant_of_shape},
-    {"Conv", conv},
-    {"Dropout", dropout},
-    {"LogSoftmax", softmax},
-    {"ReduceL1", reduce},
-    {"ReduceL2", reduce},
-    {"ReduceMax", reduce},
-    {"ReduceMean", reduce},
-    {"ReduceMin", reduce},
-    {"ReduceProd", reduce},
-    {"ReduceSum", reduce},
-    {"ReduceSumSquare", reduce},
-    {"Resize", resize},
-    {"Shape", shape},
-    {"Slice", slice},
-    {"Softmax", softmax},
-    {"Split", split},
-    {"TopK", top_k},
+    {"AveragePool", pool},   {"BatchNormalization", batch_normalization},
+    {"Cast", cast},          {"ConstantOfShape", constant_of_shape},
+    {"Conv", conv},          {"Dropout", dropout},
+    {"LogSoftmax", softmax}, {"MaxPool", pool},
+    {"ReduceL1", reduce},    {"ReduceL2", reduce},
+    {"ReduceMax", reduce},   {"ReduceMean", reduce},
+    {"ReduceMin", reduce},   {"ReduceProd", reduce},
+    {"ReduceSum", reduce},   {"ReduceSumSquare", reduce},
+    {"Resize", resize},      {"Shape", shape},
+    {"Slice", slice},        {"Softmax", softmax},
+    {"Split", split},        {"TopK", top_k},
 };
 
 xnor_status xnor_onnx_normalise(xnor_import_node *node) {

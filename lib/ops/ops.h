@@ -48,6 +48,7 @@ typedef struct xnor_op_row {
     X(matmul)                                                                                      \
     X(conv)                                                                                        \
     X(resize)                                                                                      \
+    X(pooling)                                                                                     \
     X(norm)                                                                                        \
     X(select)                                                                                      \
     X(binary)                                                                                      \

@@ -394,6 +394,27 @@ static xnor_status sink_unit_view(xnor_graph *graph, uint32_t index, bool *chang
     return xnor_emit_transpose(graph, &at, node.name, y, after, &out);
 }
 
+// Pools of pictures whose channels were moved to axis 1.
+static xnor_status sink_pool(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    uint32_t perm[XNOR_MAX_RANK], to_last[XNOR_MAX_RANK], to_first[XNOR_MAX_RANK];
+    const uint32_t rank = graph->values[node.outputs[0]].shape.rank;
+    const int64_t last = (int64_t)rank - 1;
+    xnor_value_id x, out = node.outputs[0], y = XNOR_NO_VALUE;
+    if (!is_transposed(graph, node.inputs[0], &x, perm) ||
+        xnor_node_int(&node, XNOR_ATTR_AXIS, 1) != 1)
+        return XNOR_OK;
+    xnor_layout_perms(rank, to_last, to_first);
+    for (uint32_t i = 0; i < rank; i++)
+        if (perm[i] != to_first[i]) return XNOR_OK;
+    uint32_t at = index;
+    XNOR_TRY(xnor_node_set_ints(graph, &graph->nodes[index], XNOR_ATTR_AXIS, &last, 1));
+    XNOR_TRY(xnor_emit_copy(graph, &at, index, &x, &y));
+    xnor_graph_remove_node(&graph->nodes[at]);
+    *changed = true;
+    return xnor_emit_transpose(graph, &at, node.name, y, to_first, &out);
+}
+
 xnor_status xnor_layout_sink(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node *node = &graph->nodes[index];
     const xnor_op_info *info = xnor_op_lookup(node->op);
@@ -407,6 +428,8 @@ xnor_status xnor_layout_sink(xnor_graph *graph, uint32_t index, bool *changed) {
     if (xnor_layout_is_reduction(node->op) || node->op == XNOR_OP_CONCAT ||
         node->op == XNOR_OP_SOFTMAX || node->op == XNOR_OP_LOG_SOFTMAX)
         return sink_axis_operator(graph, index, changed);
+    if (node->op == XNOR_OP_MAX_POOL || node->op == XNOR_OP_AVERAGE_POOL)
+        return sink_pool(graph, index, changed);
     bool per_axis = node->op == XNOR_OP_TILE || node->op == XNOR_OP_RESIZE;
     return per_axis ? sink_per_axis(graph, index, changed) : XNOR_OK;
 }
