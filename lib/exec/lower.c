@@ -78,6 +78,7 @@ static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
         return XNOR_OK;
     }
     bool fused;
+    if (xnor_lower_is_conv(l, index)) return xnor_lower_conv(l, index);
     if (xnor_lower_in_edge_sum(l, index)) return XNOR_OK;
     if (xnor_lower_has_row_factor(l, index)) return XNOR_OK;
     XNOR_TRY(xnor_lower_mean(l, index, &fused));
@@ -443,6 +444,7 @@ static const struct {
 } rules[] = {
     {XNOR_OP_XNOR_LINEAR, lower_xnor_linear},
     {XNOR_OP_GROUPED, xnor_lower_grouped},
+    {XNOR_OP_PATCHES, xnor_lower_patches},
     {XNOR_OP_LINEAR, lower_linear},
     {XNOR_OP_CONV2D, xnor_lower_conv2d},
     {XNOR_OP_RESIZE, xnor_lower_resize},

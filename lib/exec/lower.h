@@ -61,7 +61,12 @@ static inline bool is_bits_threshold(const xnor_node *node) {
 // Appends a step for the node: x and y are its first input and output, one group of one row.
 xnor_step *xnor_add_step(lowering *l, xnor_step_run run, const xnor_node *node);
 
+// True for an integer layer over windows that one step unfolds and multiplies; made by xnor_lower_conv.
+bool xnor_lower_is_conv(const lowering *l, uint32_t layer);
+xnor_status xnor_lower_conv(lowering *l, uint32_t layer);
+
 // One rule per operator.
+xnor_status xnor_lower_patches(lowering *l, uint32_t index);
 xnor_status xnor_lower_slice(lowering *l, uint32_t index);
 xnor_status xnor_lower_concat(lowering *l, uint32_t index);
 xnor_status xnor_lower_grouped(lowering *l, uint32_t index);

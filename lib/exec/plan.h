@@ -20,13 +20,14 @@ typedef xnor_status (*xnor_step_run)(const xnor_step *step, const xnor_run *run)
 struct xnor_step {
     xnor_step_run run;
     const xnor_graph *graph;
-    const xnor_node *node; // reference evaluation, names
-    xnor_value_id x, w, y; // w: second operand when it is not constant
-    xnor_value_id v;       // third operand, or XNOR_NO_VALUE
-    xnor_value_id scratch; // working memory of the step, or XNOR_NO_VALUE
-    xnor_value_id active;  // i32 [groups]: rows of each group to compute, or XNOR_NO_VALUE for all
-    size_t groups;         // independent products or reductions
-    size_t rows;           // rows in each group
+    const xnor_node *node;    // reference evaluation, names
+    const xnor_node *patches; // conv: the windows that it takes of x
+    xnor_value_id x, w, y;    // w: second operand when it is not constant
+    xnor_value_id v;          // third operand, or XNOR_NO_VALUE
+    xnor_value_id scratch;    // working memory of the step, or XNOR_NO_VALUE
+    xnor_value_id active; // i32 [groups]: rows of each group to compute, or XNOR_NO_VALUE for all
+    size_t groups;        // independent products or reductions
+    size_t rows;          // rows in each group
     size_t k, n;
     size_t offset;      // elements: from the w of one group to the next, or before the first column
     const void *packed; // prepared weights
@@ -68,6 +69,11 @@ enum { XNOR_EDGE_CODES = 64 };
     X(gemm_acc)                                                                                    \
     X(gemm_acc_ternary)                                                                            \
     X(grouped)                                                                                     \
+    X(conv_acc)                                                                                    \
+    X(conv_thr)                                                                                    \
+    X(conv_thr_ternary)                                                                            \
+    X(conv_table)                                                                                  \
+    X(conv_affine)                                                                                 \
     X(gemm_thr)                                                                                    \
     X(gemm_thr_offset)                                                                             \
     X(gemm_max_ternary)                                                                            \

@@ -218,24 +218,30 @@ xnor_status xnor_step_acc_thr(const xnor_step *s, const xnor_run *run) {
     return over_rows(s, run, tile_acc_thr);
 }
 
-// The same with a limit from which on the sign is 0: planes of +1 and of what is not 0.
-static void tile_acc_thr_ternary(void *context, size_t begin, size_t end) {
-    const tile_context *c = context;
-    const xnor_step *s = c->step;
-    size_t words = xnor_words(s->n);
-    const int32_t *acc = (const int32_t *)c->run->values[s->x] + begin * s->n;
-    uint64_t *positive = (uint64_t *)c->run->values[s->y] + begin * words;
-    uint64_t *nonzero = positive + s->groups * s->rows * words;
-    c->run->kernels->acc_thr(end - begin, s->n, acc, s->n, s->parameters[0], positive, words);
-    c->run->kernels->acc_thr(end - begin, s->n, acc, s->n, s->parameters[1], nonzero, words);
-    for (size_t row = 0; row < end - begin; row++)
+void xnor_rows_thr_ternary(const xnor_kernels *kernels, size_t rows, size_t n, const int32_t *acc,
+                           const int32_t *thr, const int32_t *zero, uint64_t *positive,
+                           uint64_t *nonzero) {
+    size_t words = xnor_words(n);
+    kernels->acc_thr(rows, n, acc, n, thr, positive, words);
+    kernels->acc_thr(rows, n, acc, n, zero, nonzero, words);
+    for (size_t row = 0; row < rows; row++)
         for (size_t word = 0; word < words; word++) {
             const uint64_t used =
-                word + 1 < words || s->n % 64 == 0 ? UINT64_MAX : (UINT64_C(1) << s->n % 64) - 1;
+                word + 1 < words || n % 64 == 0 ? UINT64_MAX : (UINT64_C(1) << n % 64) - 1;
             // So far: at least 0.
             uint64_t *plane = &nonzero[row * words + word];
             *plane = used & ~(*plane & ~positive[row * words + word]);
         }
+}
+
+static void tile_acc_thr_ternary(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    size_t words = xnor_words(s->n);
+    uint64_t *positive = (uint64_t *)c->run->values[s->y] + begin * words;
+    xnor_rows_thr_ternary(c->run->kernels, end - begin, s->n,
+                          (const int32_t *)c->run->values[s->x] + begin * s->n, s->parameters[0],
+                          s->parameters[1], positive, positive + s->groups * s->rows * words);
 }
 
 xnor_status xnor_step_acc_thr_ternary(const xnor_step *s, const xnor_run *run) {
@@ -352,22 +358,27 @@ xnor_status xnor_step_pack_ternary(const xnor_step *s, const xnor_run *run) {
 
 // ---- element-wise on reals ----------------------------------------------------------------------
 
+void xnor_rows_affine(size_t rows, size_t n, const int32_t *acc, const float *scale,
+                      const float *shift, float *y) {
+    for (size_t row = 0; row < rows; row++, acc += n, y += n)
+        for (size_t i = 0; i < n; i++) y[i] = (float)((double)scale[i] * acc[i] + (double)shift[i]);
+}
+
 static void tile_affine(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
     const xnor_step *s = c->step;
     const float *scale = s->parameters[0], *shift = s->parameters[1];
+    const float *x = (const float *)c->run->values[s->x];
     float *y = (float *)c->run->values[s->y];
-    bool integer = s->graph->values[s->x].dtype == XNOR_ACC;
-    for (size_t row = begin; row < end; row++) {
-        const float *x = (const float *)c->run->values[s->x] + row * s->n;
-        const int32_t *acc = (const int32_t *)c->run->values[s->x] + row * s->n;
-        if (integer)
-            for (size_t i = 0; i < s->n; i++)
-                y[row * s->n + i] = (float)((double)scale[i] * acc[i] + (double)shift[i]);
-        else
-            for (size_t i = 0; i < s->n; i++)
-                y[row * s->n + i] = (float)((double)scale[i] * (double)x[i] + (double)shift[i]);
+    if (s->graph->values[s->x].dtype == XNOR_ACC) {
+        xnor_rows_affine(end - begin, s->n, (const int32_t *)c->run->values[s->x] + begin * s->n,
+                         scale, shift, y + begin * s->n);
+        return;
     }
+    for (size_t row = begin; row < end; row++)
+        for (size_t i = 0; i < s->n; i++)
+            y[row * s->n + i] =
+                (float)((double)scale[i] * (double)x[row * s->n + i] + (double)shift[i]);
 }
 
 xnor_status xnor_step_affine(const xnor_step *s, const xnor_run *run) {

@@ -5,6 +5,7 @@
 
 xnor_status xnor_lower_grouped(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
+    if (xnor_lower_is_conv(l, index)) return xnor_lower_conv(l, index);
     bool direct = is_model_constant(l, node->inputs[1]);
     xnor_step *step = xnor_add_step(l, direct ? xnor_step_grouped : xnor_step_reference, node);
     if (!direct) return XNOR_OK;

@@ -244,31 +244,35 @@ xnor_status xnor_step_gemm_mean(const xnor_step *s, const xnor_run *run) {
 
 // ---- signs of tables ----------------------------------------------------------------------------
 
-static void tile_table(void *context, size_t begin, size_t end) {
-    const tile_context *c = context;
-    const xnor_step *s = c->step;
-    const uint8_t *table = s->parameters[0];
-    size_t words = xnor_words(s->n);
-    int64_t bound = (int64_t)s->k / 2;
-    bool ternary = s->graph->values[s->y].dtype == XNOR_TERNARY;
-    for (size_t row = begin; row < end; row++) {
-        const int32_t *acc = (const int32_t *)c->run->values[s->x] + row * s->n;
-        uint64_t *positive = (uint64_t *)c->run->values[s->y] + row * words;
-        uint64_t *nonzero = ternary ? positive + s->groups * s->rows * words : NULL;
+void xnor_rows_table(size_t rows, size_t n, const int32_t *acc, const uint8_t *table,
+                     size_t columns, uint64_t *positive, uint64_t *nonzero) {
+    size_t words = xnor_words(n);
+    int64_t bound = (int64_t)columns / 2;
+    for (size_t row = 0; row < rows; row++)
         for (size_t word = 0; word < words; word++) {
-            size_t first = word * 64, count = s->n - first < 64 ? s->n - first : 64;
+            size_t first = word * 64, count = n - first < 64 ? n - first : 64;
             uint64_t plus = 0, any = 0;
             for (size_t i = 0; i < count; i++) {
-                int64_t at = acc[first + i] + bound;
-                at = at < 0 ? 0 : at >= (int64_t)s->k ? (int64_t)s->k - 1 : at;
-                uint8_t entry = table[(first + i) * s->k + (size_t)at];
+                int64_t at = acc[row * n + first + i] + bound;
+                at = at < 0 ? 0 : at >= (int64_t)columns ? (int64_t)columns - 1 : at;
+                uint8_t entry = table[(first + i) * columns + (size_t)at];
                 plus |= (uint64_t)(entry == 2) << i;
                 any |= (uint64_t)(entry != 1) << i;
             }
-            positive[word] = plus;
-            if (ternary) nonzero[word] = any;
+            positive[row * words + word] = plus;
+            if (nonzero) nonzero[row * words + word] = any;
         }
-    }
+}
+
+static void tile_table(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const xnor_step *s = c->step;
+    size_t words = xnor_words(s->n);
+    bool ternary = s->graph->values[s->y].dtype == XNOR_TERNARY;
+    uint64_t *positive = (uint64_t *)c->run->values[s->y] + begin * words;
+    xnor_rows_table(end - begin, s->n, (const int32_t *)c->run->values[s->x] + begin * s->n,
+                    s->parameters[0], s->k, positive,
+                    ternary ? positive + s->groups * s->rows * words : NULL);
 }
 
 // k: columns of the table, one for each sum from -bound to bound.

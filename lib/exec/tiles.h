@@ -24,4 +24,16 @@ static inline bool is_cancelled(const xnor_run *run) {
     return run->cancel && atomic_load_explicit(run->cancel, memory_order_relaxed);
 }
 
+// What steps do with sums acc [rows, n].
+// Signs by a limit from which on they are +1, and one from which on they are 0.
+void xnor_rows_thr_ternary(const xnor_kernels *kernels, size_t rows, size_t n, const int32_t *acc,
+                           const int32_t *thr, const int32_t *zero, uint64_t *positive,
+                           uint64_t *nonzero);
+// Signs by table [n, columns] of xnor_table. nonzero: NULL where no sign is 0.
+void xnor_rows_table(size_t rows, size_t n, const int32_t *acc, const uint8_t *table,
+                     size_t columns, uint64_t *positive, uint64_t *nonzero);
+// y = scale·acc + shift, rounded once.
+void xnor_rows_affine(size_t rows, size_t n, const int32_t *acc, const float *scale,
+                      const float *shift, float *y);
+
 #endif

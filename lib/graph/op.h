@@ -99,6 +99,8 @@
     X(XNOR_LINEAR, "xnor_linear", "xnor")                                                                \
     /* acc[.., g·O + o] = sum over k of x[.., g, k]·w[g, o, k], x bits or ternary, w bits [G, O, K] */ \
     X(GROUPED, "xnor_grouped", "xnor")                                                                   \
+    /* x [B, H, W, C] bits or ternary -> the windows of a convolution [B, Ho, Wo, taps·C] */            \
+    X(PATCHES, "xnor_patches", "xnor")                                                                   \
     /* f32 -> bits (x >= 0) or, when zero can occur, ternary sign */                                     \
     X(BINARIZE, "xnor_binarize", "xnor")                                                                 \
     /* acc -> bits: acc[.., c] >= threshold[c]; with a second limit ternary */                           \

@@ -54,6 +54,7 @@ typedef struct xnor_op_row {
     X(binary)                                                                                      \
     X(distinct)                                                                                    \
     X(grouped)                                                                                     \
+    X(patches)                                                                                     \
     X(points)                                                                                      \
     X(edges)
 #define XNOR_OP_FAMILY(name) extern const xnor_op_row xnor_ops_##name[];

@@ -11,6 +11,8 @@
 //   before   Mul(sign, r[.., 1]) -> xnor_linear_f32(w)
 //   after    sign -> xnor_linear_f32(w) -> Mul(r)
 //
+// Convolutions over pictures are layers on the windows of the signs, xnor_patches.
+//
 // sign(0) is 0 in ONNX and PyTorch. A sign is packed as ternary unless 0 is excluded; for signs of
 // accumulators the threshold pass decides that exactly, by looking at every reachable sum.
 #include "passes/passes.h"
@@ -48,11 +50,13 @@ static double row_scale(const double *row, size_t k, bool *zeros) {
     return scale;
 }
 
-// The layer's weights and bias for activations scale·s + shift; *binary tells whether they are ±scale.
+// The layer's weights [n, k], or [n, taps.., k / taps] of a convolution of `group` groups, and bias for activations
+// scale·s + shift of the input's channels; *binary tells whether they are ±scale.
 static xnor_status read_weights(xnor_graph *graph, const xnor_node *node, const xnor_sign *sign,
-                                weights *out, bool *binary) {
+                                size_t group, weights *out, bool *binary) {
     const xnor_value w = graph->values[node->inputs[1]];
-    size_t n = (size_t)w.shape.dims[0], k = (size_t)w.shape.dims[1];
+    size_t n = (size_t)w.shape.dims[0], channels = (size_t)xnor_shape_last(&w.shape), k = 1;
+    for (uint32_t i = 1; i < w.shape.rank; i++) k *= (size_t)w.shape.dims[i];
     *out = (weights){.n = n, .k = k};
     *binary = false;
     if (!w.data || k == 0) return XNOR_OK;
@@ -64,10 +68,11 @@ static xnor_status read_weights(xnor_graph *graph, const xnor_node *node, const 
     for (size_t j = 0; j < n; j++) {
         double *row = out->value + j * k;
         out->shift[j] = node->input_count > 2 ? xnor_constant_get(graph, node->inputs[2], j) : 0;
+        const size_t first = j / (n / group) * channels; // of the input's channels
         for (size_t l = 0; l < k; l++) {
             double value = xnor_constant_get(graph, node->inputs[1], j * k + l);
-            row[l] = value * sign->scale[l];
-            out->shift[j] += value * sign->shift[l];
+            row[l] = value * sign->scale[first + l % channels];
+            out->shift[j] += value * sign->shift[first + l % channels];
         }
         out->scale[j] = row_scale(row, k, &out->zeros);
         if (out->scale[j] < 0) return XNOR_OK;
@@ -162,7 +167,7 @@ static xnor_status binarize_linear(xnor_graph *graph, uint32_t index, bool *chan
     if (node.op != XNOR_OP_LINEAR) return XNOR_OK;
     xnor_value_id x = before_views(graph, node.inputs[0], &between);
     XNOR_TRY(xnor_sign_find(graph, x, &sign, &found));
-    if (found) XNOR_TRY(read_weights(graph, &node, &sign, &w, &binary));
+    if (found) XNOR_TRY(read_weights(graph, &node, &sign, 1, &w, &binary));
     if (!binary) return XNOR_OK;
     double zero = xnor_sign_of_zero(graph, sign.x, sign.zero);
 
@@ -177,6 +182,66 @@ static xnor_status binarize_linear(xnor_graph *graph, uint32_t index, bool *chan
         XNOR_TRY(xnor_emit_copy(graph, &at, between.nodes[i], inputs, &bits));
     }
     XNOR_TRY(emit_sums(graph, &at, node.name, bits, &w, negated, &acc));
+    *changed = true;
+    return xnor_emit_affine(graph, &at, node.name, acc, w.scale, w.shift, w.n, &out);
+}
+
+// ---- convolutions -------------------------------------------------------------------------------
+
+static bool pads(const xnor_node *node) {
+    const xnor_attr *attr = xnor_node_attr(node, XNOR_ATTR_PADS);
+    for (uint32_t i = 0; attr && i < attr->count; i++)
+        if (attr->ints[i] != 0) return true;
+    return false;
+}
+
+// Padding is 0 for the signs only where they are activations without a shift.
+static bool shifts(const xnor_sign *sign, size_t channels) {
+    for (size_t c = 0; c < channels; c++)
+        if (sign->shift[c] != 0) return true;
+    return false;
+}
+
+// The windows of `bits`, with the attributes of the convolution.
+static xnor_status emit_patches(xnor_graph *graph, uint32_t *at, const xnor_node *conv,
+                                const xnor_shape *w, xnor_value_id bits, xnor_value_id *out) {
+    const int64_t kernel[2] = {w->dims[1], w->dims[2]};
+    xnor_node *patches;
+    XNOR_TRY(xnor_graph_add_value(graph, conv->name, XNOR_F32, NULL, out));
+    XNOR_TRY(xnor_graph_insert_node(graph, *at, XNOR_OP_PATCHES, conv->name, &bits, 1, out, 1,
+                                    &patches));
+    patches->attr_count = conv->attr_count;
+    patches->attrs =
+        xnor_arena_copy(&graph->arena, conv->attrs, conv->attr_count * sizeof *conv->attrs);
+    if (!patches->attrs) return xnor_fail(XNOR_E_MEMORY, "binarize: out of memory");
+    XNOR_TRY(xnor_node_set_ints(graph, patches, XNOR_ATTR_KERNEL_SHAPE, kernel, 2));
+    return xnor_graph_infer_node(graph, (*at)++);
+}
+
+// sign -> xnor_conv2d_f32(w = ±s) becomes the windows of the signs and a layer on bits. What is padded is 0 in the
+// sum, so the windows are ternary there.
+static xnor_status binarize_conv2d(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    xnor_sign sign;
+    weights w;
+    bool found, binary = false, negated;
+    if (node.op != XNOR_OP_CONV2D) return XNOR_OK;
+    const xnor_shape shape = graph->values[node.inputs[1]].shape;
+    const int64_t group = xnor_node_int(&node, XNOR_ATTR_GROUP, 1);
+    const int64_t channels = xnor_shape_last(&graph->values[node.inputs[0]].shape);
+    if (group != 1 || channels < 1 || shape.dims[3] != channels) return XNOR_OK;
+    XNOR_TRY(xnor_sign_find(graph, node.inputs[0], &sign, &found));
+    if (!found || (pads(&node) && shifts(&sign, (size_t)channels))) return XNOR_OK;
+    XNOR_TRY(read_weights(graph, &node, &sign, (size_t)group, &w, &binary));
+    if (!binary) return XNOR_OK;
+    double zero = xnor_sign_of_zero(graph, sign.x, sign.zero);
+
+    xnor_value_id bits = XNOR_NO_VALUE, windows = XNOR_NO_VALUE, acc, out = node.outputs[0];
+    uint32_t at = index;
+    xnor_graph_remove_node(&graph->nodes[index]);
+    XNOR_TRY(emit_signs(graph, &at, node.name, sign.x, zero, &negated, &bits));
+    XNOR_TRY(emit_patches(graph, &at, &node, &shape, bits, &windows));
+    XNOR_TRY(emit_sums(graph, &at, node.name, windows, &w, negated, &acc));
     *changed = true;
     return xnor_emit_affine(graph, &at, node.name, acc, w.scale, w.shift, w.n, &out);
 }
@@ -210,7 +275,7 @@ static xnor_status factor_behind(xnor_graph *graph, uint32_t index, bool *change
         return XNOR_OK;
     const xnor_node product = graph->nodes[producer];
     XNOR_TRY(xnor_sign_find(graph, product.inputs[1 - factor], &sign, &found));
-    if (found) XNOR_TRY(read_weights(graph, &node, &sign, &w, &binary));
+    if (found) XNOR_TRY(read_weights(graph, &node, &sign, 1, &w, &binary));
     if (!binary) return XNOR_OK;
 
     xnor_value_id y = XNOR_NO_VALUE, scaled = XNOR_NO_VALUE, out = node.outputs[0];
@@ -257,6 +322,7 @@ static xnor_status scale_behind_factor(xnor_graph *graph, uint32_t index, bool *
 }
 
 xnor_status xnor_pass_binarize(xnor_graph *graph) {
-    static const xnor_rule rules[] = {factor_behind, binarize_linear, scale_behind_factor, NULL};
+    static const xnor_rule rules[] = {factor_behind, binarize_linear, binarize_conv2d,
+                                      scale_behind_factor, NULL};
     return xnor_rewrite(graph, rules);
 }
