@@ -56,10 +56,18 @@ class Pictures:
         return self.subset(~near), self.subset(held)
 
 
+class Split(tuple):
+    """(pictures to train on and to hold out of, pictures of the data's own validation part)"""
+
+    @property
+    def classes(self):
+        return self[0].classes
+
+
 def load(path, pack):
     """An open .npz with images, labels, names, class_names, and split where it has a validation part of its own.
 
-    -> Pictures of train, Pictures of val (may be empty).
+    -> Split; its second part may be empty.
     """
     missing = {"images", "labels", "names", "class_names"} - set(pack.files)
     if missing:
@@ -67,7 +75,7 @@ def load(path, pack):
     classes = [str(c) for c in pack["class_names"] if str(c) != "void"]
     whole = Pictures(pack["images"], pack["labels"], pack["names"], classes)
     own = pack["split"] == "val" if "split" in pack.files else np.zeros(len(whole), bool)
-    return whole.subset(~own), whole.subset(own)
+    return Split((whole.subset(~own), whole.subset(own)))
 
 
 def edges(labels):
