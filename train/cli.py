@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import compare, data, export, grid, losses, loop, packs, prove, random_networks, scenes, tasks, weights
+from . import compare, data, dense, export, grid, images, losses, loop, packs, prove, random_networks, scenes, tasks, weights
 from .binarize import BINARIZERS, ESTIMATORS
 from .networks import KINDS, initialise_from, make_network
 from .networks.layers import FLOAT, POOLS
@@ -77,6 +77,31 @@ def parser():
     p.add_argument("--norm", choices=sorted(losses.REGULARISERS), default="1",
                    help="norm of the pooling term, eq. (11)")
     p.set_defaults(run=run_binary)
+
+    for name, lr in (("dense-teacher", 2e-3), ("dense-binary", 2e-3)):
+        p = commands.add_parser(name, help="multi-task network on pictures: full precision, or Bi-MTDP-F from --teacher")
+        p.add_argument("-o", "--out", required=True, metavar="CKPT", help="checkpoint; continued if it exists")
+        p.add_argument("--init", metavar="CKPT", help="start from the weights of another checkpoint; default: --teacher")
+        p.add_argument("--width", type=int, default=18, help="channels of the finest branch")
+        p.add_argument("--epochs", type=int, default=60)
+        p.add_argument("--batch", type=int, default=8)
+        p.add_argument("--lr", type=float, default=lr, help="peak of the cosine schedule (default %(default)s)")
+        p.add_argument("--size", type=int, nargs=2, default=(128, 160), metavar=("HEIGHT", "WIDTH"), help="of a crop")
+        p.add_argument("--seed", type=int, default=666)
+        if name == "dense-binary":
+            p.add_argument("--teacher", metavar="CKPT", required=True)
+            p.add_argument("--binarizer", choices=tuple(BINARIZERS), default="XNOR++")
+            p.add_argument("--lam", type=float, default=1.0, help="weight of the imitation of the teacher's scores")
+            p.add_argument("--gamma", type=float, default=1.0, help="weight of the features' squared difference")
+            p.add_argument("--beta", type=float, default=1e-3, help="weight of the bottlenecks' KL")
+            p.add_argument("--temperature", type=float, default=2.0)
+        add_common(p)
+        p.set_defaults(run=run_dense)
+
+    p = commands.add_parser("dense-eval", help="scores of a multi-task network on the validation part")
+    p.add_argument("checkpoint")
+    add_common(p)
+    p.set_defaults(run=run_dense_eval)
 
     p = commands.add_parser("grid", help="binarizers x pooling x parts of the loss, as in the KDR paper")
     p.add_argument("-o", "--out", required=True, metavar="FOLDER", help="checkpoints and results; continued if they exist")
@@ -303,6 +328,39 @@ def run_random(args):
         indices = export.index_inputs(net, torch.from_numpy(x)) if form.neighbours == "inputs" else []
         for i, index in enumerate(indices):
             np.save(f"{stem}.index{i}.npy", index.numpy())
+
+
+CAMVID = "camvid_train.npz"
+
+
+def load_pictures(args):
+    source = packs.load(args.data or packs.default(None).with_name(CAMVID))
+    if not isinstance(source, images.Split):
+        raise data.DataError(f"{args.data}: holds no pictures")
+    return source
+
+
+def run_dense(args):
+    source, teacher = load_pictures(args), None
+    torch.manual_seed(args.seed)
+    binarizer = getattr(args, "binarizer", FLOAT)
+    net = make_network("mtinet", binarizer, outputs=dense.outputs(source.classes), width=args.width)
+    options = dict(epochs=args.epochs, batch=args.batch, lr=args.lr, seed=args.seed, size=list(args.size), fold=args.fold,
+                   early=(None, 0.0))
+    if binarizer != FLOAT:
+        teacher = loop.load_network(args.teacher)[0].requires_grad_(False)
+        options.update(lam=args.lam, gamma=args.gamma, beta=args.beta, temperature=args.temperature)
+    start = args.init or getattr(args, "teacher", None)
+    if start:
+        initialise_from(net, loop.load_network(start)[0])
+    loop.train(net, source, options, args.out, teacher, log)
+
+
+def run_dense_eval(args):
+    net, checkpoint = loop.load_network(args.checkpoint)
+    task = tasks.of(load_pictures(args), None, {**checkpoint["options"], **({} if args.fold is None else {"fold": args.fold})})
+    for name, value in task.validate(net).items():
+        log(f"{name} {value:.2f}")
 
 
 def run_prove(args):

@@ -77,7 +77,8 @@ def train(net, source, options, out, teacher=None, log=print):
     many points a sample), what the task needs and, with a teacher, lam, eta, temperature, norm. All randomness of an
     epoch derives from (seed, epoch), so a resumed run equals an uninterrupted one.
     """
-    task = tasks.of(source, net.config["points"], options)
+    task = tasks.of(source, net.config.get("points"), options)
+    loss_of = getattr(task, "loss", batch_loss)
     if options.get("foreign"):
         net.foreign = options["foreign"]
     optimizer = torch.optim.Adam(net.parameters(), lr=options["lr"])
@@ -106,7 +107,7 @@ def train(net, source, options, out, teacher=None, log=print):
         for step, (x, y) in enumerate(task.batches(rng, points)):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(epoch * steps + step, total, options["lr"], min(steps, total // 20))
-            loss = batch_loss(net, teacher, x, y, options)
+            loss = loss_of(net, teacher, x, y, options)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -130,7 +131,7 @@ def recalibrate(net, batches):
 
     The running averages of training cover few batches, and in a binary network their noise turns signs.
     """
-    norms = [m for m in net.modules() if isinstance(m, torch.nn.BatchNorm1d)]
+    norms = [m for m in net.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
     momenta = [m.momentum for m in norms]
     for norm in norms:
         norm.reset_running_stats()

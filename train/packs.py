@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from . import meshes, scenes
+from . import images, meshes, scenes
 from .data import Clouds, DataError
 
 MODELNET10 = "modelnet10_train.npz"
 
 
 def load(path=None, classes=None):
-    """A pack (.npz) or a folder of meshes -> Clouds, or Scenes if the pack has scene_start.
+    """A pack (.npz) or a folder of meshes -> Clouds, Scenes if the pack has scene_start, images.Split if it has images.
 
     Without a path it is a pack in the folder that XNORD_DATA names: the one of these classes, or ModelNet10.
     """
@@ -24,6 +24,8 @@ def load(path=None, classes=None):
     with np.load(path) as pack:
         if "scene_start" in pack.files:
             return scenes.load(path, pack)
+        if "images" in pack.files:
+            return images.load(path, pack)
         if "offsets" in pack.files:
             require(path, pack, "xyz", "group")
             clouds = np.split(pack["xyz"], pack["offsets"][1:-1])

@@ -3,12 +3,14 @@
 import numpy as np
 import torch
 
-from . import scenes
+from . import dense, images, scenes
 from .data import Augment, DataError, prepared
 
 
 def of(source, points, options):
-    """source: Clouds or Scenes as loaded; points: of one sample."""
+    """source: Clouds, Scenes or images.Split as loaded; points: of one sample."""
+    if isinstance(source, images.Split):
+        return dense.Dense(source, options)
     kind = Segmentation if isinstance(source, scenes.Scenes) else Classification
     return kind(source, points, options)
 

@@ -4,6 +4,7 @@ import inspect
 
 from .dgcnn import DGCNN, DGCNN4
 from .layers import Maker
+from .mtinet import MTINet
 from .pointcnn import PointCNN
 from .pointconv import PointConvNet
 from .pointnet2 import MULTI_SCALE, SINGLE_SCALE, PointNet2
@@ -40,6 +41,8 @@ def make_network(kind, binarizer="LSR", pool=None, classes=10, points=1024, chan
     estimator   gradient of sign(activation), a name of binarize.ESTIMATORS; None: the binarizer's own
     more        what only this kind of network has, such as k of DGCNN
     """
+    if kind == "mtinet":
+        return MTINet(binarizer=binarizer, estimator=estimator or "bireal", **more)
     if kind not in KINDS:
         raise ValueError(f"network {kind}: not one of {', '.join(KINDS)}")
     network, variant = KINDS[kind]
