@@ -115,6 +115,10 @@ ALWAYS_INLINE size_t append_not_above(const float *d, float limit, int32_t at, i
 }
 
 #define vf_append_not_above append_not_above
+#define vi64_count_below(counts, key, keys)                                                        \
+    (vi64) _mm512_mask_sub_epi64((__m512i)(counts),                                                \
+                                 _mm512_cmplt_epi64_mask(_mm512_set1_epi64(key), (__m512i)(keys)), \
+                                 (__m512i)(counts), _mm512_set1_epi64(-1))
 #define vd8_widen(x) ((vd8)_mm512_cvtps_pd(_mm256_loadu_ps(x)))
 #include "kernels/nearest.h"
 #include "kernels/points.h"

@@ -7,7 +7,8 @@
 //     vi_norms_minus_twice(norm, norms, sum): norm + norms[] - 2·sum in float32
 //     vf_lt(a, b)        bit i: lane i of a is less than that of b
 //     vf_min(a, b)       a < b ? a : b, so b when one of them is NaN
-// and, where it can, vf_append_not_above as append_candidates below, and vd8_widen(x): x[8] in double.
+// and, where it can, vf_append_not_above as append_candidates below, vd8_widen(x): x[8] in double, and
+// vi64_count_below(counts, key, keys): counts, one more where key is less than that of keys.
 // Portable C has no F32_LANES. Distances in float32 are one chain of fma over the channels in order;
 // they only say which points are worth a look. Lists are in the order of (distance, index) by distances
 // in double that are rounded once, so all sets agree in every bit.
@@ -242,7 +243,11 @@ static void sort_candidates(size_t count, const float *d, const int32_t *indices
         vi64 own;
         vi64 before = {0};
         memcpy(&own, keys + i, sizeof own);
+#if defined(vi64_count_below)
+        for (size_t j = 0; j < count; j++) before = vi64_count_below(before, keys[j], own);
+#else
         for (size_t j = 0; j < count; j++) before -= keys[j] < own;
+#endif
         memcpy(places + i, &before, sizeof before);
     }
     for (size_t i = 0; i < count; i++) {
