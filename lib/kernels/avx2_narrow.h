@@ -97,8 +97,10 @@ static void narrow_transpose(bool ternary, const uint64_t *const a[NARROW_ROWS],
     const __m128i low = _mm_set1_epi8(15);
     for (size_t j = 0; j < words; j++) {
         for (size_t r = 0; r < rows; r += 16) {
-            __m128i x[8], used[8];
+            __m128i x[8];
+            __m128i used[8];
             narrow_bytes(a + r, j, x);
+            UNROLL for (size_t b = 0; b < 8; b++) used[b] = x[b];
             if (ternary) narrow_bytes(mask + r, j, used);
             UNROLL for (size_t b = 0; b < 8; b++) {
                 uint8_t *to = codes + (16 * j + 2 * b) * NARROW_ROWS + r;
