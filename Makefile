@@ -39,11 +39,11 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 APT := DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends install
 deps_build := gcc make pkg-config libc6-dev libuv1-dev libnng-dev libmsgpack-dev libyaml-dev \
     libcriterion-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev liblzf-dev \
-    libspng-dev
+    libspng-dev libturbojpeg0-dev
 deps_test := clang libclang-rt-14-dev llvm clang-format clang-tidy cppcheck shellcheck python3 systemd \
     qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross libonnx-testdata
 deps_arm64 := $(addsuffix :arm64,libc6 libuv1-dev libnng-dev libmsgpack-dev libyaml-dev \
-    libprotobuf-c-dev liblzf-dev libspng-dev)
+    libprotobuf-c-dev liblzf-dev libspng-dev libturbojpeg0-dev)
 deps_train := python3-torch python3-onnx python3-numpy python3-pil libopenblas0-pthread libjemalloc2
 
 ## make deps         installs what building, the demo and the tests need (Debian 12; sudo when not root)
@@ -103,7 +103,7 @@ $(B)/lib/kernels/neon_dotprod.o: isa_cflags := -march=armv8.2-a+dotprod
 endif
 
 $(B)/lib/%.o: folder_cflags := $(lib_inc)
-$(B)/lib/exec/%.o: folder_cflags := $(lib_inc) $(if $(SAN),,-O3)
+$(B)/lib/exec/%.o $(B)/lib/task/%.o: folder_cflags := $(lib_inc) $(if $(SAN),,-O3)
 # gcc 12 at -O3 rearranges the kernels' tiles: 75 % of the machine's limit instead of 104 %.
 $(B)/lib/kernels/%.o: folder_cflags := $(lib_inc) $(if $(SAN),,-O2)
 $(B)/lib/onnx/%.o: folder_cflags := $(lib_inc) -I$(B)/gen
@@ -163,14 +163,14 @@ $(B)/libxnord.pc: clients/libxnord/libxnord.pc.in lib/include/xnor.h
 
 $(B)/xnorctl: $(call objects,$(xnorctl_src)) $(B)/libxnord.a $(B)/libxnor_onnx.a $(B)/libxnor.a
 	@$(call say,LD)
-	$(Q)$(CC) $(base_ldflags) $^ -o $@ -lnng $(yaml_libs) $(msgpack_libs) $(onnx_libs) $(lib_libs) -llzf -lspng
+	$(Q)$(CC) $(base_ldflags) $^ -o $@ -lnng $(yaml_libs) $(msgpack_libs) $(onnx_libs) $(lib_libs) -llzf -lspng -lturbojpeg
 
 # ---- tests ---------------------------------------------------------------------------------------
 
 # The unit tests see the daemon's and the clients' parts as libraries, without their main().
 unit_parts := $(call objects,$(filter-out %/main.c,$(xnord_src) $(xnorctl_src)))
 criterion_libs = $(shell $(PKG_CONFIG) --libs criterion)
-all_libs = -lnng $(uv_libs) $(yaml_libs) $(msgpack_libs) $(onnx_libs) $(lib_libs) -llzf -lspng
+all_libs = -lnng $(uv_libs) $(yaml_libs) $(msgpack_libs) $(onnx_libs) $(lib_libs) -llzf -lspng -lturbojpeg
 
 $(B)/units.a: $(unit_parts)
 $(B)/tests/unit/all: $(call objects,$(unit_src)) $(B)/units.a $(B)/libxnord.a $(B)/libxnor_onnx.a \
@@ -260,7 +260,7 @@ demo: all
 
 $(B)/bench/models $(B)/bench/scaling: $(B)/bench/%: $(B)/bench/%.o $(B)/bench/engine.o $(B)/units.a $(B)/libxnor.a
 	@$(call say,LD)
-	$(Q)$(CC) $(base_ldflags) $^ -o $@ -llzf -lspng $(lib_libs)
+	$(Q)$(CC) $(base_ldflags) $^ -o $@ -llzf -lspng -lturbojpeg $(lib_libs)
 $(B)/bench/daemon: $(B)/bench/daemon.o $(B)/libxnord.a $(B)/libxnor.a
 	@$(call say,LD)
 	$(Q)$(CC) $(base_ldflags) $^ -o $@ -lnng $(msgpack_libs) $(lib_libs)

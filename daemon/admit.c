@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #define POINT_BYTES (3 * sizeof(float))
 
@@ -55,11 +56,50 @@ static xnord_status find_point_outputs(const xnord_proto_request *decoded, struc
     return XNORD_OK;
 }
 
+// A name that stands twice is answered once.
+static xnord_status add_answer(const struct version *version, xnord_proto_str name, bool at_network,
+                               struct request *slot, struct reason *why) {
+    const xnor_description *d = version->description;
+    xnor_answer *answer = &slot->answers[slot->answer_count];
+    if (name.size >= XNOR_ANSWER_NAME_BYTES || !xnor_answer_find(d, name.data, name.size, answer))
+        return refuse(
+            why, XNORD_INVALID, "outputs: the model gives '%.64s'%s of an image, not '%.*s'",
+            d->image_outputs[0].name, d->image_output_count > 1 ? " and others" : "", TEXT(name));
+    for (uint32_t i = 0; i < slot->answer_count; i++)
+        if (xnord_proto_str_equal(name, slot->answer_names[i])) return XNORD_OK;
+    answer->at_network = at_network;
+    memcpy(slot->answer_names[slot->answer_count], name.data, name.size);
+    slot->answer_names[slot->answer_count][name.size] = '\0';
+    slot->answer_count++;
+    const xnor_image_output *output = &d->image_outputs[answer->output];
+    for (uint32_t k = 0; k < output->port_count; k++)
+        slot->wanted_outputs |= UINT32_C(1) << output->ports[k];
+    return XNORD_OK;
+}
+
+// What is given of an image are its answers, not the outputs of the graph.
+static xnord_status find_answers(const struct version *version, const xnord_proto_request *decoded,
+                                 struct request *slot, struct reason *why) {
+    const xnor_description *d = version->description;
+    const bool all = decoded->output_count == 0;
+    const uint32_t count = all ? d->image_output_count : decoded->output_count;
+    xnord_status status = XNORD_OK;
+    for (uint32_t i = 0; i < count && status == XNORD_OK; i++) {
+        xnord_proto_str name =
+            all ? xnord_proto_str_from(d->image_outputs[i].name) : decoded->outputs[i].name;
+        status = add_answer(version, name, decoded->params.at_network, slot, why);
+    }
+    return status;
+}
+
 static xnord_status find_outputs(const struct version *version, const xnord_proto_request *decoded,
                                  struct request *slot, struct reason *why) {
     if (decoded->params.top_k > 0 && (!version->has_scores || version->segments))
         return refuse(why, XNORD_INVALID, "params.top_k: the model gives no class scores%s",
                       version->segments ? " of a cloud, it labels points" : "");
+    if (slot->kind == REQUEST_IMAGE) return find_answers(version, decoded, slot, why);
+    if (decoded->params.at_network)
+        return refuse(why, XNORD_INVALID, "params.at_network: the input is no image");
     if (slot->kind == REQUEST_SCENE) return find_point_outputs(decoded, slot, why);
     uint32_t count = xnor_model_output_count(version->model);
     if (decoded->output_count == 0 && decoded->params.top_k == 0)
@@ -79,11 +119,10 @@ static xnord_status find_outputs(const struct version *version, const xnord_prot
     return XNORD_OK;
 }
 
-// The input that decoded->inputs[index] names, with the right datatype.
+// The input that decoded->inputs[index] names.
 static xnord_status find_input(const struct version *version, const xnord_proto_tensor *tensor,
                                uint32_t *index, struct reason *why) {
     uint32_t count = xnor_model_input_count(version->model);
-    xnor_dtype dtype;
     for (*index = 0; *index < count; ++*index)
         if (xnord_proto_str_equal(tensor->name, xnor_model_input(version->model, *index)->name))
             break;
@@ -91,7 +130,15 @@ static xnord_status find_input(const struct version *version, const xnord_proto_
         return refuse(why, XNORD_INVALID, "the model has no input '%.*s', expected '%.64s'%s",
                       TEXT(tensor->name), xnor_model_input(version->model, 0)->name,
                       count > 1 ? " and others" : "");
-    const xnor_port *port = xnor_model_input(version->model, *index);
+    return XNORD_OK;
+}
+
+static xnord_status check_datatype(const struct version *version, const xnord_proto_tensor *tensor,
+                                   uint32_t index, struct reason *why) {
+    const xnor_port *port = xnor_model_input(version->model, index);
+    xnor_dtype dtype;
+    if (tensor->stride > 0)
+        return refuse(why, XNORD_INVALID, "input '%.64s': a stride is for images", port->name);
     if (!tensor_dtype(tensor->datatype, &dtype) || dtype != port->dtype)
         return refuse(why, XNORD_INVALID, "input '%.64s': expected %s, found %s", port->name,
                       xnord_datatype_name(tensor_datatype(port->dtype)),
@@ -120,6 +167,35 @@ static xnord_status bind_cloud(const struct version *version, const xnord_proto_
     return XNORD_OK;
 }
 
+static xnord_status bind_image(const struct version *version, const xnord_proto_tensor *tensor,
+                               struct request *slot, struct reason *why) {
+    const char *name = xnor_model_input(version->model, 0)->name;
+    const int64_t height = tensor->shape[0], width = tensor->shape[1], channels = tensor->shape[2];
+    const bool is_float = tensor->datatype == XNORD_FP32;
+    if (!is_float && tensor->datatype != XNORD_UINT8)
+        return refuse(why, XNORD_INVALID, "input '%.64s': expected UINT8 or FP32, found %s", name,
+                      xnord_datatype_name(tensor->datatype));
+    if (channels != 1 && channels != 3)
+        return refuse(why, XNORD_INVALID,
+                      "input '%.64s': expected an image [height, width, 1 or 3], found [%" PRId64
+                      ", %" PRId64 ", %" PRId64 "]",
+                      name, height, width, channels);
+    if (xnor_image_frame_of(version->description, (size_t)width, (size_t)height, &slot->frame) !=
+        XNOR_OK)
+        return refuse(why, height == 0 || width == 0 ? XNORD_INVALID : XNORD_TOO_LARGE,
+                      "input '%.64s': %.160s", name, xnor_last_error());
+    const size_t row = (size_t)(width * channels) * (is_float ? sizeof(float) : 1);
+    slot->kind = REQUEST_IMAGE;
+    slot->image = (xnor_image){.data = tensor->data,
+                               .width = (size_t)width,
+                               .height = (size_t)height,
+                               .channels = (size_t)channels,
+                               .stride = tensor->stride > 0 ? (size_t)tensor->stride : row,
+                               .is_float = is_float};
+    slot->shapes[0] = xnor_image_shape(version->description, &slot->frame);
+    return XNORD_OK;
+}
+
 static xnord_status bind_tensor(const struct version *version, const xnor_port *port,
                                 const xnord_proto_tensor *tensor, xnor_shape *shape,
                                 struct reason *why) {
@@ -128,7 +204,10 @@ static xnord_status bind_tensor(const struct version *version, const xnor_port *
     for (uint32_t i = 0; i < tensor->rank; i++) shape->dims[i] = tensor->shape[i];
     if (!tensor_shape_fits(&port->shape, shape))
         return refuse(why, XNORD_INVALID, "input '%.64s': expected %sshape %s, found %s",
-                      port->name, version->takes_clouds ? "a cloud [points, 3] or " : "",
+                      port->name,
+                      version->takes_clouds   ? "a cloud [points, 3] or "
+                      : version->takes_images ? "an image [height, width, 1 or 3] or "
+                                              : "",
                       tensor_shape_text(&port->shape, expected, sizeof expected),
                       tensor_shape_text(shape, found, sizeof found));
     if (tensor->size == 0)
@@ -152,6 +231,10 @@ static xnord_status bind_inputs(const struct version *version, const xnord_proto
         if ((bound & (UINT32_C(1) << index)) != 0)
             return refuse(why, XNORD_INVALID, "input '%.*s' is there twice", TEXT(tensor->name));
         bound |= UINT32_C(1) << index;
+        if (version->takes_images && tensor->rank == 3)
+            return bind_image(version, tensor, slot, why);
+        status = check_datatype(version, tensor, index, why);
+        if (status != XNORD_OK) return status;
         if (version->takes_clouds && tensor->rank == 2)
             return bind_cloud(version, tensor, slot, why);
         status = bind_tensor(version, xnor_model_input(version->model, index), tensor,

@@ -142,10 +142,40 @@ static void fill_port(const xnor_port *port, xnord_proto_port *out) {
     for (uint32_t i = 0; i < out->rank; i++) out->shape[i] = port->shape.dims[i];
 }
 
+static void fill_image_output(const xnor_image_output *output, xnord_proto_image_output *out) {
+    static const char *const kinds[] = {
+        [XNOR_IMAGE_RAW] = "raw",     [XNOR_IMAGE_SEGMENTATION] = "segmentation",
+        [XNOR_IMAGE_DEPTH] = "depth", [XNOR_IMAGE_NORMALS] = "normals",
+        [XNOR_IMAGE_EDGES] = "edges", [XNOR_IMAGE_BOXES] = "boxes",
+    };
+    out->name = STR(output->name);
+    out->kind = STR(kinds[output->kind]);
+    out->class_count = output->class_count;
+    for (uint32_t i = 0; i < output->class_count; i++) out->classes[i] = STR(output->classes[i]);
+    out->colour_count = output->palette != NULL ? output->class_count : 0;
+    for (uint32_t i = 0; i < out->colour_count; i++) out->palette[i] = output->palette[i];
+    out->low = output->low;
+    out->high = output->high;
+}
+
+static void fill_image(const struct version *version, xnord_proto_model_metadata *body) {
+    const xnor_description *d = version->description;
+    body->has_image = version->takes_images;
+    if (!version->takes_images) return;
+    body->image.input = STR(xnor_model_input(version->model, 0)->name);
+    body->image.width = (uint64_t)d->image.width;
+    body->image.height = (uint64_t)d->image.height;
+    body->image.multiple_of = (uint64_t)d->image.multiple_of;
+    body->image.output_count = d->image_output_count;
+    for (uint32_t i = 0; i < d->image_output_count; i++)
+        fill_image_output(&d->image_outputs[i], &body->image.outputs[i]);
+}
+
 static void fill_task(const struct version *version, xnord_proto_model_metadata *body) {
     const xnor_description *description = version->description;
     if (description->task == XNOR_TASK_CLASSIFICATION) body->task = STR("classification");
     if (description->task == XNOR_TASK_SEGMENTATION) body->task = STR("segmentation");
+    if (description->task == XNOR_TASK_IMAGE) body->task = STR("image");
     body->has_cloud = version->takes_clouds;
     body->cloud = (xnord_proto_cloud){0};
     if (version->takes_clouds) {
@@ -154,6 +184,7 @@ static void fill_task(const struct version *version, xnord_proto_model_metadata 
         body->cloud.max_points = (uint64_t)description->max_points;
         body->cloud.block = description->block;
     }
+    fill_image(version, body);
     body->class_count = description->class_count;
     for (uint32_t i = 0; i < body->class_count; i++)
         body->classes[i] = STR(description->classes[i]);

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void advance(const struct executor *executor) {
+void execute_advance(const struct executor *executor) {
     atomic_store_explicit(executor->advanced_ns, clock_now_ns(), memory_order_relaxed);
 }
 
@@ -114,12 +114,12 @@ static void answer(const struct executor *executor, struct request *request,
 
 xnor_status execute_run(const struct executor *executor, struct session *session,
                         uint64_t late_ns) {
-    advance(executor);
+    execute_advance(executor);
     limit_begin(executor->limit, late_ns);
     xnor_status status =
         xnor_session_run(session->run, session->inputs, session->outputs, &executor->limit->cancel);
     limit_end(executor->limit);
-    advance(executor);
+    execute_advance(executor);
     return status;
 }
 
@@ -220,7 +220,7 @@ static uint32_t choose_rows(const struct version *version, struct session_set *s
 }
 
 void execute_batch(const struct executor *executor, struct request **batch, uint32_t count) {
-    advance(executor);
+    execute_advance(executor);
     if (batch[0]->kind == REQUEST_TENSORS) {
         assert(count == 1);
         execute_tensors(executor, batch[0]);
@@ -229,6 +229,11 @@ void execute_batch(const struct executor *executor, struct request **batch, uint
     if (batch[0]->kind == REQUEST_SCENE) {
         assert(count == 1);
         execute_scene(executor, batch[0]);
+        return;
+    }
+    if (batch[0]->kind == REQUEST_IMAGE) {
+        assert(count == 1);
+        execute_image(executor, batch[0]);
         return;
     }
     const struct version *version = batch[0]->version;

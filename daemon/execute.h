@@ -30,10 +30,14 @@ void execute_batch(const struct executor *executor, struct request **batch, uint
 void execute_refuse(const struct executor *executor, struct request *request, xnord_status status,
                     const char *detail);
 
-// ---- what execute_scene.c shares ----------------------------------------------------------------
+// ---- what execute_scene.c and execute_image.c share ---------------------------------------------
 
 // Answers a request whose every point gets a label.
 void execute_scene(const struct executor *executor, struct request *request);
+// Answers a request with an image.
+void execute_image(const struct executor *executor, struct request *request);
+// Tells the watchdog that the work goes on.
+void execute_advance(const struct executor *executor);
 // Marks the start; false: the deadline has passed and the request was answered.
 bool execute_begin(const struct executor *executor, struct request *request);
 // Answers with what the reply says.

@@ -27,6 +27,7 @@ enum request_state {
 enum request_kind {
     REQUEST_CLOUD,  // one cloud [points, 3] for the task layer
     REQUEST_SCENE,  // the same, each point of which gets a label: many runs of the network
+    REQUEST_IMAGE,  // one image for the task layer
     REQUEST_TENSORS // one dense tensor per graph input
 };
 
@@ -43,7 +44,12 @@ struct request {
     struct version *version; // what it runs on, one reference
 
     enum request_kind kind;
-    xnor_cloud cloud;                    // data points into the message
+    xnor_cloud cloud;       // data points into the message
+    xnor_image image;       // the same
+    xnor_image_frame frame; // of the image
+    uint32_t answer_count;  // IMAGE
+    xnor_answer answers[XNORD_PROTO_MAX_TENSORS];
+    char answer_names[XNORD_PROTO_MAX_TENSORS][XNOR_ANSWER_NAME_BYTES]; // as the client has them
     xnor_shape shapes[XNOR_MAX_PORTS];   // of the graph inputs, for one request
     const void *inputs[XNOR_MAX_PORTS];  // TENSORS: dense data in the message, unaligned
     uint32_t wanted_outputs;             // bit per graph output

@@ -13,6 +13,8 @@ struct session_set {
     uint32_t capacity;
     uint64_t uses; // a clock for last_used
     void *workspace;
+    void *reserved; // for one request
+    size_t reserved_bytes;
     struct session sessions[];
 };
 
@@ -70,6 +72,34 @@ void *session_set_workspace(struct session_set *set) {
     return set->workspace;
 }
 
+static void release_reserved(struct session_set *set) {
+    session_budget_give(set->options.budget, set->reserved_bytes);
+    free(set->reserved);
+    set->reserved = NULL;
+    set->reserved_bytes = 0;
+}
+
+xnor_status session_set_reserve(struct session_set *set, size_t bytes, void **out,
+                                struct reason *why) {
+    bytes = (bytes + ALIGNMENT) / ALIGNMENT * ALIGNMENT;
+    if (bytes > set->reserved_bytes) {
+        release_reserved(set);
+        if (!session_budget_take(set->options.budget, bytes, why)) return XNOR_E_MEMORY;
+        set->reserved_bytes = bytes;
+        set->reserved = aligned_alloc(ALIGNMENT, bytes);
+        if (set->reserved == NULL) {
+            release_reserved(set);
+            return reason_set(why, XNOR_E_MEMORY, "no memory for %zu bytes of answers", bytes);
+        }
+    }
+    *out = set->reserved;
+    return XNOR_OK;
+}
+
+void session_set_trim(struct session_set *set) {
+    if (set->reserved_bytes > SESSION_SET_KEPT_BYTES) release_reserved(set);
+}
+
 struct session_budget *session_set_budget(struct session_set *set) {
     return set->options.budget;
 }
@@ -90,6 +120,7 @@ void session_set_free(struct session_set **set) {
     if (*set == NULL) return;
     for (uint32_t i = 0; i < (*set)->capacity; i++)
         if ((*set)->sessions[i].run != NULL) clear(*set, &(*set)->sessions[i]);
+    release_reserved(*set);
     session_budget_give((*set)->options.budget, (*set)->options.workspace_bytes);
     free((*set)->workspace);
     free(*set);

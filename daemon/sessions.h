@@ -73,6 +73,13 @@ XNOR_NODISCARD xnor_status session_set_get(struct session_set *set, const xnor_s
 struct session *session_set_find(struct session_set *set, const xnor_shape *shapes);
 // Memory of options.workspace_bytes, NULL for 0.
 void *session_set_workspace(struct session_set *set);
+// Memory of at least `bytes` for one request, 64-byte aligned; what it held is lost. It is kept for
+// the next one, so that requests of one size allocate once. XNOR_E_MEMORY: the budget is used up.
+XNOR_NODISCARD xnor_status session_set_reserve(struct session_set *set, size_t bytes, void **out,
+                                               struct reason *why);
+// Gives it back if it is so much that it had better not be kept.
+#define SESSION_SET_KEPT_BYTES ((size_t)32 << 20)
+void session_set_trim(struct session_set *set);
 struct session_budget *session_set_budget(struct session_set *set);
 
 #endif

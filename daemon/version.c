@@ -45,7 +45,9 @@ static void describe(struct version *version, uint32_t max_batch) {
     version->description = description;
     bool has_label = description->version != NULL && description->version[0] != '\0';
     version->label = has_label ? description->version : "0";
-    version->takes_clouds = description->task != XNOR_TASK_NONE &&
+    version->takes_images = description->task == XNOR_TASK_IMAGE;
+    version->fixed_image = version->takes_images && description->image.multiple_of == 0;
+    version->takes_clouds = description->task != XNOR_TASK_NONE && !version->takes_images &&
                             xnor_model_input_count(version->model) == 1 &&
                             input->dtype == XNOR_F32 && input->shape.rank == CLOUD_RANK;
     version->segments = version->takes_clouds && description->task == XNOR_TASK_SEGMENTATION;
@@ -54,6 +56,20 @@ static void describe(struct version *version, uint32_t max_batch) {
     // A scene keeps a worker busy by itself; rows of it together would only take memory.
     version->batches = version->fixed_points && !version->segments && input->shape.dims[0] < 0 &&
                        max_batch > 1 && supports_batch(version, 2);
+}
+
+// The shape that every input of the task layer becomes, if there is one.
+static bool described_shape(const struct version *version, xnor_shape *out) {
+    const xnor_image_input *image = &version->description->image;
+    xnor_image_frame frame;
+    if (version->fixed_points) *out = version_cloud_shape(version, 1, 1);
+    if (version->fixed_image) {
+        if (xnor_image_frame_of(version->description, (size_t)image->width, (size_t)image->height,
+                                &frame) != XNOR_OK)
+            return false;
+        *out = xnor_image_shape(version->description, &frame);
+    }
+    return version->fixed_points || version->fixed_image;
 }
 
 // Larger batches as far as there is memory to spare.
@@ -76,7 +92,9 @@ static xnor_status make_sessions(struct version *version, const struct version_o
     if (version->takes_clouds)
         set.workspace_bytes = xnor_cloud_workspace_bytes(version->description,
                                                          (size_t)version->description->max_points);
-    for (uint32_t rows = 1; version->fixed_points && rows <= max_batch; rows *= 2) set.pinned++;
+    xnor_shape shape;
+    const bool fixed = described_shape(version, &shape);
+    for (uint32_t rows = 1; fixed && rows <= max_batch; rows *= 2) set.pinned++;
 
     version->set_count = workers_count(options->workers);
     version->sets = calloc(version->set_count, sizeof *version->sets);
@@ -86,7 +104,6 @@ static xnor_status make_sessions(struct version *version, const struct version_o
         if (session_set_create(&set, &version->sets[i]) != XNOR_OK)
             return reason_set(why, XNOR_E_MEMORY, "no memory for sessions");
         if (set.pinned == 0) continue;
-        xnor_shape shape = version_cloud_shape(version, 1, 1);
         xnor_status status = session_set_pin(version->sets[i], &shape, why);
         if (status != XNOR_OK) return status;
     }

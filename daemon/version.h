@@ -34,6 +34,8 @@ struct version {
     bool fixed_points; // every cloud becomes the same shape, so sessions exist and batches form
     bool batches;      // clouds may be rows of one run
     bool segments;     // each point of a cloud gets a label
+    bool takes_images; // the task layer can feed its only input
+    bool fixed_image;  // every image becomes the same shape
     bool has_scores;   // an output holds one float32 score per class
     uint32_t score_output;
     uint64_t file_bytes;

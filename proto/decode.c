@@ -298,6 +298,15 @@ static bool same(xnord_proto_str a, xnord_proto_str b) {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+// Whether the data of a tensor with a stride has its size: the last row may end with its values.
+static bool has_rows(const xnord_proto_tensor *t, uint64_t dense) {
+    if (t->rank < 2 || t->shape[0] < 1) return false;
+    const uint64_t rows = (uint64_t)t->shape[0], row = dense / rows;
+    uint64_t most;
+    return dense > 0 && t->stride >= row && !__builtin_mul_overflow(rows, t->stride, &most) &&
+           t->size <= most && t->size >= most - t->stride + row;
+}
+
 xnord_status xnord_proto_check_tensors(const char *name, const xnord_proto_tensor *tensors,
                                        uint32_t count, xnord_proto_error *error) {
     if (count > XNORD_PROTO_MAX_TENSORS) {
@@ -309,6 +318,16 @@ xnord_status xnord_proto_check_tensors(const char *name, const xnord_proto_tenso
         uint64_t expected;
         bool sized = xnord_tensor_bytes(t->datatype, t->rank, t->shape, &expected);
         char shape[128];
+        if (sized && t->stride > 0) {
+            write_shape(t, shape, sizeof shape);
+            if (!has_rows(t, expected))
+                return xnord_proto_fail(
+                    error, XNORD_INVALID,
+                    "%s[%u]: %s %s with a stride of %llu bytes does not fit %zu bytes", name, i,
+                    xnord_datatype_name(t->datatype), shape, (unsigned long long)t->stride,
+                    t->size);
+            expected = t->size;
+        }
         if (!sized || expected != t->size) write_shape(t, shape, sizeof shape);
         if (!sized) {
             return xnord_proto_fail(error, XNORD_INVALID, "%s[%u]: %s is not the shape of a tensor",

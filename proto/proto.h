@@ -15,7 +15,7 @@
 #include "xnord_codes.h"
 
 #define XNORD_PROTO_MAJOR 1u
-#define XNORD_PROTO_MINOR 0u
+#define XNORD_PROTO_MINOR 1u
 #define XNORD_PROTO_VERSION (XNORD_PROTO_MAJOR * 256u + XNORD_PROTO_MINOR)
 
 // Limits of every message.
@@ -28,6 +28,7 @@
 #define XNORD_PROTO_MAX_REPLY_OBJECTS 16384 // msgpack objects of a reply
 #define XNORD_PROTO_MAX_LABELS 64           // top_k, labels of a reply
 #define XNORD_PROTO_MAX_CLASSES 1024        // class names of a model
+#define XNORD_PROTO_MAX_IMAGE_CLASSES 256   // class names of an output of images
 #define XNORD_PROTO_MAX_MODELS 64           // models of a model_index or model_stats reply
 #define XNORD_PROTO_MAX_VERSIONS 16         // versions of a model
 #define XNORD_PROTO_MAX_EXTENSIONS 16
@@ -51,14 +52,16 @@ typedef struct xnord_proto_str {
 xnord_proto_str xnord_proto_str_from(const char *text); // NULL gives an absent one
 bool xnord_proto_str_equal(xnord_proto_str string, const char *text);
 
-// A tensor with inline data. After decoding, size equals xnord_tensor_bytes(datatype, rank, shape).
+// A tensor with inline data. After decoding, size equals xnord_tensor_bytes(datatype, rank, shape);
+// with a stride, it holds shape[0] rows that are so many bytes apart.
 typedef struct xnord_proto_tensor {
     xnord_proto_str name;
     xnord_datatype datatype;
     uint32_t rank;
     int64_t shape[XNORD_PROTO_MAX_RANK];
     const void *data;
-    size_t size; // bytes
+    size_t size;     // bytes
+    uint64_t stride; // inputs, optional: bytes from one row (first axis) to the next; 0: dense
 } xnord_proto_tensor;
 
 // An output that the client asks for by name.
@@ -69,6 +72,7 @@ typedef struct xnord_proto_output {
 typedef struct xnord_proto_params {
     uint64_t deadline_ms; // from arrival; 0: none
     uint32_t top_k;       // labels wanted, at most XNORD_PROTO_MAX_LABELS; 0: none
+    bool at_network;      // images: answers at the resolution of the network's outputs
 } xnord_proto_params;
 
 // Any request; the comments say which operations use a field.
@@ -193,6 +197,26 @@ typedef struct xnord_proto_cloud {
     float block;           // optional, metres: points are labelled by squares of this side
 } xnord_proto_cloud;
 
+// What may be asked of an image.
+typedef struct xnord_proto_image_output {
+    xnord_proto_str name;
+    xnord_proto_str kind; // "segmentation", "depth", ...
+    uint32_t class_count; // segmentation, boxes
+    xnord_proto_str classes[XNORD_PROTO_MAX_IMAGE_CLASSES];
+    uint32_t colour_count;                           // optional, as many as classes
+    uint32_t palette[XNORD_PROTO_MAX_IMAGE_CLASSES]; // 0xRRGGBB
+    float low, high;                                 // depth: metres
+} xnord_proto_image_output;
+
+// What the task layer accepts in place of a raw input: UINT8 or FP32 [height, width, 1 or 3].
+typedef struct xnord_proto_image {
+    xnord_proto_str input;
+    uint64_t width, height; // of what the network sees, or its largest size
+    uint64_t multiple_of;   // optional: smaller sizes are seen as they are
+    uint32_t output_count;
+    xnord_proto_image_output outputs[XNORD_PROTO_MAX_TENSORS];
+} xnord_proto_image;
+
 typedef struct xnord_proto_model_metadata {
     xnord_proto_str name;
     xnord_proto_str version; // of the ports below
@@ -205,9 +229,11 @@ typedef struct xnord_proto_model_metadata {
     xnord_proto_port inputs[XNORD_PROTO_MAX_TENSORS];
     uint32_t output_count;
     xnord_proto_port outputs[XNORD_PROTO_MAX_TENSORS];
-    xnord_proto_str task; // optional: "classification", "segmentation"
+    xnord_proto_str task; // optional: "classification", "segmentation", "image"
     bool has_cloud;       // whether `cloud` is there
     xnord_proto_cloud cloud;
+    bool has_image; // whether `image` is there
+    xnord_proto_image image;
     uint32_t class_count;
     xnord_proto_str classes[XNORD_PROTO_MAX_CLASSES]; // class id is the index
 } xnord_proto_model_metadata;

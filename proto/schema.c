@@ -29,11 +29,13 @@
 // ---- parts --------------------------------------------------------------------------------------
 
 #define S xnord_proto_tensor
-static const xnord_proto_field tensor_fields[] = {
-    ONE(S, name, STR, MUST),          ONE(S, datatype, DATATYPE, MUST),
-    MANY(S, shape, DIMS, MUST, rank), ROW(S, data, data, DATA, MUST, offsetof(S, size), 0, NULL),
-    RESERVED(S, shm, data),           RESERVED(S, layout, data),
-};
+#define TENSOR_ROWS                                                                                \
+    ONE(S, name, STR, MUST), ONE(S, datatype, DATATYPE, MUST), MANY(S, shape, DIMS, MUST, rank),   \
+        ROW(S, data, data, DATA, MUST, offsetof(S, size), 0, NULL), RESERVED(S, shm, data),        \
+        RESERVED(S, layout, data)
+static const xnord_proto_field input_fields[] = {TENSOR_ROWS, ONE(S, stride, U64, MAY)};
+SCHEMA(input, S)
+static const xnord_proto_field tensor_fields[] = {TENSOR_ROWS, RESERVED(S, stride, data)};
 SCHEMA(tensor, S)
 #undef S
 
@@ -59,6 +61,7 @@ SCHEMA(output, S)
 static const xnord_proto_field params_fields[] = {
     ONE(S, deadline_ms, U64, MAY),
     AT_MOST(S, top_k, MAY, XNORD_PROTO_MAX_LABELS),
+    ONE(S, at_network, BOOL, MAY),
 };
 SCHEMA(params, S)
 #undef S
@@ -87,6 +90,29 @@ static const xnord_proto_field cloud_fields[] = {
     ONE(S, block, F32, MAY),
 };
 SCHEMA(cloud, S)
+#undef S
+
+#define S xnord_proto_image_output
+static const xnord_proto_field image_output_fields[] = {
+    ONE(S, name, STR, MUST),
+    ONE(S, kind, STR, MUST),
+    MANY(S, classes, STRS, MAY, class_count),
+    MANY(S, palette, U32S, MAY, colour_count),
+    ONE(S, low, F32, MAY),
+    ONE(S, high, F32, MAY),
+};
+SCHEMA(image_output, S)
+#undef S
+
+#define S xnord_proto_image
+static const xnord_proto_field image_fields[] = {
+    ONE(S, input, STR, MUST),
+    ONE(S, width, U64, MUST),
+    ONE(S, height, U64, MUST),
+    ONE(S, multiple_of, U64, MAY),
+    LIST(S, outputs, MUST, output_count, image_output),
+};
+SCHEMA(image, S)
 #undef S
 
 #define S xnord_proto_stage
@@ -167,7 +193,7 @@ SCHEMA(model_stats_request, S)
 static const xnord_proto_field infer_request_fields[] = {
     ONE(S, model, STR, MUST),
     ONE(S, version, STR, MAY),
-    LIST(S, inputs, MUST, input_count, tensor),
+    LIST(S, inputs, MUST, input_count, input),
     LIST(S, outputs, MAY, output_count, output),
     MAP(S, params, MAY, params),
 };
@@ -249,6 +275,7 @@ static const xnord_proto_field model_metadata_fields[] = {
     LIST(S, outputs, MUST, output_count, port),
     ONE(S, task, STR, MAY),
     ROW(S, cloud, cloud, MAP, MAY, offsetof(S, has_cloud), 0, &cloud_schema),
+    ROW(S, image, image, MAP, MAY, offsetof(S, has_image), 0, &image_schema),
     MANY(S, classes, STRS, MAY, class_count),
 };
 SCHEMA(model_metadata, S)

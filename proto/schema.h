@@ -8,6 +8,7 @@
 // Every key of every body.
 #define XNORD_KEY_TABLE(X)                                                                         \
     X(as)                                                                                          \
+    X(at_network)                                                                                  \
     X(block)                                                                                       \
     X(boot_id)                                                                                     \
     X(build)                                                                                       \
@@ -27,15 +28,20 @@
     X(est_us)                                                                                      \
     X(extensions)                                                                                  \
     X(file_bytes)                                                                                  \
+    X(height)                                                                                      \
+    X(high)                                                                                        \
     X(id)                                                                                          \
+    X(image)                                                                                       \
     X(input)                                                                                       \
     X(inputs)                                                                                      \
     X(isa)                                                                                         \
+    X(kind)                                                                                        \
     X(label)                                                                                       \
     X(labels)                                                                                      \
     X(layout)                                                                                      \
     X(limits)                                                                                      \
     X(live)                                                                                        \
+    X(low)                                                                                         \
     X(max_labels)                                                                                  \
     X(max_message)                                                                                 \
     X(max_objects)                                                                                 \
@@ -45,8 +51,10 @@
     X(max_us)                                                                                      \
     X(model)                                                                                       \
     X(models)                                                                                      \
+    X(multiple_of)                                                                                 \
     X(name)                                                                                        \
     X(outputs)                                                                                     \
+    X(palette)                                                                                     \
     X(params)                                                                                      \
     X(platform)                                                                                    \
     X(points)                                                                                      \
@@ -63,6 +71,7 @@
     X(speaks)                                                                                      \
     X(state)                                                                                       \
     X(statuses)                                                                                    \
+    X(stride)                                                                                      \
     X(sum_us)                                                                                      \
     X(t)                                                                                           \
     X(task)                                                                                        \
@@ -70,6 +79,7 @@
     X(total)                                                                                       \
     X(version)                                                                                     \
     X(versions)                                                                                    \
+    X(width)                                                                                       \
     X(workers)
 
 typedef enum xnord_proto_key {

@@ -17,6 +17,20 @@ static xnord_status check_tensor(const xnord_tensor *tensor, uint32_t index) {
                           "inputs[%u] (%s): unknown datatype, rank above %d or dimension below 0",
                           index, tensor->name, XNORD_MAX_RANK);
     }
+    if (tensor->stride > 0) {
+        const uint64_t rows = tensor->rank > 1 ? (uint64_t)tensor->shape[0] : 0;
+        const uint64_t row = rows > 0 ? bytes / rows : 0;
+        uint64_t most;
+        if (rows == 0 || tensor->stride < row ||
+            __builtin_mul_overflow(rows, (uint64_t)tensor->stride, &most) || tensor->size > most ||
+            tensor->size < most - tensor->stride + row) {
+            return xnord_fail(
+                XNORD_E_ARGUMENT,
+                "inputs[%u] (%s): its datatype, shape and stride do not take %zu bytes", index,
+                tensor->name, tensor->size);
+        }
+        bytes = tensor->size;
+    }
     if (bytes != tensor->size) {
         return xnord_fail(XNORD_E_ARGUMENT,
                           "inputs[%u] (%s): its datatype and shape take %" PRIu64
@@ -57,7 +71,9 @@ static void fill_message(const xnord_infer_request *in, xnord_proto_request *mes
         .version = xnord_proto_str_from(in->version),
         .input_count = in->input_count,
         .output_count = in->output_count,
-        .params = {.deadline_ms = in->deadline_ms, .top_k = in->top_k},
+        .params = {.deadline_ms = in->deadline_ms,
+                   .top_k = in->top_k,
+                   .at_network = in->at_network},
     };
     for (uint32_t i = 0; i < in->input_count; i++) {
         const xnord_tensor *tensor = &in->inputs[i];
@@ -68,6 +84,7 @@ static void fill_message(const xnord_infer_request *in, xnord_proto_request *mes
         memcpy(copy->shape, tensor->shape, sizeof copy->shape);
         copy->data = tensor->data;
         copy->size = tensor->size;
+        copy->stride = tensor->stride;
     }
     for (uint32_t i = 0; i < in->output_count; i++) {
         message->outputs[i].name = xnord_proto_str_from(in->outputs[i]);

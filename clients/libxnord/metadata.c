@@ -172,12 +172,41 @@ static const xnord_port *copy_ports(xnord_block *block, const xnord_proto_port *
     return ports;
 }
 
+static const xnord_image_output *copy_image_outputs(xnord_block *block,
+                                                    const xnord_proto_image *in) {
+    xnord_image_output *outputs = xnord_block_take(block, in->output_count * sizeof *outputs);
+    for (uint32_t i = 0; i < in->output_count; i++) {
+        const xnord_proto_image_output *from = &in->outputs[i];
+        const bool coloured = from->colour_count > 0 && from->colour_count == from->class_count;
+        uint32_t *palette = xnord_block_take(block, from->colour_count * sizeof *palette);
+        memcpy(palette, from->palette, from->colour_count * sizeof *palette);
+        outputs[i].name = xnord_block_text(block, from->name);
+        outputs[i].kind = xnord_block_text(block, from->kind);
+        outputs[i].class_count = from->class_count;
+        outputs[i].classes = xnord_block_texts(block, from->classes, from->class_count);
+        outputs[i].palette = coloured ? palette : NULL;
+        outputs[i].low_m = from->low;
+        outputs[i].high_m = from->high;
+    }
+    return outputs;
+}
+
+// Bytes of the structures that copy_image_outputs makes.
+static size_t image_bytes(const xnord_proto_image *in) {
+    size_t bytes = in->output_count * sizeof(xnord_image_output);
+    for (uint32_t i = 0; i < in->output_count; i++)
+        bytes += in->outputs[i].class_count * sizeof(char *) +
+                 in->outputs[i].colour_count * sizeof(uint32_t);
+    return bytes;
+}
+
 static xnord_status copy_model(answer *a, xnord_model_info **out) {
     const xnord_proto_model_metadata *in = a->body;
     xnord_block *block = &a->block;
     size_t ports = ((size_t)in->input_count + in->output_count) * sizeof(xnord_port);
     size_t texts = ((size_t)in->version_count + in->class_count) * sizeof(char *);
-    XNORD_TRY(open_block(a, sizeof **out + ports + texts, 5));
+    XNORD_TRY(open_block(a, sizeof **out + ports + texts + image_bytes(&in->image),
+                         6 + 2 * (size_t)in->image.output_count));
     xnord_model_info *copy = xnord_block_take(block, sizeof *copy);
     copy->name = xnord_block_text(block, in->name);
     copy->version = xnord_block_text(block, in->version);
@@ -197,6 +226,12 @@ static xnord_status copy_model(answer *a, xnord_model_info **out) {
     copy->cloud_block = in->cloud.block;
     copy->class_count = in->class_count;
     copy->classes = xnord_block_texts(block, in->classes, in->class_count);
+    copy->image_input = xnord_block_text(block, in->image.input);
+    copy->image_width = in->image.width;
+    copy->image_height = in->image.height;
+    copy->image_multiple_of = in->image.multiple_of;
+    copy->image_output_count = in->image.output_count;
+    copy->image_outputs = copy_image_outputs(block, &in->image);
     *out = copy;
     return XNORD_OK;
 }

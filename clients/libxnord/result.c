@@ -113,6 +113,45 @@ const float *xnord_result_point_confidences(const xnord_result *result, size_t *
     return point_values(result, "confidence", XNORD_FP32, count);
 }
 
+// [height, width], or [height, width, depth] if depth is not 0.
+static const void *map_values(const xnord_result *result, const char *name, xnord_datatype datatype,
+                              int64_t depth, size_t *width, size_t *height) {
+    const xnord_tensor *tensor = xnord_result_find(result, name);
+    if (!tensor || tensor->datatype != datatype || tensor->rank != (depth > 0 ? 3 : 2)) return NULL;
+    if (depth > 0 && tensor->shape[2] != depth) return NULL;
+    if (height) *height = (size_t)tensor->shape[0];
+    if (width) *width = (size_t)tensor->shape[1];
+    return tensor->data;
+}
+
+const uint8_t *xnord_result_label_map(const xnord_result *result, const char *name, size_t *width,
+                                      size_t *height) {
+    return map_values(result, name, XNORD_UINT8, 0, width, height);
+}
+
+const float *xnord_result_value_map(const xnord_result *result, const char *name, size_t *width,
+                                    size_t *height) {
+    return map_values(result, name, XNORD_FP32, 0, width, height);
+}
+
+const uint16_t *xnord_result_millimetre_map(const xnord_result *result, const char *name,
+                                            size_t *width, size_t *height) {
+    return map_values(result, name, XNORD_UINT16, 0, width, height);
+}
+
+const float *xnord_result_normal_map(const xnord_result *result, const char *name, size_t *width,
+                                     size_t *height) {
+    return map_values(result, name, XNORD_FP32, 3, width, height);
+}
+
+_Static_assert(sizeof(xnord_box) == 6 * sizeof(float), "boxes are rows of six floats");
+
+const xnord_box *xnord_result_boxes(const xnord_result *result, const char *name, size_t *count) {
+    size_t columns = 0;
+    const float *rows = xnord_result_value_map(result, name, &columns, count);
+    return columns == 6 ? (const xnord_box *)rows : NULL;
+}
+
 const xnord_timing *xnord_result_timing(const xnord_result *result) {
     return &result->timing;
 }

@@ -18,7 +18,7 @@ enum {
     X(inspect, "MODEL.xnor [OPTIONS]", "show what is in a .xnor file")                             \
     X(run, "MODEL.xnor --input NAME=FILE.npy ... --output-dir DIR [OPTIONS]",                      \
       "run a .xnor file here, without a daemon")                                                   \
-    X(infer, "MODEL FILE... [OPTIONS]", "have the daemon label point clouds and meshes")           \
+    X(infer, "MODEL FILE... [OPTIONS]", "have the daemon label point clouds, meshes and images")   \
     X(status, "[OPTIONS]", "show the daemon: version, uptime, models, counts")                     \
     X(models, "[MODEL] [OPTIONS]", "list the daemon's models, or describe one")                    \
     X(sample, "MESH -o FILE [OPTIONS]", "draw points from the surface of a mesh")

@@ -16,8 +16,11 @@ enum {
     MAX_POINTS = 1 << 24,
     DEFAULT_MAX_POINTS = 262144,
 };
+#define DEFAULT_MIN_SCORE 0.3f // of boxes
 
-typedef enum mapping { ROOT, INPUT, OUTPUT } mapping;
+typedef enum mapping { ROOT, INPUT, OUTPUT, IMAGE_OUTPUT } mapping;
+// What goes in: keys are for one or for both.
+typedef enum subject { CLOUD = 1, IMAGE = 2, BOTH = CLOUD | IMAGE } subject;
 typedef enum kind {
     TEXT,
     INTEGER,
@@ -30,6 +33,15 @@ typedef enum kind {
     NORMALISE,
     OUTPUT_KIND,
     CLASSES,
+    PIXELS,
+    RESIZE,
+    SIDE,
+    FLOATS,
+    SHARE,
+    PALETTE,
+    IMAGE_KIND,
+    SCORES,
+    OUTPUTS,
     MAPPING
 } kind;
 
@@ -37,38 +49,62 @@ typedef struct field {
     mapping section;
     const char *key;
     kind kind;
+    subject subject;
     bool required;
-    size_t offset; // TEXT, INTEGER, LENGTH: into the description; MAPPING: the section
-    int64_t min;   // INTEGER
+    size_t offset; // into the description, of IMAGE_OUTPUT into the output; MAPPING: the section
+    int64_t count; // INTEGER: the least; FLOATS: how many, at most
 } field;
 
 #define AT(member) offsetof(xnor_description, member)
+#define OF(member) offsetof(xnor_image_output, member)
 
 static const field fields[] = {
-    {ROOT, "name", TEXT, true, AT(name), 0},
-    {ROOT, "version", TEXT, true, AT(version), 0},
-    {ROOT, "task", TASK, true, 0, 0},
-    {ROOT, "input", MAPPING, true, INPUT, 0},
-    {INPUT, "name", TEXT, true, AT(input_name), 0},
-    {INPUT, "kind", INPUT_KIND, true, 0, 0},
-    {INPUT, "points", INTEGER, false, AT(points), 0},
-    {INPUT, "max_points", INTEGER, false, AT(max_points), 1},
-    {INPUT, "resample", RESAMPLE, false, 0, 0},
-    {INPUT, "block", LENGTH, false, AT(block), 0},
-    {INPUT, "cells", CELLS, false, 0, 0},
-    {INPUT, "scale", LENGTH, false, AT(scale), 0},
-    {INPUT, "channels", CHANNELS, false, 0, 0},
+    {ROOT, "name", TEXT, BOTH, true, AT(name), 0},
+    {ROOT, "version", TEXT, BOTH, true, AT(version), 0},
+    {ROOT, "task", TASK, BOTH, true, 0, 0},
+    {ROOT, "input", MAPPING, BOTH, true, INPUT, 0},
+    {INPUT, "name", TEXT, BOTH, true, AT(input_name), 0},
+    {INPUT, "kind", INPUT_KIND, BOTH, true, 0, 0},
+    {INPUT, "points", INTEGER, CLOUD, false, AT(points), 0},
+    {INPUT, "max_points", INTEGER, CLOUD, false, AT(max_points), 1},
+    {INPUT, "resample", RESAMPLE, CLOUD, false, 0, 0},
+    {INPUT, "block", LENGTH, CLOUD, false, AT(block), 0},
+    {INPUT, "cells", CELLS, CLOUD, false, 0, 0},
+    {INPUT, "scale", LENGTH, CLOUD, false, AT(scale), 0},
+    {INPUT, "channels", CHANNELS, CLOUD, false, 0, 0},
     // No default: clouds scaled otherwise than in training give wrong labels, and nothing tells.
-    {INPUT, "normalise", NORMALISE, true, 0, 0},
-    {ROOT, "output", MAPPING, true, OUTPUT, 0},
-    {OUTPUT, "name", TEXT, true, AT(output_name), 0},
-    {OUTPUT, "kind", OUTPUT_KIND, true, 0, 0},
-    {ROOT, "classes", CLASSES, true, 0, 0},
+    // The same goes for mean, deviation and resize of images.
+    {INPUT, "normalise", NORMALISE, CLOUD, true, 0, 0},
+    {INPUT, "pixels", PIXELS, IMAGE, true, 0, 0},
+    {INPUT, "mean", FLOATS, IMAGE, true, AT(image.mean), 3},
+    {INPUT, "deviation", FLOATS, IMAGE, true, AT(image.deviation), 3},
+    {INPUT, "width", SIDE, IMAGE, true, AT(image.width), 0},
+    {INPUT, "height", SIDE, IMAGE, true, AT(image.height), 0},
+    {INPUT, "multiple_of", SIDE, IMAGE, false, AT(image.multiple_of), 0},
+    {INPUT, "resize", RESIZE, IMAGE, true, 0, 0},
+    {ROOT, "output", MAPPING, CLOUD, true, OUTPUT, 0},
+    {OUTPUT, "name", TEXT, CLOUD, true, AT(output_name), 0},
+    {OUTPUT, "kind", OUTPUT_KIND, CLOUD, true, 0, 0},
+    {ROOT, "classes", CLASSES, CLOUD, true, 0, 0},
+    {ROOT, "outputs", OUTPUTS, IMAGE, true, 0, 0},
+    {IMAGE_OUTPUT, "name", TEXT, IMAGE, true, OF(name), 0},
+    {IMAGE_OUTPUT, "kind", IMAGE_KIND, IMAGE, true, 0, 0},
+    {IMAGE_OUTPUT, "port", TEXT, IMAGE, false, OF(port_names[0]), 0},
+    {IMAGE_OUTPUT, "heat", TEXT, IMAGE, false, OF(port_names[0]), 0},
+    {IMAGE_OUTPUT, "size", TEXT, IMAGE, false, OF(port_names[1]), 0},
+    {IMAGE_OUTPUT, "offset", TEXT, IMAGE, false, OF(port_names[2]), 0},
+    {IMAGE_OUTPUT, "scores", SCORES, IMAGE, false, 0, 0},
+    {IMAGE_OUTPUT, "classes", CLASSES, IMAGE, false, 0, 0},
+    {IMAGE_OUTPUT, "palette", PALETTE, IMAGE, false, 0, 0},
+    {IMAGE_OUTPUT, "range", FLOATS, IMAGE, false, OF(low), 2},
+    {IMAGE_OUTPUT, "min_score", SHARE, IMAGE, false, OF(min_score), 0},
 };
+_Static_assert(OF(high) == OF(low) + sizeof(float), "range is read into low and high");
 
 enum { FIELDS = sizeof fields / sizeof *fields };
 
-static const char *const prefixes[] = {[ROOT] = "", [INPUT] = "input.", [OUTPUT] = "output."};
+static const char *const prefixes[] = {
+    [ROOT] = "", [INPUT] = "input.", [OUTPUT] = "output.", [IMAGE_OUTPUT] = "outputs."};
 
 typedef struct parser {
     yaml_parser_t yaml;
@@ -76,7 +112,11 @@ typedef struct parser {
     const char *path;
     xnor_arena *arena;
     xnor_description out;
+    xnor_image_output *output; // the one that is being read
+    subject subject;           // 0 as long as input.kind has not come
     bool seen[FIELDS];
+    uint32_t floats[FIELDS]; // how many there were
+    uint32_t colours;
 } parser;
 
 static xnor_status fail_at(const parser *p, yaml_mark_t mark, const char *format, ...)
@@ -167,6 +207,51 @@ static xnor_status read_integer(parser *p, const char *what, int64_t min, int64_
     return XNOR_OK;
 }
 
+static bool parse_float(const char *text, float *out) {
+    char *end;
+    const float value = strtof(text, &end);
+    const bool is_number = strspn(text, "+-.0123456789eE") == strlen(text) && *end == '\0';
+    if (is_number) *out = value;
+    return is_number && value - value == 0;
+}
+
+static xnor_status read_floats(parser *p, const char *what, const field *f, float *out) {
+    uint32_t *count = &p->floats[f - fields];
+    if (p->event.type != YAML_SEQUENCE_START_EVENT)
+        return fail_at(p, p->event.start_mark, "%s must be a list of numbers", what);
+    for (*count = 0;; ++*count) {
+        const char *text = NULL;
+        XNOR_TRY(next(p));
+        if (p->event.type == YAML_SEQUENCE_END_EVENT) return XNOR_OK;
+        XNOR_TRY(scalar(p, what, &text));
+        if (*count == (uint32_t)f->count)
+            return fail_at(p, p->event.start_mark, "%s has at most %lld numbers", what,
+                           (long long)f->count);
+        if (!parse_float(text, &out[*count]))
+            return fail_at(p, p->event.start_mark, "%s must be numbers, found '%s'", what, text);
+    }
+}
+
+static xnor_status read_palette(parser *p, const char *what) {
+    if (p->event.type != YAML_SEQUENCE_START_EVENT)
+        return fail_at(p, p->event.start_mark, "%s must be a list of colours", what);
+    uint32_t *palette = xnor_arena_alloc(p->arena, XNOR_MAX_IMAGE_CLASSES * sizeof *palette);
+    if (!palette) return xnor_fail(XNOR_E_MEMORY, "out of memory");
+    p->output->palette = palette;
+    for (p->colours = 0;; p->colours++) {
+        const char *text = NULL;
+        XNOR_TRY(next(p));
+        if (p->event.type == YAML_SEQUENCE_END_EVENT) return XNOR_OK;
+        XNOR_TRY(scalar(p, what, &text));
+        if (p->colours == XNOR_MAX_IMAGE_CLASSES)
+            return fail_at(p, p->event.start_mark, "more than %d colours", XNOR_MAX_IMAGE_CLASSES);
+        if (strlen(text) != 7 || *text != '#' || strspn(text + 1, "0123456789abcdefABCDEF") != 6)
+            return fail_at(p, p->event.start_mark, "a colour must be \"#rrggbb\", found '%s'",
+                           text);
+        palette[p->colours] = (uint32_t)strtoul(text + 1, NULL, 16);
+    }
+}
+
 // Metres, kept as float32 so that everybody who reads the file divides by the same number.
 static xnor_status read_length(parser *p, const char *what, float *out) {
     const char *text;
@@ -205,7 +290,9 @@ static xnor_status read_channels(parser *p) {
     }
 }
 
-static xnor_status read_classes(parser *p) {
+// Of the description, or of an output of images.
+static xnor_status read_classes(parser *p, mapping section) {
+    const uint32_t most = section == ROOT ? XNOR_MAX_CLASSES : XNOR_MAX_IMAGE_CLASSES;
     if (p->event.type != YAML_SEQUENCE_START_EVENT)
         return fail_at(p, p->event.start_mark, "classes must be a list of names");
     const yaml_mark_t begin = p->event.start_mark;
@@ -215,8 +302,7 @@ static xnor_status read_classes(parser *p) {
     for (;;) {
         XNOR_TRY(next(p));
         if (p->event.type == YAML_SEQUENCE_END_EVENT) break;
-        if (count == XNOR_MAX_CLASSES)
-            return fail_at(p, p->event.start_mark, "more than %d classes", XNOR_MAX_CLASSES);
+        if (count == most) return fail_at(p, p->event.start_mark, "more than %u classes", most);
         XNOR_TRY(copy_text(p, "a class", &classes[count]));
         for (uint32_t i = 0; i < count; i++)
             if (strcmp(classes[i], classes[count]) == 0)
@@ -224,25 +310,26 @@ static xnor_status read_classes(parser *p) {
         count++;
     }
     if (count == 0) return fail_at(p, begin, "classes must not be empty");
-    p->out.classes = classes;
-    p->out.class_count = count;
+    *(section == ROOT ? &p->out.classes : &p->output->classes) = classes;
+    *(section == ROOT ? &p->out.class_count : &p->output->class_count) = count;
     return XNOR_OK;
 }
 
 static xnor_status read_mapping(parser *p, mapping section);
+static xnor_status read_outputs(parser *p);
 
 static xnor_status read_value(parser *p, const field *f) {
     char what[64];
     const char *text = NULL;
     int64_t cells = 0;
-    char *base = (char *)&p->out;
+    char *base = f->section == IMAGE_OUTPUT ? (char *)p->output : (char *)&p->out;
     snprintf(what, sizeof what, "%s%s", prefixes[f->section], f->key);
     XNOR_TRY(next(p));
     switch (f->kind) {
     case TEXT:
         return copy_text(p, what, (const char **)(void *)(base + f->offset));
     case INTEGER:
-        return read_integer(p, what, f->min, MAX_POINTS, (int64_t *)(void *)(base + f->offset));
+        return read_integer(p, what, f->count, MAX_POINTS, (int64_t *)(void *)(base + f->offset));
     case CELLS:
         XNOR_TRY(read_integer(p, what, 1, XNOR_MAX_CELLS, &cells));
         p->out.cells = (uint32_t)cells;
@@ -260,16 +347,46 @@ static xnor_status read_value(parser *p, const field *f) {
         if (xnor_normalise_find(text, &p->out.normalise)) return XNOR_OK;
         return wrong_choice(p, what, "unit_sphere, block or none", text);
     case CLASSES:
-        return read_classes(p);
+        return read_classes(p, f->section);
+    case PIXELS:
+        XNOR_TRY(scalar(p, what, &text));
+        if (xnor_pixels_find(text, &p->out.image.pixels)) return XNOR_OK;
+        return wrong_choice(p, what, "rgb, bgr or grey", text);
+    case RESIZE:
+        XNOR_TRY(scalar(p, what, &text));
+        if (xnor_resize_find(text, &p->out.image.resize)) return XNOR_OK;
+        return wrong_choice(p, what, "stretch or fit", text);
+    case SIDE:
+        return read_integer(p, what, 1, XNOR_MAX_IMAGE_SIDE, (int64_t *)(void *)(base + f->offset));
+    case FLOATS:
+        return read_floats(p, what, f, (float *)(void *)(base + f->offset));
+    case SHARE:
+        XNOR_TRY(scalar(p, what, &text));
+        if (parse_float(text, (float *)(void *)(base + f->offset))) return XNOR_OK;
+        return wrong_choice(p, what, "a number from 0 to 1", text);
+    case PALETTE:
+        return read_palette(p, what);
+    case IMAGE_KIND:
+        XNOR_TRY(scalar(p, what, &text));
+        if (xnor_image_kind_find(text, &p->output->kind)) return XNOR_OK;
+        return wrong_choice(p, what, "segmentation, depth, normals, edges, boxes or raw", text);
+    case SCORES:
+        XNOR_TRY(scalar(p, what, &text));
+        if (xnor_output_kind_find(text, &p->output->scores)) return XNOR_OK;
+        return wrong_choice(p, what, "logits, probabilities or log_probabilities", text);
+    case OUTPUTS:
+        return read_outputs(p);
     case MAPPING:
         return read_mapping(p, (mapping)f->offset);
     case TASK:
         XNOR_TRY(scalar(p, what, &text));
         if (xnor_task_find(text, &p->out.task)) return XNOR_OK;
-        return wrong_choice(p, what, "classification or segmentation", text);
+        return wrong_choice(p, what, "classification, segmentation or image", text);
     case INPUT_KIND:
         XNOR_TRY(scalar(p, what, &text));
-        return strcmp(text, "cloud") == 0 ? XNOR_OK : wrong_choice(p, what, "cloud", text);
+        if (strcmp(text, "cloud") == 0) p->subject = CLOUD;
+        if (strcmp(text, "image") == 0) p->subject = IMAGE;
+        return p->subject ? XNOR_OK : wrong_choice(p, what, "cloud or image", text);
     case OUTPUT_KIND:
         XNOR_TRY(scalar(p, what, &text));
         if (xnor_output_kind_find(text, &p->out.output_kind)) return XNOR_OK;
@@ -284,7 +401,7 @@ static const field *find_field(mapping section, const char *key) {
     return NULL;
 }
 
-// Calls itself for the two inner mappings of the schema, which hold no further ones.
+// Calls itself for the inner mappings of the schema, which hold no further ones.
 static xnor_status read_mapping(parser *p, mapping section) {
     const yaml_mark_t begin = p->event.start_mark;
     if (p->event.type != YAML_MAPPING_START_EVENT)
@@ -303,9 +420,68 @@ static xnor_status read_mapping(parser *p, mapping section) {
         p->seen[f - fields] = true;
         XNOR_TRY(read_value(p, f));
     }
-    for (size_t i = 0; i < FIELDS; i++)
-        if (fields[i].section == section && fields[i].required && !p->seen[i])
-            return fail_at(p, begin, "key '%s%s' is missing", prefixes[section], fields[i].key);
+    for (size_t i = 0; i < FIELDS; i++) {
+        const field *f = &fields[i];
+        const bool fits = p->subject == 0 || (f->subject & p->subject) != 0;
+        if (f->section != section) continue;
+        if (f->required && fits && !p->seen[i])
+            return fail_at(p, begin, "key '%s%s' is missing", prefixes[section], f->key);
+        if (!fits && p->seen[i])
+            return fail_at(p, begin, "key '%s%s' is for %s", prefixes[section], f->key,
+                           f->subject == CLOUD ? "clouds" : "images");
+    }
+    return XNOR_OK;
+}
+
+static bool has(const parser *p, const char *key) {
+    return p->seen[find_field(IMAGE_OUTPUT, key) - fields];
+}
+
+static xnor_status finish_output(parser *p, yaml_mark_t begin) {
+    xnor_image_output *o = p->output;
+    const bool boxes = o->kind == XNOR_IMAGE_BOXES;
+    if (boxes && !(has(p, "heat") && has(p, "size") && has(p, "offset")))
+        return fail_at(p, begin, "boxes need the keys 'heat', 'size' and 'offset'");
+    if (has(p, boxes ? "port" : "heat") || (!boxes && (has(p, "size") || has(p, "offset"))))
+        return fail_at(p, begin,
+                       "the keys 'heat', 'size' and 'offset' are for boxes, 'port' is not");
+    if (!boxes && !has(p, "port")) o->port_names[0] = o->name;
+    o->port_count = boxes ? 3 : 1;
+    if (boxes && !has(p, "min_score")) o->min_score = DEFAULT_MIN_SCORE;
+    if (has(p, "palette") && p->colours != o->class_count)
+        return fail_at(p, begin, "%u colours for %u classes", p->colours, o->class_count);
+    if (has(p, "range") && p->floats[find_field(IMAGE_OUTPUT, "range") - fields] != 2)
+        return fail_at(p, begin, "outputs.range must be two numbers of metres");
+    return XNOR_OK;
+}
+
+static xnor_status read_outputs(parser *p) {
+    if (p->event.type != YAML_SEQUENCE_START_EVENT)
+        return fail_at(p, p->event.start_mark, "outputs must be a list");
+    p->out.image_outputs =
+        xnor_arena_alloc(p->arena, XNOR_MAX_PORTS * sizeof *p->out.image_outputs);
+    if (!p->out.image_outputs) return xnor_fail(XNOR_E_MEMORY, "out of memory");
+    for (;;) {
+        XNOR_TRY(next(p));
+        if (p->event.type == YAML_SEQUENCE_END_EVENT) return XNOR_OK;
+        const yaml_mark_t begin = p->event.start_mark;
+        if (p->out.image_output_count == XNOR_MAX_PORTS)
+            return fail_at(p, begin, "more than %d outputs", XNOR_MAX_PORTS);
+        p->output = &p->out.image_outputs[p->out.image_output_count++];
+        for (size_t i = 0; i < FIELDS; i++)
+            if (fields[i].section == IMAGE_OUTPUT) p->seen[i] = false;
+        XNOR_TRY(read_mapping(p, IMAGE_OUTPUT));
+        XNOR_TRY(finish_output(p, begin));
+    }
+}
+
+static xnor_status check_subject(const parser *p, yaml_mark_t begin) {
+    const uint32_t channels = p->out.image.pixels == XNOR_PIXELS_GREY ? 1 : 3;
+    if ((p->subject == IMAGE) != (p->out.task == XNOR_TASK_IMAGE))
+        return fail_at(p, begin, "task: image goes with input.kind: image");
+    if (p->subject == IMAGE && (p->floats[find_field(INPUT, "mean") - fields] != channels ||
+                                p->floats[find_field(INPUT, "deviation") - fields] != channels))
+        return fail_at(p, begin, "input.mean and input.deviation need %u numbers", channels);
     return XNOR_OK;
 }
 
@@ -317,10 +493,11 @@ static xnor_status read_document(parser *p) {
     XNOR_TRY(next(p));
     const yaml_mark_t begin = p->event.start_mark;
     XNOR_TRY(read_mapping(p, ROOT));
+    XNOR_TRY(check_subject(p, begin));
     xnor_description_default_channels(&p->out);
     const char *flaw = xnor_description_flaw(&p->out);
     if (flaw) return fail_at(p, begin, "%s", flaw);
-    if (p->out.max_points == 0)
+    if (p->out.max_points == 0 && p->subject == CLOUD)
         p->out.max_points = p->out.task == XNOR_TASK_SEGMENTATION ? MAX_POINTS : DEFAULT_MAX_POINTS;
     XNOR_TRY(expect(p, YAML_DOCUMENT_END_EVENT, "the end of the description"));
     return expect(p, YAML_STREAM_END_EVENT, "one document only");

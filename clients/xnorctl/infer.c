@@ -1,4 +1,4 @@
-// xnorctl infer: sends clouds to the daemon and prints the labels that come back.
+// xnorctl infer: sends clouds or images to the daemon and prints what comes back.
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,9 +10,11 @@
 #include "clients/xnorctl/commands.h"
 #include "clients/xnorctl/connect.h"
 #include "clients/xnorctl/files.h"
+#include "clients/xnorctl/image.h"
 #include "clients/xnorctl/infer_output.h"
 #include "clients/xnorctl/memory.h"
 #include "clients/xnorctl/progress.h"
+#include "core/status.h"
 
 // A slow machine takes a while for a part of a scene.
 #define ANSWER_MS 30000
@@ -25,14 +27,25 @@ typedef struct infer_arguments {
     uint64_t deadline_ms;
     uint64_t sample_points;
     size_t up_axis; // place in "z|y"
+    option_list outputs;
     bool json;
 } infer_arguments;
+
+enum { NAME_BYTES = 128 };
+
+// What to ask of an image. Depth is wanted as its file has it.
+typedef struct wanted {
+    uint32_t count;
+    const char *names[XNORD_MAX_TENSORS];
+    char texts[XNORD_MAX_TENSORS][NAME_BYTES];
+} wanted;
 
 typedef struct infer_run {
     const infer_arguments *arguments;
     xnord_client *client;
     xnord_model_info *model;
     uint32_t in_flight; // parts of a scene at the same time
+    wanted wanted;      // of an image
     infer_output output;
     progress bar;
 } infer_run;
@@ -72,7 +85,13 @@ static int parse(int argc, char **argv, infer_arguments *a, int *operands) {
          .kind = OPTION_TEXT,
          .target = &a->out_folder,
          .argument = "DIR",
-         .help = "also write DIR/FILE.json, and labelled points as .labels.ply and .top.png"},
+         .help = "also write DIR/FILE.json, labelled points as .labels.ply and .top.png, and maps "
+                 "of images as .NAME.png"},
+        {.name = "outputs",
+         .kind = OPTION_LIST,
+         .target = &a->outputs,
+         .argument = "NAME",
+         .help = "what is wanted of an image: NAME or NAME.FORM, several with commas (all)"},
         JSON_OPTION(&a->json),
     };
     const int code = options_parse(specs, sizeof specs / sizeof *specs, argc, argv, operands);
@@ -101,6 +120,35 @@ static int check_base_names(const file_list *files) {
     return code;
 }
 
+static bool want(const xnord_model_info *model, const char *name, size_t length, wanted *out) {
+    if (length == 0 || length >= NAME_BYTES || out->count == XNORD_MAX_TENSORS) return false;
+    char *text = out->texts[out->count];
+    snprintf(text, NAME_BYTES, "%.*s", (int)length, name);
+    for (uint32_t i = 0; i < model->image_output_count; i++)
+        if (strcmp(model->image_outputs[i].name, text) == 0 &&
+            strcmp(model->image_outputs[i].kind, "depth") == 0)
+            snprintf(text, NAME_BYTES, "%s.millimetres", model->image_outputs[i].name);
+    out->names[out->count++] = text;
+    return true;
+}
+
+static bool want_all(const infer_run *run, wanted *out) {
+    const xnord_model_info *model = run->model;
+    const option_list *list = &run->arguments->outputs;
+    bool good = true;
+    out->count = 0;
+    for (uint32_t i = 0; list->count == 0 && i < model->image_output_count; i++)
+        good = want(model, model->image_outputs[i].name, strlen(model->image_outputs[i].name), out);
+    for (size_t i = 0; i < list->count && good; i++)
+        for (const char *at = list->items[i]; good; at++) {
+            const size_t length = strcspn(at, ",");
+            good = want(model, at, length, out);
+            at += length;
+            if (*at == '\0') break;
+        }
+    return good;
+}
+
 static int open_model(infer_run *run) {
     const infer_arguments *a = run->arguments;
     const int code = daemon_connect(a->socket, ANSWER_MS, &run->client);
@@ -108,7 +156,14 @@ static int open_model(infer_run *run) {
     const xnord_status status = xnord_model_metadata(run->client, a->model, NULL, &run->model);
     if (status != XNORD_OK) return daemon_report(a->model, status);
     if (*run->model->cloud_input && run->model->class_count) return XNORCTL_OK;
-    fprintf(stderr, "%s: expected a model that labels point clouds, found %s\n", a->model,
+    if (infer_output_is_image(run->model)) {
+        if (want_all(run, &run->wanted)) return XNORCTL_OK;
+        return options_usage_error("infer",
+                                   "--outputs: expected at most %d names, each of 1 to %d "
+                                   "letters",
+                                   XNORD_MAX_TENSORS, NAME_BYTES - 1);
+    }
+    fprintf(stderr, "%s: expected a model of point clouds or images, found %s\n", a->model,
             *run->model->task ? run->model->task : "one without a description");
     return XNORCTL_FAILED;
 }
@@ -172,8 +227,75 @@ static int infer_cloud(infer_run *run, const char *path, const cloud *points) {
     return code;
 }
 
+// The answers must be there as well, and some of them have more bytes than the image.
+#define MESSAGE_OVERHEAD 4096
+
+static xnord_status send_image(infer_run *run, const image *in, xnord_result **result) {
+    const xnord_tensor input =
+        xnord_image_tensor(run->model->image_input, in->pixels, in->width, in->height, 3, 0);
+    const xnord_infer_request request = {
+        .model = run->arguments->model,
+        .input_count = 1,
+        .inputs = &input,
+        .output_count = run->wanted.count,
+        .outputs = run->wanted.names,
+        .deadline_ms = (uint32_t)run->arguments->deadline_ms,
+    };
+    return xnord_infer(run->client, &request, result);
+}
+
+static int infer_image(infer_run *run, const char *path, const image *in) {
+    xnord_result *answer = NULL;
+    int code = XNORCTL_OK;
+    const xnord_status status = send_image(run, in, &answer);
+    const image_result result = {path, in, run->model, answer};
+    if (status != XNORD_OK) {
+        progress_clear(&run->bar);
+        code = daemon_report(path, status);
+        infer_output_failure(&run->output, path, xnord_status_name(status), xnord_last_error());
+    } else if (image_result_check(&result) != XNOR_OK) {
+        progress_clear(&run->bar);
+        fprintf(stderr, "%s: %s\n", path, xnor_last_error());
+        infer_output_failure(&run->output, path, xnord_status_name(XNORD_E_PROTOCOL),
+                             xnor_last_error());
+        code = XNORCTL_FAILED;
+    } else {
+        code = infer_output_image(&run->output, &result);
+    }
+    xnord_result_free(&answer);
+    return code;
+}
+
+// Larger images than a message holds are made smaller, and so are their maps.
+static xnor_status read_image(infer_run *run, const char *path, image *out) {
+    XNOR_TRY(image_read(path, out));
+    const size_t width = out->width, height = out->height;
+    const size_t most = (size_t)(xnord_client_max_message(run->client) - MESSAGE_OVERHEAD) / 3;
+    XNOR_TRY(image_shrink(out, most));
+    if (out->width == width && out->height == height) return XNOR_OK;
+    progress_clear(&run->bar);
+    fprintf(stderr, "%s: made smaller for the daemon, from %zu x %zu to %zu x %zu\n", path, width,
+            height, out->width, out->height);
+    return XNOR_OK;
+}
+
+static int infer_image_file(infer_run *run, const char *path) {
+    image in = {0};
+    int code = XNORCTL_FAILED;
+    if (read_image(run, path, &in) == XNOR_OK) {
+        code = infer_image(run, path, &in);
+    } else {
+        progress_clear(&run->bar);
+        fprintf(stderr, "%s\n", xnor_last_error());
+        infer_output_failure(&run->output, path, "INVALID_FILE", xnor_last_error());
+    }
+    image_free(&in);
+    return code;
+}
+
 static int infer_file(infer_run *run, const char *path) {
     const infer_arguments *a = run->arguments;
+    if (infer_output_is_image(run->model)) return infer_image_file(run, path);
     const cloud_options options = {.sample_points = a->sample_points, .y_up = a->up_axis == 1};
     cloud points;
     if (cloud_read(path, &options, &points) != XNOR_OK) {
@@ -216,6 +338,13 @@ static int infer_files(infer_run *run, const file_list *files) {
     return code;
 }
 
+static int prepare_folder(const char *folder, const file_list *files) {
+    const int code = check_base_names(files);
+    if (code != XNORCTL_OK || mkdir(folder, 0777) == 0 || errno == EEXIST) return code;
+    fprintf(stderr, "%s: %s\n", folder, strerror(errno));
+    return XNORCTL_FAILED;
+}
+
 int xnorctl_infer(int argc, char **argv) {
     infer_arguments arguments = {.top_k = 1, .sample_points = CLOUD_DEFAULT_SAMPLE_POINTS};
     int operands;
@@ -223,15 +352,14 @@ int xnorctl_infer(int argc, char **argv) {
     if (code != OPTIONS_CONTINUE) return code;
 
     infer_run run = {.arguments = &arguments};
-    file_list files =
-        files_expand(argv + operands + 1, (size_t)(argc - operands - 1), cloud_is_readable);
-    code = arguments.out_folder ? check_base_names(&files) : XNORCTL_OK;
-    if (code == XNORCTL_OK && arguments.out_folder && mkdir(arguments.out_folder, 0777) != 0 &&
-        errno != EEXIST) {
-        fprintf(stderr, "%s: %s\n", arguments.out_folder, strerror(errno));
-        code = XNORCTL_FAILED;
+    file_list files = {0};
+    code = open_model(&run);
+    if (code == XNORCTL_OK) {
+        files =
+            files_expand(argv + operands + 1, (size_t)(argc - operands - 1),
+                         infer_output_is_image(run.model) ? image_is_readable : cloud_is_readable);
+        if (arguments.out_folder) code = prepare_folder(arguments.out_folder, &files);
     }
-    if (code == XNORCTL_OK) code = open_model(&run);
     if (code == XNORCTL_OK) {
         run.output =
             infer_output_start(arguments.json, arguments.out_folder, arguments.top_k, run.model);

@@ -13,11 +13,17 @@ infer_output infer_output_start(bool as_json, const char *folder, uint64_t top_k
                                 const xnord_model_info *model) {
     static const char *const titles[] = {"FILE", "LABEL", ">CONFIDENCE", ">LATENCY ms", "FURTHER"};
     static const char *const scene_titles[] = {"FILE", "CLASS", ">POINTS", ">SHARE", ">LATENCY ms"};
+    static const char *const image_titles[] = {"FILE", "OUTPUT", "FOUND", ">AMOUNT", ">LATENCY ms"};
     infer_output output = {
         .as_json = as_json, .folder = folder, .further = top_k > 1, .model = model};
-    output.rows = infer_output_is_scene(model) ? table_start(scene_titles, 5)
-                                               : table_start(titles, output.further ? 5 : 4);
+    output.rows = infer_output_is_image(model)   ? table_start(image_titles, IMAGE_RESULT_COLUMNS)
+                  : infer_output_is_scene(model) ? table_start(scene_titles, 5)
+                                                 : table_start(titles, output.further ? 5 : 4);
     return output;
+}
+
+bool infer_output_is_image(const xnord_model_info *model) {
+    return *model->image_input != '\0';
 }
 
 bool infer_output_is_scene(const xnord_model_info *model) {
@@ -125,16 +131,19 @@ static void put_row(infer_output *output, const char *path, const xnord_result *
     table_cell(&output->rows, "%s", further);
 }
 
-// What is written of a cloud: the answer for it or for its points.
+// What is written of a cloud, the answer for it or for its points, or of an image.
 typedef struct subject {
     const char *path;
     const cloud *points;
     const xnord_result *result;
-    const scene_labels *scene; // NULL: `result`
+    const scene_labels *scene; // NULL: `result` or `image`
+    const image_result *image;
 } subject;
 
 static void put_subject(const infer_output *output, FILE *stream, const subject *s) {
-    if (s->scene)
+    if (s->image)
+        image_result_json(s->image, stream);
+    else if (s->scene)
         put_scene_json(stream, output->model, s->path, s->points, s->scene);
     else
         put_json(stream, s->path, s->points, s->result);
@@ -186,7 +195,7 @@ int infer_output_result(infer_output *output, const char *path, const cloud *poi
         put_json(stdout, path, points, result);
     else
         put_row(output, path, result);
-    const subject s = {path, points, result, NULL};
+    const subject s = {.path = path, .points = points, .result = result};
     return output->folder ? write_json(output, &s) : XNORCTL_OK;
 }
 
@@ -196,10 +205,23 @@ int infer_output_scene(infer_output *output, const char *path, const cloud *poin
         put_scene_json(stdout, output->model, path, points, scene);
     else
         put_scene_rows(output, path, points, scene);
-    const subject s = {path, points, NULL, scene};
+    const subject s = {.path = path, .points = points, .scene = scene};
     if (!output->folder) return XNORCTL_OK;
     const int code = write_json(output, &s);
     return write_scene(output, &s) == XNORCTL_OK ? code : XNORCTL_FAILED;
+}
+
+int infer_output_image(infer_output *output, const image_result *result) {
+    if (output->as_json)
+        image_result_json(result, stdout);
+    else
+        image_result_rows(result, &output->rows);
+    const subject s = {.path = result->path, .image = result};
+    if (!output->folder) return XNORCTL_OK;
+    const int code = write_json(output, &s);
+    if (image_result_write(result, output->folder) == XNOR_OK) return code;
+    fprintf(stderr, "%s\n", xnor_last_error());
+    return XNORCTL_FAILED;
 }
 
 void infer_output_failure(infer_output *output, const char *path, const char *status,

@@ -149,6 +149,11 @@ void layers_default_shapes(const xnor_model *model, int64_t points, xnor_shape *
         bool cloud = d->task != XNOR_TASK_NONE && strcmp(port->name, d->input_name) == 0;
         int64_t free_axis = cloud && d->points > 0 ? d->points : points;
         shapes[i] = port->shape;
+        xnor_image_frame frame;
+        if (d->task == XNOR_TASK_IMAGE &&
+            xnor_image_frame_of(d, (size_t)d->image.width, (size_t)d->image.height, &frame) ==
+                XNOR_OK)
+            shapes[i] = xnor_image_shape(d, &frame);
         for (uint32_t k = 0; k < port->shape.rank; k++)
             if (shapes[i].dims[k] < 0)
                 shapes[i].dims[k] = k == 0 && port->shape.rank > 1 ? 1 : free_axis;

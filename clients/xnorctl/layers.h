@@ -21,8 +21,8 @@ void layers_print(const xnor_graph *graph, uint64_t file_bytes, FILE *stream);
 // The same as the members "layers" and "totals" of an open JSON object.
 void layers_json(const xnor_graph *graph, uint64_t file_bytes, FILE *stream);
 
-// Shapes for a plan of `model`: fixed ones as they are, the cloud input of the description at its
-// number of points, other unknown dimensions 1 for the first axis and `points` for the rest.
+// Shapes for a plan of `model`: fixed ones as they are, the input of the description at its number of
+// points or, of images, at its largest size, other unknown dimensions 1 for the first axis and `points` for the rest.
 void layers_default_shapes(const xnor_model *model, int64_t points, xnor_shape *shapes);
 
 #endif

@@ -102,20 +102,25 @@ void picture_text(picture *p, size_t x, size_t y, const char *text, colour c) {
     }
 }
 
-static int encode(spng_ctx *context, const picture *p, FILE *file) {
-    struct spng_ihdr header = {.width = (uint32_t)p->width,
-                               .height = (uint32_t)p->height,
-                               .bit_depth = 8,
-                               .color_type = SPNG_COLOR_TYPE_TRUECOLOR};
+// ---- files --------------------------------------------------------------------------------------
+
+typedef struct png {
+    struct spng_ihdr header;
+    struct spng_plte palette; // of indexes
+    const void *data;
+    size_t bytes;
+} png;
+
+static int encode(spng_ctx *context, png *p, FILE *file) {
     int error = spng_set_png_file(context, file);
-    if (!error) error = spng_set_ihdr(context, &header);
+    if (!error) error = spng_set_ihdr(context, &p->header);
+    if (!error && p->palette.n_entries > 0) error = spng_set_plte(context, &p->palette);
     if (!error)
-        error = spng_encode_image(context, p->pixels, p->width * p->height * sizeof(colour),
-                                  SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
+        error = spng_encode_image(context, p->data, p->bytes, SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
     return error;
 }
 
-xnor_status picture_write_png(const char *path, const picture *p) {
+static xnor_status write_file(const char *path, png *p) {
     FILE *file = fopen(path, "wbe");
     if (!file) return xnor_fail(XNOR_E_IO, "%s: %s", path, strerror(errno));
     spng_ctx *context = spng_ctx_new(SPNG_CTX_ENCODER);
@@ -125,6 +130,64 @@ xnor_status picture_write_png(const char *path, const picture *p) {
     return xnor_fail(XNOR_E_IO, "%s: cannot write: %s", path,
                      error ? spng_strerror(error) : strerror(errno));
 }
+
+static struct spng_ihdr header_of(size_t width, size_t height, unsigned bits, uint8_t type) {
+    return (struct spng_ihdr){.width = (uint32_t)width,
+                              .height = (uint32_t)height,
+                              .bit_depth = (uint8_t)bits,
+                              .color_type = type};
+}
+
+xnor_status picture_write_png(const char *path, const picture *p) {
+    png file = {.header = header_of(p->width, p->height, 8, SPNG_COLOR_TYPE_TRUECOLOR),
+                .data = p->pixels,
+                .bytes = p->width * p->height * sizeof(colour)};
+    return write_file(path, &file);
+}
+
+xnor_status picture_write_grey(const char *path, size_t width, size_t height, unsigned bits,
+                               const void *values) {
+    png file = {.header = header_of(width, height, bits, SPNG_COLOR_TYPE_GRAYSCALE),
+                .data = values,
+                .bytes = width * height * (bits / 8)};
+    return write_file(path, &file);
+}
+
+xnor_status picture_write_indexed(const char *path, size_t width, size_t height,
+                                  const uint8_t *indexes, const colour *palette, size_t count) {
+    png file = {.header = header_of(width, height, 8, SPNG_COLOR_TYPE_INDEXED),
+                .palette.n_entries = (uint32_t)count,
+                .data = indexes,
+                .bytes = width * height};
+    for (size_t i = 0; i < count; i++)
+        file.palette.entries[i] = (struct spng_plte_entry){
+            .red = palette[i].red, .green = palette[i].green, .blue = palette[i].blue};
+    return write_file(path, &file);
+}
+
+// ---- legends ------------------------------------------------------------------------------------
+
+static const colour ink = {225, 225, 225};
+
+size_t picture_legend_width(uint32_t rows, const char *const *names) {
+    size_t longest = 0;
+    for (uint32_t i = 0; i < rows; i++)
+        if (strlen(names[i]) > longest) longest = strlen(names[i]);
+    if (longest > PICTURE_MAX_LEGEND) longest = PICTURE_MAX_LEGEND;
+    return PICTURE_LEGEND_ROW + longest * PICTURE_TEXT_ADVANCE;
+}
+
+void picture_legend(picture *p, size_t x, size_t y, uint32_t rows, const char *const *names,
+                    const colour *colours) {
+    for (uint32_t i = 0; i < rows; i++, y += PICTURE_LEGEND_ROW) {
+        char name[PICTURE_MAX_LEGEND + 1];
+        snprintf(name, sizeof name, "%.*s", PICTURE_MAX_LEGEND, names[i]);
+        picture_fill(p, x, y, PICTURE_TEXT_HEIGHT, PICTURE_TEXT_HEIGHT, colours[i]);
+        picture_text(p, x + PICTURE_LEGEND_ROW, y, name, ink);
+    }
+}
+
+// ---- colours ------------------------------------------------------------------------------------
 
 // Hues a golden angle apart, so that any number of classes gets different ones.
 static colour from_hue(double hue, double value) {

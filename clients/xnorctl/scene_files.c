@@ -62,13 +62,10 @@ enum {
     MIN_SIDE = 160,
     SHOWN_SIDE = 640, // smaller pictures are enlarged
     MAX_ZOOM = 4,
-    MARGIN = 8,
-    LEGEND_ROW = 12,
-    MAX_LEGEND = 40
+    MARGIN = 8
 };
 
 static const colour background = {18, 20, 24};
-static const colour ink = {225, 225, 225};
 
 // Pixels [width, height] of `metres` a side; y points up.
 typedef struct view {
@@ -124,29 +121,13 @@ static void draw_points(const view *v, const cloud *points, const uint8_t *label
         }
 }
 
-static size_t legend_width(uint32_t rows, const char *const *classes) {
-    size_t longest = 0;
-    for (uint32_t i = 0; i < rows; i++)
-        if (strlen(classes[i]) > longest) longest = strlen(classes[i]);
-    if (longest > MAX_LEGEND) longest = MAX_LEGEND;
-    return LEGEND_ROW + longest * PICTURE_TEXT_ADVANCE;
-}
-
-static void draw_legend(size_t y, uint32_t rows, const char *const *classes, picture *out) {
-    for (uint32_t i = 0; i < rows; i++, y += LEGEND_ROW) {
-        char name[MAX_LEGEND + 1];
-        snprintf(name, sizeof name, "%s", classes[i]);
-        picture_fill(out, MARGIN, y, PICTURE_TEXT_HEIGHT, PICTURE_TEXT_HEIGHT,
-                     picture_class_colour(i));
-        picture_text(out, MARGIN + LEGEND_ROW, y, name, ink);
-    }
-}
-
 xnor_status scene_write_top_view(const char *path, const cloud *points, const uint8_t *labels,
                                  uint32_t class_count, const char *const *classes) {
     const view v = fit(points);
-    const uint32_t rows = class_count < MAX_LEGEND ? class_count : MAX_LEGEND;
-    const size_t legend = legend_width(rows, classes);
+    const uint32_t rows = class_count < PICTURE_MAX_LEGEND ? class_count : PICTURE_MAX_LEGEND;
+    const size_t legend = picture_legend_width(rows, classes);
+    colour colours[PICTURE_MAX_LEGEND];
+    for (uint32_t i = 0; i < rows; i++) colours[i] = picture_class_colour(i);
     const size_t width = v.width * v.zoom, height = v.height * v.zoom;
     picture out = {0};
     uint32_t *highest = calloc(v.width * v.height, sizeof *highest);
@@ -156,11 +137,12 @@ xnor_status scene_write_top_view(const char *path, const cloud *points, const ui
         if (*pixel == 0 || points->xyz[3 * i + 2] > points->xyz[3 * (size_t)(*pixel - 1) + 2])
             *pixel = (uint32_t)i + 1;
     }
-    xnor_status status = picture_create((width > legend ? width : legend) + 2 * MARGIN,
-                                        height + 3 * MARGIN + rows * LEGEND_ROW, background, &out);
+    xnor_status status =
+        picture_create((width > legend ? width : legend) + 2 * MARGIN,
+                       height + 3 * MARGIN + rows * PICTURE_LEGEND_ROW, background, &out);
     if (status == XNOR_OK) {
         draw_points(&v, points, labels, highest, &out);
-        draw_legend(height + 2 * MARGIN, rows, classes, &out);
+        picture_legend(&out, MARGIN, height + 2 * MARGIN, rows, classes, colours);
         status = picture_write_png(path, &out);
     }
     picture_free(&out);

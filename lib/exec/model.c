@@ -91,6 +91,7 @@ static xnor_status bind_description(xnor_model *model) {
     if (d->task == XNOR_TASK_NONE) return XNOR_OK;
     const char *flaw = xnor_description_flaw(d);
     if (flaw) return xnor_fail(XNOR_E_FORMAT, "description: %s", flaw);
+    if (d->task == XNOR_TASK_IMAGE) return xnor_model_bind_image(model);
     const xnor_port *input = find_port(model->inputs, graph->input_count, d->input_name);
     const xnor_port *output = find_port(model->outputs, graph->output_count, d->output_name);
     if (!input)

@@ -27,6 +27,10 @@ struct xnor_model {
     xnor_pack *packs;
 };
 
+// Fills in what the description leaves to the graph: layouts and ports. XNOR_E_FORMAT: it does not
+// fit.
+XNOR_NODISCARD xnor_status xnor_model_bind_image(xnor_model *model);
+
 // Packed form of the binary weight (and thresholds) of the model's graph. Owned by the model.
 XNOR_NODISCARD xnor_status xnor_model_pack_gemm(xnor_model *model, xnor_value_id weight,
                                                 xnor_value_id thresholds, const void **out);

@@ -136,14 +136,20 @@ static bool has_port(const xnor_graph *graph, const xnor_value_id *ids, uint32_t
     return false;
 }
 
+static xnor_status check_output(const xnor_graph *graph, const char *name) {
+    if (has_port(graph, graph->outputs, graph->output_count, name)) return XNOR_OK;
+    return xnor_fail(XNOR_E_FORMAT, "section 'metadata': the graph has no output '%s'", name);
+}
+
 static xnor_status check_description(const xnor_description *description, const xnor_graph *graph) {
     if (description->task == XNOR_TASK_NONE) return XNOR_OK;
     if (!has_port(graph, graph->inputs, graph->input_count, description->input_name))
         return xnor_fail(XNOR_E_FORMAT, "section 'metadata': the graph has no input '%s'",
                          description->input_name);
-    if (!has_port(graph, graph->outputs, graph->output_count, description->output_name))
-        return xnor_fail(XNOR_E_FORMAT, "section 'metadata': the graph has no output '%s'",
-                         description->output_name);
+    if (description->task != XNOR_TASK_IMAGE) return check_output(graph, description->output_name);
+    for (uint32_t i = 0; i < description->image_output_count; i++)
+        for (uint32_t k = 0; k < description->image_outputs[i].port_count; k++)
+            XNOR_TRY(check_output(graph, description->image_outputs[i].port_names[k]));
     return XNOR_OK;
 }
 

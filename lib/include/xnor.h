@@ -119,7 +119,8 @@ typedef struct xnor_port {
 typedef enum xnor_task {
     XNOR_TASK_NONE,
     XNOR_TASK_CLASSIFICATION, // a cloud has a class
-    XNOR_TASK_SEGMENTATION    // every point has a class
+    XNOR_TASK_SEGMENTATION,   // every point has a class
+    XNOR_TASK_IMAGE           // an image goes in; `image_outputs` say what comes out
 } xnor_task;
 // How the coordinates that a network sees come from those of its points.
 typedef enum xnor_normalise {
@@ -153,6 +154,58 @@ typedef enum xnor_output_kind {
     XNOR_OUTPUT_PROBABILITIES
 } xnor_output_kind;
 
+#define XNOR_MAX_IMAGE_SIDE 16384 // pixels, of images and of what a network sees of them
+#define XNOR_MAX_IMAGE_CLASSES 256
+#define XNOR_MAX_BOXES 128 // of one output
+
+// What an image network sees of a pixel; images themselves are red, green, blue or grey.
+typedef enum xnor_pixels { XNOR_PIXELS_RGB, XNOR_PIXELS_BGR, XNOR_PIXELS_GREY } xnor_pixels;
+typedef enum xnor_resize {
+    XNOR_RESIZE_STRETCH, // each axis by itself
+    XNOR_RESIZE_FIT      // both alike; what is left at the right and below is the mean
+} xnor_resize;
+
+// How an image becomes the input of a network. A value v of 0 to 1 (bytes: / 255) becomes
+// (v - mean) / deviation. The network sees width x height pixels; with multiple_of it sees images
+// that are not larger at their own size, up to the next multiple, and larger ones made smaller until
+// they fit into width x height.
+typedef struct xnor_image_input {
+    xnor_pixels pixels;
+    float mean[3], deviation[3]; // in the order of `pixels`; grey: the first
+    int64_t width, height;
+    int64_t multiple_of; // 0: always width x height
+    xnor_resize resize;
+} xnor_image_input;
+
+typedef enum xnor_image_kind {
+    XNOR_IMAGE_RAW,          // what the graph gives
+    XNOR_IMAGE_SEGMENTATION, // scores [classes, h, w]
+    XNOR_IMAGE_DEPTH,        // metres [1, h, w]
+    XNOR_IMAGE_NORMALS,      // x, y, z [3, h, w]
+    XNOR_IMAGE_EDGES,        // score [1, h, w]
+    XNOR_IMAGE_BOXES // heat [classes, h, w], size and offset [2, h, w], see xnor_image_answer
+} xnor_image_kind;
+
+#define XNOR_IMAGE_MAX_PORTS 3
+#define XNOR_IMAGE_NAME_BYTES 64  // of an output's name, with its end
+#define XNOR_ANSWER_NAME_BYTES 96 // of what it is asked for by, "NAME.form"
+
+typedef struct xnor_image_output {
+    const char *name; // by which it is asked for: letters, digits, '_', '-'
+    xnor_image_kind kind;
+    uint32_t port_count; // BOXES: 3, heat, size, offset; others: 1
+    const char *port_names[XNOR_IMAGE_MAX_PORTS];
+    xnor_output_kind scores; // SEGMENTATION, EDGES, BOXES: what the scores are
+    uint32_t class_count;    // SEGMENTATION, BOXES
+    const char *const *classes;
+    const uint32_t *palette; // [classes] 0xRRGGBB; NULL: none given
+    float low, high;         // DEPTH: metres outside are no depth
+    float min_score;         // BOXES: lower ones are left out
+    // Found when the model is opened:
+    uint32_t ports[XNOR_IMAGE_MAX_PORTS]; // graph outputs
+    bool channels_first;                  // [1, channels, h, w], not [1, h, w, channels]
+} xnor_image_output;
+
 // What a model is for: read from its NAME.yaml at compile time and stored in the .xnor file.
 // Strings and arrays live as long as the model. task == XNOR_TASK_NONE: no description; only raw
 // tensors can be run.
@@ -160,7 +213,7 @@ typedef struct xnor_description {
     const char *name;
     const char *version;
     xnor_task task;
-    const char *input_name; // graph input that takes the cloud
+    const char *input_name; // graph input that takes the cloud or the image
     int64_t points;         // points the cloud is resampled to; 0: as many as it has
     int64_t max_points;     // larger clouds are refused
     xnor_resample resample;
@@ -171,11 +224,16 @@ typedef struct xnor_description {
     float scale;    // metres that become 1 in heights
     uint32_t channel_count; // of the network's input
     xnor_channel channels[XNOR_MAX_CHANNELS];
-    bool channels_first;     // the graph input is [batch, channels, points], not the other way
+    bool channels_first;     // the graph input is [batch, channels, ..], not [batch, .., channels]
     const char *output_name; // graph output that holds the class scores
     xnor_output_kind output_kind;
     uint32_t class_count;
     const char *const *classes;
+    // IMAGE; what stands above between input_name and channels_first, and output_name to classes,
+    // is for clouds only:
+    xnor_image_input image;
+    uint32_t image_output_count; // at most XNOR_MAX_PORTS
+    xnor_image_output *image_outputs;
 } xnor_description;
 
 // Maps the file, checks every section (CRC-32C, bounds, enums) and repacks the weights for this
@@ -313,6 +371,110 @@ void xnor_scene_prepare(const xnor_scene *scene, size_t run, float *out);
 // and confidence 0.
 void xnor_scene_label(const xnor_scene *scene, size_t run, const float *scores, uint8_t *labels,
                       float *confidences);
+
+// ---- task layer: images in, maps and boxes out --------------------------------------------------
+
+// Rows of pixels of 1 (grey) or 3 (red, green, blue) channels. Any alignment.
+typedef struct xnor_image {
+    const void *data;
+    size_t width, height, channels;
+    size_t stride; // bytes from one row to the next
+    bool is_float; // float32, 0 to 1; otherwise bytes
+} xnor_image;
+
+// Sizes: of the image, of the network's input, and of its upper left part that shows the image.
+typedef struct xnor_image_frame {
+    size_t image_width, image_height;
+    size_t width, height;
+    size_t shown_width, shown_height;
+} xnor_image_frame;
+
+// XNOR_E_ARGUMENT: the image has no pixels; XNOR_E_LIMIT: a side exceeds XNOR_MAX_IMAGE_SIDE.
+XNOR_NODISCARD xnor_status xnor_image_frame_of(const xnor_description *description, size_t width,
+                                               size_t height, xnor_image_frame *out);
+// Shape of the graph input.
+xnor_shape xnor_image_shape(const xnor_description *description, const xnor_image_frame *frame);
+// Memory that xnor_image_prepare needs, aligned as malloc does.
+size_t xnor_image_workspace_bytes(const xnor_image_frame *frame);
+// Resizes, normalises and lays out an image. Bilinear with half-pixel centres; where it gets smaller
+// the triangle is as wide as a pixel of the result (antialias), as
+// torch.nn.functional.interpolate(mode="bilinear", antialias=True) and Pillow do it. Grey is
+// 0.299 red + 0.587 green + 0.114 blue. frame: of this image. out: as xnor_image_shape says.
+// XNOR_E_ARGUMENT: channels, stride, or a value is NaN or infinite.
+XNOR_NODISCARD xnor_status xnor_image_prepare(const xnor_description *description,
+                                              const xnor_image *image,
+                                              const xnor_image_frame *frame, void *workspace,
+                                              float *out);
+
+// What an output may be asked for as. X(id, name, kind of output, dtype); the first of a kind is what
+// its plain name means, the others are asked for as NAME.name.
+#define XNOR_ANSWER_TABLE(X)                                                                       \
+    X(RAW, "raw", RAW, F32)                                                                        \
+    X(LABELS, "labels", SEGMENTATION, U8)                                                          \
+    X(CONFIDENCE, "confidence", SEGMENTATION, F32)                                                 \
+    X(PROBABILITIES, "probabilities", SEGMENTATION, F32)                                           \
+    X(METRES, "metres", DEPTH, F32)                                                                \
+    X(MILLIMETRES, "millimetres", DEPTH, U16)                                                      \
+    X(NORMALS, "normals", NORMALS, F32)                                                            \
+    X(EDGES, "edges", EDGES, F32)                                                                  \
+    X(BOXES, "boxes", BOXES, F32)
+
+typedef enum xnor_answer_form {
+#define XNOR_ANSWER_ENUM(id, text, kind, dtype) XNOR_ANSWER_##id,
+    XNOR_ANSWER_TABLE(XNOR_ANSWER_ENUM)
+#undef XNOR_ANSWER_ENUM
+} xnor_answer_form;
+
+typedef enum xnor_answer_type {
+    XNOR_ANSWER_OF_U8,
+    XNOR_ANSWER_OF_U16,
+    XNOR_ANSWER_OF_F32
+} xnor_answer_type;
+
+// One thing that is wanted of an image.
+typedef struct xnor_answer {
+    uint32_t output; // of the description's image_outputs
+    xnor_answer_form form;
+    bool at_network; // at the resolution of the network's output rather than the image's
+} xnor_answer;
+
+// Finds "NAME" or "NAME.form", of `size` bytes; false: the model gives nothing of that name.
+bool xnor_answer_find(const xnor_description *description, const char *name, size_t size,
+                      xnor_answer *out);
+// Element type, shape and largest number of bytes of an answer. outputs: of the graph, dtype and
+// shape set. BOXES: [XNOR_MAX_BOXES, 6]. XNOR_E_SHAPE: the graph's output does not fit its kind.
+XNOR_NODISCARD xnor_status xnor_answer_shape(const xnor_description *description,
+                                             const xnor_answer *answer,
+                                             const xnor_image_frame *frame,
+                                             const xnor_tensor *outputs, xnor_answer_type *type,
+                                             xnor_shape *shape, size_t *bytes);
+// Memory that xnor_answer_make needs, aligned as malloc does.
+size_t xnor_answer_workspace_bytes(const xnor_description *description, const xnor_answer *answer,
+                                   const xnor_image_frame *frame, const xnor_tensor *outputs);
+// Makes an answer out of a run's outputs. At the image's resolution, scores, metres and normals are
+// interpolated bilinearly (half-pixel centres, no antialias) before anything else is done to them.
+//   LABELS         uint8 [height, width]: the best class, ties to the lower id; 0 if only NaN is there
+//   CONFIDENCE     float [height, width]: softmax or probability of that class, 0 to 1
+//   PROBABILITIES  float [height, width, classes]: softmax, or as the network gives them
+//   METRES         float [height, width]: 0 where there is no depth within low .. high
+//   MILLIMETRES    uint16 [height, width]: the same, rounded; at most 65535
+//   NORMALS        float [height, width, 3]: of length 1; 0, 0, 0 where there is none
+//   EDGES          float [height, width]: probability
+//   BOXES          float [boxes, 6]: left, top, right, bottom, score, class; best first, in pixels of
+//                  the image (or of the network's output) and inside it. A peak is a value of `heat`
+//                  that is the largest of its 3 x 3; its centre is moved by `offset`, and `size` is
+//                  width, height, both in pixels of the network's output.
+//                  Source: Zhou, Wang, Kraehenbuehl, Objects as Points, 2019.
+//   RAW            the graph's output
+// Writes the rows first_row .. first_row + row_count (cut at the last one) to their places in `out`,
+// which is as xnor_answer_shape says and aligned for its type; BOXES and RAW are made as a whole, with
+// row 0. *count: boxes found, 1 for all others.
+XNOR_NODISCARD xnor_status xnor_answer_make(const xnor_description *description,
+                                            const xnor_answer *answer,
+                                            const xnor_image_frame *frame,
+                                            const xnor_tensor *outputs, size_t first_row,
+                                            size_t row_count, void *workspace, void *out,
+                                            size_t *count);
 
 #ifdef __cplusplus
 }

@@ -333,8 +333,8 @@ static void test_any_size(void) {
 static void test_late_run(const struct daemon *daemon) {
     begin_test("a run that is late is ended");
     xnord_client *client = client_open(daemon);
-    const xnord_tensor input = {"points",       XNORD_FP32, 3,
-                                {ROWS, 128, 5}, scene,      (size_t)ROWS * 128 * 5 * sizeof(float)};
+    const xnord_tensor input = {
+        "points", XNORD_FP32, 3, {ROWS, 128, 5}, scene, (size_t)ROWS * 128 * 5 * sizeof(float), 0};
     xnord_infer_request request = {.model = SEGMENT, .input_count = 1, .inputs = &input};
     xnord_result *result = NULL;
     bool ended = false;

@@ -147,9 +147,13 @@ static void test_raw(const struct daemon *daemon) {
     for (unsigned i = 0; i < 3; i++) make_cloud(rows + i * 600 * 3, 600, i);
     for (int64_t batch = 1; batch <= 3; batch++) {
         for (int64_t points = 500; points <= 600; points += 20) { // more shapes than are kept
-            xnord_tensor input = {
-                input_name(),       XNORD_FP32, 3,
-                {batch, points, 3}, rows,       (size_t)(batch * points * 3) * sizeof(float)};
+            xnord_tensor input = {input_name(),
+                                  XNORD_FP32,
+                                  3,
+                                  {batch, points, 3},
+                                  rows,
+                                  (size_t)(batch * points * 3) * sizeof(float),
+                                  0};
             xnord_infer_request request = infer_of(&input, 0);
             xnord_result *result = NULL;
             if (!check(xnord_infer(client, &request, &result) == XNORD_OK, "[%ld, %ld, 3]: %s",

@@ -89,10 +89,10 @@ Test(describe, choices) {
         "'softmax'");
     refused(with("unit_sphere", "sphere"),
             "m.yaml:10:14: input.normalise must be unit_sphere, block or none, found 'sphere'");
-    refused(with("kind: cloud", "kind: image"),
-            "m.yaml:7:9: input.kind must be cloud, found 'image'");
+    refused(with("kind: cloud", "kind: picture"),
+            "m.yaml:7:9: input.kind must be cloud or image, found 'picture'");
     refused(with("task: classification", "task: depth"),
-            "m.yaml:4:7: task must be classification or segmentation, found 'depth'");
+            "m.yaml:4:7: task must be classification, segmentation or image, found 'depth'");
 }
 
 Test(describe, each_mandatory_key_is_missed_by_name) {

@@ -53,7 +53,7 @@ Test(proto_roundtrip, infer_request) {
     cr_assert_eq(xnord_proto_encode_request(&in, buffer, size), size);
     cr_assert_eq(xnord_proto_decode_request(buffer, size, &out, &error), XNORD_OK, "%s",
                  error.text);
-    cr_assert_eq(out.ver, 256);
+    cr_assert_eq(out.ver, 257);
     cr_assert_eq(out.op, XNORD_OP_INFER);
     cr_assert_eq(out.id, UINT64_MAX);
     expect_str(out.model, in.model);

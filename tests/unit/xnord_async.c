@@ -41,7 +41,7 @@ static void on_result(void *user, xnord_status status, xnord_result *result) {
 }
 
 static xnord_status start(const char *model, outcome *o, xnord_request **handle) {
-    xnord_tensor tensor = {"x", XNORD_UINT8, 1, {1}, "a", 1};
+    xnord_tensor tensor = {"x", XNORD_UINT8, 1, {1}, "a", 1, 0};
     xnord_infer_request request = {.model = model, .input_count = 1, .inputs = &tensor, .top_k = 3};
     return xnord_infer_async(client, &request, on_result, o, handle);
 }
@@ -127,7 +127,7 @@ static void on_link(void *user, xnord_status status, xnord_result *result) {
     xnord_result_free(&result);
     atomic_fetch_add(&chain_calls, 1);
     if (status != XNORD_OK || atomic_fetch_sub(&chain_left, 1) <= 1) return;
-    xnord_tensor tensor = {"x", XNORD_UINT8, 1, {1}, "a", 1};
+    xnord_tensor tensor = {"x", XNORD_UINT8, 1, {1}, "a", 1, 0};
     xnord_infer_request request = {.model = "echo", .input_count = 1, .inputs = &tensor};
     if (xnord_infer_async(client, &request, on_link, user, NULL) != XNORD_OK) {
         atomic_store(&chain_left, 0);

@@ -33,7 +33,7 @@ static xnord_status infer(const char *model, const xnord_tensor *tensor, uint32_
 }
 
 static xnord_tensor bytes(const void *data, size_t size) {
-    return (xnord_tensor){"x", XNORD_UINT8, 1, {(int64_t)size}, data, size};
+    return (xnord_tensor){"x", XNORD_UINT8, 1, {(int64_t)size}, data, size, 0};
 }
 
 Test(xnord_calls, live_and_ready) {
@@ -245,7 +245,7 @@ static void *infer_often(void *argument) {
     uint32_t mark = (uint32_t)(uintptr_t)argument;
     for (uint32_t i = 0; i < 200; i++) {
         uint32_t data[2] = {mark, i};
-        xnord_tensor tensor = {"x", XNORD_UINT32, 1, {2}, data, sizeof data};
+        xnord_tensor tensor = {"x", XNORD_UINT32, 1, {2}, data, sizeof data, 0};
         xnord_result *result;
         if (infer("echo", &tensor, 0, &result) != XNORD_OK) return "failed";
         bool same = memcmp(xnord_result_tensor(result, 0)->data, data, sizeof data) == 0;

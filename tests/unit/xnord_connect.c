@@ -125,7 +125,7 @@ Test(xnord_connect, default_url_follows_the_environment) {
 }
 
 static xnord_tensor one_byte(void) {
-    return (xnord_tensor){"x", XNORD_UINT8, 1, {1}, "a", 1};
+    return (xnord_tensor){"x", XNORD_UINT8, 1, {1}, "a", 1, 0};
 }
 
 static void *stop_after_100_ms(void *server) {

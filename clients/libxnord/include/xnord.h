@@ -145,6 +145,23 @@ typedef struct xnord_port {
     int64_t shape[XNORD_MAX_RANK]; // -1: any
 } xnord_port;
 
+// What may be asked of an image: `name`, or `name`.form for another form of it.
+//   kind           forms, the first of which `name` alone means; [height, width] unless said
+//   segmentation   labels UINT8, confidence FP32, probabilities FP32 [height, width, classes]
+//   depth          metres FP32, 0 where there is none; millimetres UINT16
+//   normals        normals FP32 [height, width, 3], of length 1 or 0
+//   edges          edges FP32, 0..1
+//   boxes          boxes FP32 [boxes, 6], see xnord_box
+//   raw            raw FP32, as the network gives it
+typedef struct xnord_image_output {
+    const char *name;
+    const char *kind;
+    uint32_t class_count; // segmentation, boxes
+    const char *const *classes;
+    const uint32_t *palette; // [class_count] 0xRRGGBB; NULL if the model has none
+    float low_m, high_m;     // depth
+} xnord_image_output;
+
 typedef struct xnord_model_info {
     const char *name;
     const char *version;
@@ -166,6 +183,13 @@ typedef struct xnord_model_info {
                        // square; 0: send it whole
     uint32_t class_count;
     const char *const *classes; // class id is the index
+    const char *image_input;    // input that takes images, see xnord_image_tensor; "" if none
+    uint64_t image_width;       // pixels that the network sees, or with image_multiple_of at most
+    uint64_t image_height;
+    uint64_t
+        image_multiple_of; // smaller images are seen as they are, at multiples of this; 0: none
+    uint32_t image_output_count;
+    const xnord_image_output *image_outputs;
 } xnord_model_info;
 
 // version NULL: the active one. XNORD_NOT_FOUND: no such model or version.
@@ -209,7 +233,8 @@ uint64_t xnord_stage_percentile_us(const xnord_stats *stats, const xnord_stage *
 
 // ---- inference ----------------------------------------------------------------------------------
 
-// Dense, row-major, little endian. `size` must equal xnord_tensor_bytes(datatype, rank, shape).
+// Dense, row-major, little endian. `size` must equal xnord_tensor_bytes(datatype, rank, shape). With a
+// stride, `size` must reach from the first row to the end of the last one's values, at least.
 typedef struct xnord_tensor {
     const char *name;
     xnord_datatype datatype;
@@ -217,11 +242,27 @@ typedef struct xnord_tensor {
     int64_t shape[XNORD_MAX_RANK];
     const void *data; // any alignment in requests, 64 bytes in results
     size_t size;      // bytes
+    size_t stride;    // images in requests: bytes from one row to the next; 0: dense
 } xnord_tensor;
 
 // A cloud for a model's cloud_input: xyz is [points, 3] float32 in metres, any alignment.
 static inline xnord_tensor xnord_cloud_tensor(const char *name, const float *xyz, size_t points) {
-    xnord_tensor tensor = {name, XNORD_FP32, 2, {(int64_t)points, 3}, xyz, points * 12};
+    xnord_tensor tensor = {name, XNORD_FP32, 2, {(int64_t)points, 3}, xyz, points * 12, 0};
+    return tensor;
+}
+
+// An image for a model's image_input: rows of pixels of 3 (red, green, blue) or 1 (grey) bytes, `stride`
+// bytes apart; 0: width * channels.
+static inline xnord_tensor xnord_image_tensor(const char *name, const uint8_t *pixels, size_t width,
+                                              size_t height, size_t channels, size_t stride) {
+    const size_t row = width * channels, apart = stride > 0 ? stride : row;
+    xnord_tensor tensor = {name,
+                           XNORD_UINT8,
+                           3,
+                           {(int64_t)height, (int64_t)width, (int64_t)channels},
+                           pixels,
+                           height > 0 ? (height - 1) * apart + row : 0,
+                           apart > row ? apart : 0};
     return tensor;
 }
 
@@ -232,11 +273,13 @@ typedef struct xnord_infer_request {
     uint32_t input_count;
     const xnord_tensor *inputs;
     // Names of the tensors wanted. 0 of them: all if top_k is 0, none if it is not. For a cloud to a
-    // segmentation model "labels" and "confidence"; 0 of them: "labels".
+    // segmentation model "labels" and "confidence"; 0 of them: "labels". For an image see
+    // xnord_image_output; 0 of them: all, in their first form.
     uint32_t output_count;
     const char *const *outputs;
     uint32_t top_k;       // labels wanted from a classification model, at most XNORD_MAX_TOP_K
     uint32_t deadline_ms; // from arrival at the server; 0: none
+    bool at_network;      // images: maps as large as the network's outputs, not as the image
 } xnord_infer_request;
 
 // Runs a model and waits for the answer. Release *out with xnord_result_free.
@@ -300,6 +343,29 @@ const xnord_tensor *xnord_result_find(const xnord_result *result, const char *na
 // of each if "confidence" was asked for. count may be NULL; NULL: the result holds none.
 const uint8_t *xnord_result_point_labels(const xnord_result *result, size_t *count);
 const float *xnord_result_point_confidences(const xnord_result *result, size_t *count);
+// Images: the answer `name` ("NAME" or "NAME.form", as it was asked for), row by row from the upper
+// left. width and height may be NULL. NULL: the result holds none of that name and type.
+// Class ids (a segmentation).
+const uint8_t *xnord_result_label_map(const xnord_result *result, const char *name, size_t *width,
+                                      size_t *height);
+// One value a pixel: metres (depth), probability (edges), confidence (of a segmentation).
+const float *xnord_result_value_map(const xnord_result *result, const char *name, size_t *width,
+                                    size_t *height);
+// Millimetres (depth.millimetres).
+const uint16_t *xnord_result_millimetre_map(const xnord_result *result, const char *name,
+                                            size_t *width, size_t *height);
+// x, y, z of a vector of length 1, or 0 where there is none (normals).
+const float *xnord_result_normal_map(const xnord_result *result, const char *name, size_t *width,
+                                     size_t *height);
+
+typedef struct xnord_box {
+    float left, top, right, bottom; // pixels from the upper left corner
+    float score;                    // 0..1
+    float class_id;
+} xnord_box;
+
+// Best first. NULL: none of that name; *count (not NULL) may be 0.
+const xnord_box *xnord_result_boxes(const xnord_result *result, const char *name, size_t *count);
 const xnord_timing *xnord_result_timing(const xnord_result *result);
 // Sets *result to NULL; *result may be NULL.
 void xnord_result_free(xnord_result **result);
