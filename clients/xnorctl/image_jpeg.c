@@ -19,6 +19,8 @@ static xnor_status read_jpeg(tjhandle decoder, const image_file *file, image *ou
                             &colours) != 0 &&
         !is_harmless(decoder))
         return fail(file, decoder);
+    if (width <= 0 || height <= 0) // tables only, without an image
+        return xnor_fail(XNOR_E_FORMAT, "%s: damaged JPEG: it has no image", file->name);
     if (colours == TJCS_CMYK || colours == TJCS_YCCK)
         return xnor_fail(XNOR_E_UNSUPPORTED, "%s: JPEG with CMYK colours, expected RGB or grey",
                          file->name);

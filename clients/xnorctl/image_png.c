@@ -42,6 +42,8 @@ static xnor_status read_png(spng_ctx *context, const image_file *file,
     if (error) return fail(file, error);
     XNOR_TRY(image_create(file->name, header.width, header.height, out));
     XNOR_TRY(decode(context, file, out));
+    error = spng_decode_chunks(context); // what follows the pixels, their checksum first
+    if (error) return fail(file, error);
     if (spng_get_exif(context, &exif) == 0)
         *orientation = exif_orientation((const uint8_t *)exif.data, exif.length);
     return XNOR_OK;

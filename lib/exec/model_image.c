@@ -10,7 +10,8 @@ static bool is_open_or(int64_t dim, int64_t size) {
     return dim < 0 || dim == size;
 }
 
-// Whether `channels` can be the second axis, and whether they can be the last.
+// Whether `channels` are the second axis or the last. An open axis may be them too, and where both could
+// be, `prefer_first` decides.
 static xnor_status find_layout(const xnor_port *port, int64_t channels, bool prefer_first,
                                bool *channels_first) {
     char text[XNOR_SHAPE_TEXT];
@@ -25,7 +26,9 @@ static xnor_status find_layout(const xnor_port *port, int64_t channels, bool pre
                          port->name, (long long)channels, (long long)channels,
                          xnor_dtype_name(port->dtype),
                          xnor_shape_text(&port->shape, text, sizeof text));
-    *channels_first = first && (!last || prefer_first);
+    const bool surely_first = first && dims[1] >= 0, surely_last = last && dims[3] >= 0;
+    *channels_first =
+        first && (!last || (surely_first == surely_last ? prefer_first : surely_first));
     return XNOR_OK;
 }
 
