@@ -87,7 +87,6 @@ static int report(const char *path, const compile_options *o) {
         json_begin_object(&j, NULL);
         json_string(&j, "model", o->output);
         layers_json(&plan->graph, xnor_model_file_bytes(model), stdout);
-        json_end_object(&j);
         json_finish(&j);
     } else {
         layers_print(&plan->graph, xnor_model_file_bytes(model), stdout);

@@ -16,6 +16,23 @@ static void print_port(const char *kind, const xnor_port *port) {
            xnor_shape_text(&port->shape, shape, sizeof shape));
 }
 
+static void print_image(const xnor_description *d) {
+    const xnor_image_input *in = &d->image;
+    printf("%s version %s: images, %s, ", d->name, d->version, xnor_pixels_name(in->pixels));
+    printf(in->multiple_of > 0 ? "up to %" PRId64 " x %" PRId64 ", multiples of %" PRId64
+                               : "%" PRId64 " x %" PRId64,
+           in->width, in->height, in->multiple_of);
+    printf(", %s\n", xnor_resize_name(in->resize));
+    for (uint32_t i = 0; i < d->image_output_count; i++) {
+        const xnor_image_output *o = &d->image_outputs[i];
+        printf("  %s: %s", o->name, xnor_image_kind_name(o->kind));
+        if (o->kind == XNOR_IMAGE_DEPTH) printf(", %g to %g m", (double)o->low, (double)o->high);
+        if (o->class_count > 0) printf(", %u classes:", o->class_count);
+        for (uint32_t c = 0; c < o->class_count; c++) printf(" %s", o->classes[c]);
+        printf("\n");
+    }
+}
+
 static void print_description(const xnor_description *d) {
     printf("%s version %s: %s of clouds, ", d->name, d->version, xnor_task_name(d->task));
     if (d->points > 0)
@@ -40,6 +57,8 @@ static void print_text(xnor_model *model, const xnor_plan *plan, uint32_t golden
         print_port("output", xnor_model_output(model, i));
     if (d->task == XNOR_TASK_NONE) {
         printf("no description: raw tensors only\n");
+    } else if (d->task == XNOR_TASK_IMAGE) {
+        print_image(d);
     } else {
         print_description(d);
     }
@@ -55,6 +74,43 @@ static void json_port(json *j, const xnor_port *port) {
     for (uint32_t k = 0; k < port->shape.rank; k++) json_int(j, NULL, port->shape.dims[k]);
     json_end_array(j);
     json_end_object(j);
+}
+
+static void json_strings(json *j, const char *key, uint32_t count, const char *const *strings) {
+    json_begin_array(j, key);
+    for (uint32_t i = 0; i < count; i++) json_string(j, NULL, strings[i]);
+    json_end_array(j);
+}
+
+static void json_cloud(json *j, const xnor_description *d) {
+    json_int(j, "points", d->points);
+    json_string(j, "resample", xnor_resample_name(d->resample));
+    json_string(j, "normalise", xnor_normalise_name(d->normalise));
+    json_float(j, "block", d->block);
+    json_begin_array(j, "channels");
+    for (uint32_t i = 0; i < d->channel_count; i++)
+        json_string(j, NULL, xnor_channel_name(d->channels[i]));
+    json_end_array(j);
+    json_strings(j, "classes", d->class_count, d->classes);
+}
+
+static void json_image(json *j, const xnor_description *d) {
+    const xnor_image_input *in = &d->image;
+    json_string(j, "pixels", xnor_pixels_name(in->pixels));
+    json_int(j, "width", in->width);
+    json_int(j, "height", in->height);
+    json_int(j, "multiple_of", in->multiple_of);
+    json_string(j, "resize", xnor_resize_name(in->resize));
+    json_begin_array(j, "outputs");
+    for (uint32_t i = 0; i < d->image_output_count; i++) {
+        const xnor_image_output *o = &d->image_outputs[i];
+        json_begin_object(j, NULL);
+        json_string(j, "name", o->name);
+        json_string(j, "kind", xnor_image_kind_name(o->kind));
+        json_strings(j, "classes", o->class_count, o->classes);
+        json_end_object(j);
+    }
+    json_end_array(j);
 }
 
 static void print_json(const char *path, xnor_model *model, const xnor_plan *plan,
@@ -76,23 +132,15 @@ static void print_json(const char *path, xnor_model *model, const xnor_plan *pla
         json_string(&j, "name", d->name);
         json_string(&j, "version", d->version);
         json_string(&j, "task", xnor_task_name(d->task));
-        json_int(&j, "points", d->points);
-        json_string(&j, "resample", xnor_resample_name(d->resample));
-        json_string(&j, "normalise", xnor_normalise_name(d->normalise));
-        json_float(&j, "block", d->block);
-        json_begin_array(&j, "channels");
-        for (uint32_t i = 0; i < d->channel_count; i++)
-            json_string(&j, NULL, xnor_channel_name(d->channels[i]));
-        json_end_array(&j);
-        json_begin_array(&j, "classes");
-        for (uint32_t i = 0; i < d->class_count; i++) json_string(&j, NULL, d->classes[i]);
-        json_end_array(&j);
+        if (d->task == XNOR_TASK_IMAGE)
+            json_image(&j, d);
+        else
+            json_cloud(&j, d);
         json_end_object(&j);
     }
     json_uint(&j, "golden_pairs", golden);
     json_uint(&j, "arena_bytes", xnor_plan_arena_bytes(plan));
     layers_json(&plan->graph, xnor_model_file_bytes(model), stdout);
-    json_end_object(&j);
     json_finish(&j);
 }
 

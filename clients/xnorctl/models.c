@@ -58,6 +58,20 @@ static void print_ports(const char *title, uint32_t count, const xnord_port *por
     }
 }
 
+static void print_image(const xnord_model_info *model) {
+    printf("%-9s to %s, %s%" PRIu64 " x %" PRIu64, "images", model->image_input,
+           model->image_multiple_of ? "up to " : "", model->image_width, model->image_height);
+    if (model->image_multiple_of) printf(" in multiples of %" PRIu64, model->image_multiple_of);
+    printf("\n");
+    for (uint32_t i = 0; i < model->image_output_count; i++) {
+        const xnord_image_output *o = &model->image_outputs[i];
+        printf("%-9s %s, %s", i ? "" : "answers", o->name, o->kind);
+        if (o->high_m > 0) printf(", %g to %g m", (double)o->low_m, (double)o->high_m);
+        for (uint32_t c = 0; c < o->class_count; c++) printf("%s %s", c ? "," : ":", o->classes[c]);
+        printf("\n");
+    }
+}
+
 static void print_model(const xnord_model_info *model) {
     printf("%-9s %s %s\n", "model", model->name, model->version);
     printf("%-9s %.1f KiB, kernels %s\n", "file", (double)model->file_bytes / 1024, model->isa);
@@ -76,6 +90,7 @@ static void print_model(const xnord_model_info *model) {
         if (model->cloud_max_points) printf(", at most %" PRIu64, model->cloud_max_points);
         printf("\n");
     }
+    if (*model->image_input) print_image(model);
     for (uint32_t i = 0; i < model->class_count; i++)
         printf("%-9s %u %s\n", i ? "" : "classes", i, model->classes[i]);
 }
@@ -117,6 +132,20 @@ static void print_model_json(const xnord_model_info *model) {
     json_uint(&j, "cloud_max_points", model->cloud_max_points);
     json_float(&j, "cloud_block", model->cloud_block);
     put_strings(&j, "classes", model->class_count, model->classes);
+    json_string(&j, "image_input", model->image_input);
+    json_uint(&j, "image_width", model->image_width);
+    json_uint(&j, "image_height", model->image_height);
+    json_uint(&j, "image_multiple_of", model->image_multiple_of);
+    json_begin_array(&j, "image_outputs");
+    for (uint32_t i = 0; i < model->image_output_count; i++) {
+        json_begin_object(&j, NULL);
+        json_string(&j, "name", model->image_outputs[i].name);
+        json_string(&j, "kind", model->image_outputs[i].kind);
+        put_strings(&j, "classes", model->image_outputs[i].class_count,
+                    model->image_outputs[i].classes);
+        json_end_object(&j);
+    }
+    json_end_array(&j);
     json_finish(&j);
 }
 

@@ -55,7 +55,6 @@ check 2 "--up x" "$xnorctl" infer m f --up x; err_has "z|y"
 check 2 "--deadline-ms -5" "$xnorctl" infer m f --deadline-ms -5
 check 2 "status with an operand" "$xnorctl" status now
 check 2 "models with two operands" "$xnorctl" models a b
-check 2 "--out with equal names" "$xnorctl" infer m a/x.ply b/x.ply --out "$work/o"; err_has "x.ply"
 check 2 "sample without --output" "$xnorctl" sample a.off
 
 # ---- sample ---------------------------------------------------------------------------------------
@@ -149,6 +148,7 @@ err_has "none.ply"
 mkdir "$work/empty"
 check 1 "infer of an empty folder" ctl infer $model "$work/empty"; err_has "readable files"
 
+check 2 "--out with equal names" ctl infer $model a/x.ply b/x.ply --out "$work/o"; err_has "x.ply"
 check 0 "infer --out" ctl infer $model "$chair" --out "$work/labels"
 python3 -m json.tool "$work/labels/chair_oak.ply.json" > /dev/null || fail "invalid JSON in --out"
 check 0 "status counts" ctl status --json; out_has '"statuses": {"OK": '
@@ -175,7 +175,7 @@ if [ -f "$segment" ]; then
     daemon_start
     check 0 "inspect of a segmentation" "$xnorctl" inspect "$segment"
     out_has "segmentation of clouds, 128 points, blocks of 3 m"
-    check 0 "inspect --json" "$xnorctl" inspect "$segment" --json --points 128
+    check 0 "inspect --json" "$xnorctl" inspect "$segment" --json --points 128; out_json 1
     out_has '"task": "segmentation"'
     check 0 "models segment" ctl models segment; out_has "in blocks of 3 x 3 m, 128 points a run"
     # 90,000 points go in two parts.
@@ -210,6 +210,66 @@ END
     models=
 else
     echo "cli_test: skipped segmentation: no $segment"
+fi
+
+# ---- images ---------------------------------------------------------------------------------------
+
+if [ -f "$build/tests/e2e/image.xnor" ]; then
+    models=$work/image_models
+    mkdir "$models"
+    cp "$build/tests/e2e/image.xnor" "$models/image.xnor"
+    daemon_start
+    check 0 "inspect of images" "$xnorctl" inspect "$models/image.xnor"
+    out_has "images, rgb, up to 96 x 64, multiples of 8, fit"; out_has "depth: depth, 0.6 to 4 m"
+    check 0 "inspect of images --json" "$xnorctl" inspect "$models/image.xnor" --json
+    python3 -m json.tool "$work/out" > /dev/null || fail "invalid JSON"
+    check 0 "models image" ctl models image; out_has "to image, up to 96 x 64 in multiples of 8"; out_has "semseg, segmentation"
+    check 0 "models image --json" ctl models image --json; out_json 1; out_has '"image_input": "image"'
+
+    png() { python3 "$root/tests/e2e/png.py" "$@"; }
+    png write "$work/picture.png"
+    check 0 "infer of an image" ctl infer image "$work/picture.png" --out "$work/maps"
+    out_has "picture.png"; out_has "red"; out_has "25.0 %"; out_has "1.83 to 1.91 m"; out_has "thing at"; err_empty
+    png labels "$work/maps/picture.png.semseg.png" || fail "expected a label map"
+    png depth "$work/maps/picture.png.depth.png" || fail "expected depth in millimetres"
+    for map in semseg.overlay normals edges boxes; do
+        png size "$work/maps/picture.png.$map.png" 96 64 || fail "expected a picture of $map"
+    done
+    [ -s "$work/maps/picture.png.scores.npy" ] || fail "expected raw scores"
+    python3 -m json.tool "$work/maps/picture.png.json" > /dev/null || fail "invalid JSON in --out"
+    check 0 "infer of an image --json" ctl infer image "$work/picture.png" --json; out_json 1
+    out_has '"name": "red", "class_id": 0, "pixels": 1536'; out_has '"width": 96'
+
+    check 0 "infer --outputs" ctl infer image "$work/picture.png" --outputs depth,semseg.confidence --json --out "$work/two"
+    out_json 1; out_has '"depth.millimetres"'
+    [ "$(grep -o '"kind"' "$work/out" | wc -l)" -eq 2 ] || fail "expected two outputs"
+    [ -s "$work/two/picture.png.semseg.confidence.npy" ] || fail "expected confidences"
+    check 1 "infer of an unknown output" ctl infer image "$work/picture.png" --outputs nothing; err_has "not 'nothing'"
+    check 2 "infer --outputs without names" ctl infer image "$work/picture.png" --outputs ,; err_has "--outputs"
+
+    # Red is on top once the image is turned.
+    check 0 "infer of a turned photo" ctl infer image "$root/tests/e2e/turned.jpg" --json --out "$work/maps"
+    out_has '"width": 32, "height": 48'
+    png top "$work/maps/turned.jpg.semseg.png" || fail "expected red on top"
+
+    # A folder holds other files too; damaged images do not stop the rest.
+    mkdir "$work/photos"
+    cp "$work/picture.png" "$work/photos/good.png"
+    cp "$root/tests/e2e/turned.jpg" "$work/photos/good.jpeg"
+    cp "$work/square.off" "$work/photos/mesh.off"
+    head -c 200 "$root/tests/e2e/turned.jpg" > "$work/photos/cut.jpg"
+    head -c 60 "$work/picture.png" > "$work/photos/cut.png"
+    check 1 "infer of a folder of images" ctl infer image "$work/photos" --json
+    err_has "cut.jpg: damaged JPEG"; err_has "cut.png: damaged PNG"; out_json 4
+    check 1 "infer of a mesh as an image" ctl infer image "$work/square.off"; err_has "expected a PNG or JPEG"
+    check 1 "infer of a missing image" ctl infer image "$work/none.png"; err_has "none.png"
+    png large "$work/large.png"
+    check 0 "infer of an image larger than a message" ctl infer image "$work/large.png" --outputs semseg --json
+    err_has "made smaller for the daemon, from 2000 x 1500 to"; out_json 1
+    daemon_stop
+    models=
+else
+    echo "cli_test: skipped images: no $build/tests/e2e/image.xnor"
 fi
 
 check 3 "status after the daemon's end" ctl status; err_has "cannot reach the daemon"

@@ -5,7 +5,8 @@
 void test_service(void);   // service.c: what the daemon is for, alone and crowded
 void test_bad_input(void); // bad_input.c: requests that must be refused with a reason
 void test_hostile(void);   // hostile.c: bytes that are no requests, clients that misbehave
-void test_life(void);
-void test_segment(void); // life.c: start, reload, health, stop
+void test_life(void);      // life.c: start, reload, health, stop
+void test_segment(void);   // segment.c: labels of points
+void test_image(void);     // image.c: what is made of images
 
 #endif

@@ -9,6 +9,7 @@ image.onnx   the mean of every 2 x 2 pixels, then
              heat, size, offset     objects are blue; each is 6 x 4 pixels of the output
              Input image [1, 3, height, width], both even.
 fixed.onnx   the same for [1, height, width, 3], through a Transpose.
+turned.jpg   48 x 32 pixels, the left half red and the right green, that a camera held upright took: seen with red on top.
 """
 
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
@@ -72,6 +74,15 @@ def save(name, shape, first):
     onnx.save(model, Path(__file__).with_name(f"{name}.onnx"))
 
 
+def turned():
+    image = Image.new("RGB", (48, 32), (230, 20, 10))
+    image.paste((10, 200, 20), (24, 0, 48, 32))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(Path(__file__).with_name("turned.jpg"), quality=95, subsampling=0, exif=exif)
+
+
 if __name__ == "__main__":
+    turned()
     save("image", [1, 3, "height", "width"], [helper.make_node("Identity", ["image"], ["pixels"], name="pixels")])
     save("fixed", [1, 32, 48, 3], [helper.make_node("Transpose", ["image"], ["pixels"], name="pixels", perm=[0, 3, 1, 2])])

@@ -136,3 +136,31 @@ Test(sessions, the_least_recently_used_goes) {
     cr_assert_not_null(session_set_find(set, &first), "it was used just before");
     cr_assert_null(session_set_find(set, &second));
 }
+
+Test(sessions, memory_for_one_request_is_kept_for_the_next) {
+    void *first = NULL, *second = NULL;
+    cr_assert_eq(session_set_reserve(set, 1000, &first, &why), XNOR_OK, "%s", why.text);
+    memset(first, 1, 1000);
+    cr_assert_eq((uintptr_t)first % 64, 0);
+    const uint64_t charged = used();
+    cr_assert(charged >= 1000 && charged < 1200);
+    cr_assert_eq(session_set_reserve(set, 900, &second, &why), XNOR_OK);
+    cr_assert(first == second && used() == charged);
+    cr_assert_eq(session_set_reserve(set, 100000, &second, &why), XNOR_OK);
+    memset(second, 1, 100000);
+    cr_assert(used() >= 100000 && used() < 100000 + charged, "the smaller block is given back");
+    session_set_trim(set);
+    cr_assert_geq(used(), 100000);
+    cr_assert_eq(session_set_reserve(set, SESSION_SET_KEPT_BYTES + 1, &second, &why), XNOR_OK);
+    session_set_trim(set);
+    cr_assert_eq(used(), 0, "so much is not kept");
+}
+
+Test(sessions, memory_for_one_request_keeps_to_the_budget) {
+    void *memory = NULL;
+    budget.max_bytes = 4096; // three quarters for requests
+    cr_assert_eq(session_set_reserve(set, 4000, &memory, &why), XNOR_E_MEMORY);
+    cr_assert(strstr(why.text, "max_memory_bytes"), "%s", why.text);
+    cr_assert_eq(used(), 0);
+    cr_assert_eq(session_set_reserve(set, 2000, &memory, &why), XNOR_OK);
+}

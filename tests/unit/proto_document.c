@@ -229,3 +229,29 @@ Test(proto_examples, only_segmentations_have_blocks) {
         cr_assert_eq(body.model_metadata.cloud.block, i == 0 ? 0 : 4.0f);
     }
 }
+
+Test(proto_examples, images_mean_what_the_text_says) {
+    xnord_proto_request request;
+    xnord_proto_reply reply;
+    xnord_proto_error error;
+    unsigned char buffer[2048];
+    const example *e = find_example("reply", "model_metadata", 2);
+    cr_assert_eq(xnord_proto_decode_reply(e->bytes, e->size, &reply, &error), XNORD_OK);
+    recode(e, &reply, buffer);
+    cr_assert_eq(body.model_metadata.image.multiple_of, 32);
+    cr_assert(xnord_proto_str_equal(body.model_metadata.image.outputs[1].kind, "depth"));
+    cr_assert_eq(body.model_metadata.image.outputs[0].palette[0], 0x804000);
+
+    decode_request(find_example("request", "infer", 3), &request);
+    const xnord_proto_tensor *image = &request.inputs[0];
+    cr_assert(image->shape[0] == 2 && image->shape[1] == 3 && image->shape[2] == 1);
+    cr_assert(image->stride == 4 && image->size == 7);
+    cr_assert(xnord_proto_str_equal(request.outputs[1].name, "depth.millimetres"));
+    e = find_example("reply", "infer", 3);
+    cr_assert_eq(xnord_proto_decode_reply(e->bytes, e->size, &reply, &error), XNORD_OK);
+    recode(e, &reply, buffer);
+    cr_assert_eq(body.infer.outputs[1].datatype, XNORD_UINT16);
+
+    decode_request(find_example("request", "infer", 4), &request);
+    cr_assert(request.params.at_network && request.output_count == 0);
+}

@@ -297,3 +297,108 @@ Test(proto_roundtrip, keys_may_come_in_any_order_with_any_integer_width) {
     cr_assert_arr_eq(out.inputs[0].data, "\x01\x02", 2);
     cr_assert(xnord_proto_str_equal(out.model, "m"));
 }
+
+// ---- images -------------------------------------------------------------------------------------
+
+// 3 rows of 2 x 2 bytes, `stride` apart, in `size` bytes.
+static xnord_status image_status(uint64_t stride, size_t size) {
+    static const unsigned char data[64];
+    xnord_proto_request in = {
+        .ver = XNORD_PROTO_VERSION, .op = XNORD_OP_INFER, .model = str("m"), .input_count = 1};
+    in.inputs[0] = tensor("image", data, size);
+    in.inputs[0].rank = 3;
+    memcpy(in.inputs[0].shape, (int64_t[]){3, 2, 2}, 3 * sizeof(int64_t));
+    in.inputs[0].stride = stride;
+    unsigned char buffer[256];
+    xnord_proto_request out;
+    xnord_proto_error error;
+    const size_t written = xnord_proto_encode_request(&in, buffer, sizeof buffer);
+    if (written == 0) return XNORD_INVALID; // the encoder looks at the same
+    const xnord_status status = xnord_proto_decode_request(buffer, written, &out, &error);
+    if (status == XNORD_OK) cr_assert(out.inputs[0].stride == stride && out.inputs[0].size == size);
+    return status;
+}
+
+Test(proto_roundtrip, a_stride_says_how_far_rows_are_apart) {
+    cr_expect_eq(image_status(0, 12), XNORD_OK);
+    cr_expect_eq(image_status(4, 12), XNORD_OK);
+    cr_expect_eq(image_status(7, 18), XNORD_OK, "the last row ends with its values");
+    cr_expect_eq(image_status(7, 21), XNORD_OK);
+    cr_expect_eq(image_status(7, 17), XNORD_INVALID);
+    cr_expect_eq(image_status(7, 22), XNORD_INVALID);
+    cr_expect_eq(image_status(3, 12), XNORD_INVALID);
+    cr_expect_eq(image_status(UINT64_MAX, 12), XNORD_INVALID);
+    cr_expect_eq(image_status(UINT64_MAX / 2, 12), XNORD_INVALID);
+}
+
+Test(proto_roundtrip, only_rows_have_a_stride) {
+    static const unsigned char data[8];
+    xnord_proto_request in = {
+        .ver = XNORD_PROTO_VERSION, .op = XNORD_OP_INFER, .model = str("m"), .input_count = 1};
+    in.inputs[0] = tensor("x", data, 8);
+    in.inputs[0].stride = 8;
+    cr_expect_eq(xnord_proto_encode_request(&in, NULL, 0), 0, "rank 1");
+    in.inputs[0].rank = 2;
+    in.inputs[0].shape[0] = 0;
+    in.inputs[0].shape[1] = 8;
+    in.inputs[0].size = 0;
+    cr_expect_eq(xnord_proto_encode_request(&in, NULL, 0), 0, "no rows");
+    xnord_proto_infer_reply reply = {.model = str("m"), .output_count = 1};
+    reply.outputs[0] = tensor("x", data, 8);
+    const size_t plain = xnord_proto_encode_infer_reply(1, &reply, NULL, 0);
+    cr_expect_gt(plain, 0);
+}
+
+Test(proto_roundtrip, at_network) {
+    xnord_proto_request in = infer_request(), out;
+    xnord_proto_error error;
+    unsigned char buffer[512];
+    for (int at_network = 0; at_network < 2; at_network++) {
+        in.params.at_network = at_network;
+        const size_t size = xnord_proto_encode_request(&in, buffer, sizeof buffer);
+        cr_assert_eq(xnord_proto_decode_request(buffer, size, &out, &error), XNORD_OK);
+        cr_assert_eq(out.params.at_network, at_network);
+    }
+}
+
+Test(proto_roundtrip, metadata_of_images_at_their_largest) {
+    static xnord_proto_model_metadata in, out;
+    in = (xnord_proto_model_metadata){
+        .name = str("m"), .version = str("1"), .platform = str("xnor"), .has_image = true};
+    in.image = (xnord_proto_image){.input = str("image"),
+                                   .width = 16384,
+                                   .height = 8,
+                                   .multiple_of = 8,
+                                   .output_count = XNORD_PROTO_MAX_TENSORS};
+    for (uint32_t i = 0; i < XNORD_PROTO_MAX_TENSORS; i++) {
+        xnord_proto_image_output *o = &in.image.outputs[i];
+        o->name = str("abcdefghijklmnop");
+        o->name.size = i + 1;
+        o->kind = str("segmentation");
+        o->class_count = o->colour_count = XNORD_PROTO_MAX_IMAGE_CLASSES;
+        for (uint32_t c = 0; c < XNORD_PROTO_MAX_IMAGE_CLASSES; c++) {
+            o->classes[c] = str("a class of some kind");
+            o->palette[c] = 0xffffff - c;
+        }
+        o->low = 0.5f;
+        o->high = 80;
+    }
+    const size_t size = xnord_proto_encode_model_metadata_reply(7, &in, NULL, 0);
+    cr_assert_gt(size, 0);
+    unsigned char *buffer = malloc(size);
+    cr_assert_eq(xnord_proto_encode_model_metadata_reply(7, &in, buffer, size), size);
+    xnord_proto_reply reply;
+    xnord_proto_error error;
+    cr_assert_eq(xnord_proto_decode_reply(buffer, size, &reply, &error), XNORD_OK, "%s",
+                 error.text);
+    cr_assert_eq(xnord_proto_decode_model_metadata_reply(&reply, &out, &error), XNORD_OK, "%s",
+                 error.text);
+    cr_assert(out.has_image && !out.has_cloud);
+    cr_assert(out.image.width == 16384 && out.image.multiple_of == 8);
+    cr_assert_eq(out.image.output_count, XNORD_PROTO_MAX_TENSORS);
+    const xnord_proto_image_output *last = &out.image.outputs[XNORD_PROTO_MAX_TENSORS - 1];
+    expect_str(last->name, str("abcdefghijklmnop"));
+    cr_assert(last->class_count == 256 && last->colour_count == 256);
+    cr_assert(last->palette[255] == 0xffffff - 255 && last->high == 80);
+    free(buffer);
+}

@@ -160,6 +160,58 @@ Test(xnord_calls, infer_gives_aligned_tensors_that_outlive_the_client) {
     xnord_result_free(&result);
 }
 
+// The echo gives back what it gets, so tensors of any shape can be looked at.
+Test(xnord_calls, maps_are_found_by_name_type_and_shape) {
+    static const uint8_t labels[6] = {1, 2, 3, 4, 5, 6};
+    static const float values[6] = {0.5f}, normals[2 * 1 * 3] = {0, 1},
+                       boxes[2][6] = {{1, 2, 3, 4, 5, 6}};
+    static const uint16_t depth[6] = {7};
+    const xnord_tensor inputs[] = {
+        {"l", XNORD_UINT8, 2, {2, 3}, labels, 6, 0},
+        {"v.confidence", XNORD_FP32, 2, {3, 2}, values, 24, 0},
+        {"d.millimetres", XNORD_UINT16, 2, {1, 6}, depth, 12, 0},
+        {"n", XNORD_FP32, 3, {2, 1, 3}, normals, 24, 0},
+        {"b", XNORD_FP32, 2, {2, 6}, boxes, sizeof boxes, 0},
+        {"none", XNORD_FP32, 2, {0, 6}, NULL, 0, 0},
+    };
+    const xnord_infer_request request = {.model = "echo", .input_count = 6, .inputs = inputs};
+    xnord_result *result;
+    size_t w = 0, h = 0, count = 9;
+    cr_assert_eq(xnord_infer(client, &request, &result), XNORD_OK, "%s", xnord_last_error());
+    cr_assert_eq(xnord_result_label_map(result, "l", &w, &h)[5], 6);
+    cr_assert(w == 3 && h == 2);
+    cr_assert_eq(*xnord_result_value_map(result, "v.confidence", &w, &h), 0.5f);
+    cr_assert(w == 2 && h == 3);
+    cr_assert_eq(*xnord_result_millimetre_map(result, "d.millimetres", &w, &h), 7);
+    cr_assert_eq(xnord_result_normal_map(result, "n", NULL, NULL)[1], 1);
+    const xnord_box *found = xnord_result_boxes(result, "b", &count);
+    cr_assert(found && count == 2 && found[0].left == 1 && found[0].bottom == 4 &&
+              found[0].score == 5 && found[0].class_id == 6);
+    cr_assert(xnord_result_boxes(result, "none", &count) && count == 0);
+    cr_assert_null(xnord_result_label_map(result, "v.confidence", NULL, NULL));
+    cr_assert_null(xnord_result_value_map(result, "n", NULL, NULL));
+    cr_assert_null(xnord_result_normal_map(result, "b", NULL, NULL));
+    cr_assert_null(xnord_result_boxes(result, "v.confidence", &count));
+    cr_assert_null(xnord_result_label_map(result, "x", NULL, NULL));
+    xnord_result_free(&result);
+}
+
+Test(xnord_calls, an_image_has_rows_that_may_be_apart) {
+    static const uint8_t pixels[64];
+    xnord_tensor t = xnord_image_tensor("i", pixels, 3, 2, 3, 0);
+    cr_assert(t.rank == 3 && t.shape[0] == 2 && t.shape[1] == 3 && t.shape[2] == 3);
+    cr_assert(t.size == 18 && t.stride == 0);
+    t = xnord_image_tensor("i", pixels, 3, 2, 1, 10);
+    cr_assert(t.size == 13 && t.stride == 10);
+    xnord_result *result;
+    cr_assert_eq(infer("echo", &t, 2, &result), XNORD_OK, "%s", xnord_last_error());
+    xnord_result_free(&result);
+    t.size = 12;
+    cr_assert_eq(infer("echo", &t, 2, &result), XNORD_E_ARGUMENT);
+    t = xnord_image_tensor("i", pixels, 3, 2, 3, 8);
+    cr_assert_eq(infer("echo", &t, 2, &result), XNORD_E_ARGUMENT, "rows overlap");
+}
+
 Test(xnord_calls, refusal_carries_the_servers_words) {
     xnord_tensor tensor = bytes("a", 1);
     xnord_result *result = NULL;
