@@ -138,8 +138,10 @@ static xnor_status resample(const image *in, size_t width, size_t height, image 
 xnor_status image_shrink(image *i, size_t pixels) {
     if (i->width * i->height <= pixels) return XNOR_OK;
     const double scale = sqrt((double)pixels / ((double)i->width * (double)i->height));
-    const size_t width = (size_t)fmax(1, floor((double)i->width * scale));
-    const size_t height = (size_t)fmax(1, floor((double)i->height * scale));
+    size_t width = (size_t)fmax(1, floor((double)i->width * scale));
+    size_t height = (size_t)fmax(1, floor((double)i->height * scale));
+    // A side of one pixel cannot shrink with the other.
+    if (width * height > pixels) *(width > height ? &width : &height) = pixels;
     image out = {0};
     XNOR_TRY(resample(i, width, height, &out));
     image_free(i);

@@ -1,4 +1,5 @@
 // What a network makes of an image -> labels, metres, normals, edges, boxes.
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -222,7 +223,7 @@ static bool probabilities_of(const walk *w, size_t x, float *out, size_t *best) 
     *best = classes;
     for (size_t c = 0; c < classes; c++) {
         const float value = w->values[c * w->width + x];
-        out[c] = isnan(value) ? -INFINITY : value;
+        out[c] = isnan(value) ? -INFINITY : fminf(value, FLT_MAX); // inf - inf is no number
         if ((double)out[c] > largest) {
             largest = (double)out[c];
             *best = c;

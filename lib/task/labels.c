@@ -7,7 +7,8 @@ double xnor_confidence(xnor_output_kind kind, const float *scores, uint32_t coun
     if (kind == XNOR_OUTPUT_PROBABILITIES) return (double)scores[c];
     // Softmax; for log-probabilities its denominator is 1 up to rounding.
     double largest = -INFINITY, sum = 0;
-    for (uint32_t i = 0; i < count; i++) largest = fmax(largest, (double)scores[i]);
+    for (uint32_t i = 0; i < count; i++) // not fmax: gcc 12 for aarch64 fails on it at -O3
+        if ((double)scores[i] > largest) largest = (double)scores[i];
     for (uint32_t i = 0; i < count; i++) sum += exp((double)scores[i] - largest);
     return exp((double)scores[c] - largest) / sum;
 }

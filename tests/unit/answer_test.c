@@ -220,6 +220,18 @@ Test(answer, ties_go_to_the_lower_class_and_NaN_to_nobody) {
     free(confidence.data);
 }
 
+Test(answer, an_infinite_score_takes_all_the_confidence) {
+    float data[] = {INFINITY, INFINITY, -INFINITY, 2, INFINITY, 1}; // [classes 3, 1, 2]
+    net n = make(XNOR_IMAGE_SEGMENTATION, 3, XNOR_OUTPUT_LOGITS);
+    n.frame = (xnor_image_frame){2, 1, 2, 1, 2, 1};
+    set_map(&n, 0, 3, 1, 2, data);
+    const made confidence = answer(&n, XNOR_ANSWER_CONFIDENCE, false, SIZE_MAX);
+    const float *c = confidence.data;
+    cr_expect_eq(c[0], 0.5f, "shared with the other infinite one");
+    cr_expect_eq(c[1], 1);
+    free(confidence.data);
+}
+
 Test(answer, probabilities_are_not_exponentiated) {
     float data[] = {0.2f, 0.7f, 0.1f};
     net n = make(XNOR_IMAGE_SEGMENTATION, 3, XNOR_OUTPUT_PROBABILITIES);
