@@ -83,10 +83,14 @@ def parser():
         p.add_argument("-o", "--out", required=True, metavar="CKPT", help="checkpoint; continued if it exists")
         p.add_argument("--init", metavar="CKPT", help="start from the weights of another checkpoint; default: --teacher")
         p.add_argument("--width", type=int, default=18, help="channels of the finest branch")
+        p.add_argument("--exchanged", type=int, default=4, metavar="SCALES",
+                       help="at how many scales, from the finest, tasks see each other's features (default %(default)s)")
         p.add_argument("--epochs", type=int, default=60)
         p.add_argument("--batch", type=int, default=8)
         p.add_argument("--lr", type=float, default=lr, help="peak of the cosine schedule (default %(default)s)")
         p.add_argument("--size", type=int, nargs=2, default=(128, 160), metavar=("HEIGHT", "WIDTH"), help="of a crop")
+        p.add_argument("--view", type=float, nargs=2, default=images.SCALE, metavar=("SMALLEST", "LARGEST"),
+                       help="factors by which pictures are resized before cropping (default %(default)s)")
         p.add_argument("--seed", type=int, default=666)
         if name == "dense-binary":
             p.add_argument("--teacher", metavar="CKPT", required=True)
@@ -344,9 +348,9 @@ def run_dense(args):
     source, teacher = load_pictures(args), None
     torch.manual_seed(args.seed)
     binarizer = getattr(args, "binarizer", FLOAT)
-    net = make_network("mtinet", binarizer, outputs=dense.outputs(source.classes), width=args.width)
-    options = dict(epochs=args.epochs, batch=args.batch, lr=args.lr, seed=args.seed, size=list(args.size), fold=args.fold,
-                   early=(None, 0.0))
+    net = make_network("mtinet", binarizer, outputs=dense.outputs(source.pictures), width=args.width, exchanged=args.exchanged)
+    options = dict(epochs=args.epochs, batch=args.batch, lr=args.lr, seed=args.seed, size=list(args.size), scale=list(args.view),
+                   fold=args.fold, early=(None, 0.0))
     if binarizer != FLOAT:
         teacher = loop.load_network(args.teacher)[0].requires_grad_(False)
         options.update(lam=args.lam, gamma=args.gamma, beta=args.beta, temperature=args.temperature)

@@ -12,7 +12,7 @@ MODELNET10 = "modelnet10_train.npz"
 
 
 def load(path=None, classes=None):
-    """A pack (.npz) or a folder of meshes -> Clouds, Scenes if the pack has scene_start, images.Split if it has images.
+    """A pack (.npz) or a folder of meshes -> Clouds, Scenes if the pack has scene_start, images.Split if it has pictures.
 
     Without a path it is a pack in the folder that XNORD_DATA names: the one of these classes, or ModelNet10.
     """
@@ -24,7 +24,7 @@ def load(path=None, classes=None):
     with np.load(path) as pack:
         if "scene_start" in pack.files:
             return scenes.load(path, pack)
-        if "images" in pack.files:
+        if "images" in pack.files or "rgb" in pack.files:
             return images.load(path, pack)
         if "offsets" in pack.files:
             require(path, pack, "xyz", "group")

@@ -154,14 +154,18 @@ class Exchange(nn.Module):
 
 
 class MTINet(nn.Module):
-    """picture -> {task: scores [batch, outputs, height, width]}. outputs: {task: channels}."""
+    """picture -> {task: scores [batch, outputs, height, width]}.
 
-    def __init__(self, outputs, binarizer=FLOAT, width=18, modules=(1, 1, 1), steps=2, estimator="bireal"):
+    outputs    {task: channels}
+    exchanged  at how many of the four scales, from the finest, tasks see each other's features
+    """
+
+    def __init__(self, outputs, binarizer=FLOAT, width=18, modules=(1, 1, 1), steps=2, estimator="bireal", exchanged=4):
         super().__init__()
         binary = binarizer != FLOAT
         make = Real if not binary else (lambda *shape: CONVOLUTIONS[binarizer](*shape, estimator=estimator))
         self.config = dict(kind="mtinet", outputs=outputs, binarizer=binarizer, width=width, modules=list(modules),
-                           steps=steps, estimator=estimator)
+                           steps=steps, estimator=estimator, exchanged=exchanged)
         widths = [width * 2 ** i for i in range(4)]
         self.backbone = HRNet(make, width, modules, steps)
         self.bottlenecks = nn.ModuleList(Bottleneck(w, binary) for w in widths)
@@ -171,7 +175,7 @@ class MTINet(nn.Module):
                                     for w in widths[:3])
         self.auxiliary = nn.ModuleList(nn.ModuleDict({t: Real(w, n, 1, bias=True) for t, n in outputs.items()})
                                        for w in widths)
-        self.exchange = nn.ModuleList(Exchange(make, list(outputs), w, binary) for w in widths)
+        self.exchange = nn.ModuleList(Exchange(make, list(outputs), w, binary) for w in widths[:exchanged])
         self.head = nn.ModuleDict({t: Step(make, sum(widths), 4 * width, size=1) for t in outputs})
         self.last = nn.ModuleDict({t: Real(4 * width, n, 1, bias=True) for t, n in outputs.items()})
 
@@ -186,7 +190,7 @@ class MTINet(nn.Module):
                 scales[s][t] = block(y)
             above = scales[s]
         deep = [{t: self.auxiliary[s][t](y) for t, y in scales[s].items()} for s in range(4)] if self.training else []
-        mixed = [exchange(scale) for exchange, scale in zip(self.exchange, scales)]
+        mixed = [exchange(scale) for exchange, scale in zip(self.exchange, scales)] + scales[len(self.exchange):]
         scores = {}
         for t in self.head:
             y = torch.cat([resize(scale[t], xs[0]) if s else scale[t] for s, scale in enumerate(mixed)], 1)

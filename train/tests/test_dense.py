@@ -18,7 +18,7 @@ def source(count=20):
     labels[:, :, 32:] = 1
     pictures = (labels[..., None] * 150 + rng.integers(0, 60, (count, 32, 64, 3))).astype(np.uint8)
     whole = images.Pictures(pictures, labels, [f"a_{i}" for i in range(count)], ["left", "right"])
-    return images.Split((whole, whole.subset(np.zeros(count, bool))))
+    return images.Split(whole, whole.subset(np.zeros(count, bool)))
 
 
 class BinaryConvolutions(unittest.TestCase):

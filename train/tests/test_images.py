@@ -44,7 +44,9 @@ class Views(unittest.TestCase):
         label = np.zeros((24, 32), np.uint8)
         label[:, 16:] = 1
         picture = np.where(label[..., None] == 1, 200, 20).astype(np.uint8).repeat(3, -1)
-        x, y = images.Augment((40, 30), colour=0.0)([picture] * 8, [label] * 8, np.random.default_rng(1))
+        pictures = images.Pictures(np.stack([picture] * 8), np.stack([label] * 8), [f"a_{i}" for i in range(8)], ["left", "right"])
+        x, truth = images.Augment((40, 30), colour=0.0)(pictures, np.random.default_rng(1))
+        y = truth["labels"]
         self.assertEqual((x.shape, y.shape), ((8, 3, 40, 30), (8, 40, 30)))
         middle = images.prepared(np.full((1, 1, 1, 3), 110, np.uint8))[0, 0, 0, 0]
         known = y != images.VOID
@@ -70,7 +72,7 @@ class CamVid(unittest.TestCase):
     def test_has_the_published_parts(self):
         path = Path(os.environ["XNORD_DATA"], "camvid_train.npz")
         with np.load(path) as pack:
-            training, own = images.load(path, pack)
+            training, own = images.load(path, pack).parts
         self.assertEqual((len(training), len(own), len(training.classes)), (367, 101, 11))
         self.assertEqual(sorted(set(training.drives)), ["0001TP", "0006R0", "0016E5"])
         kept, held = training.split()
