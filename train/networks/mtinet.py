@@ -61,8 +61,9 @@ class Step(nn.Module):
         return F.hardtanh(y) if self.active else y
 
 
-def resize(x, like):
-    return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=False)
+def enlarge(x, factor):
+    """Bilinear, by a power of two; the sides of pictures are multiples of 32."""
+    return F.interpolate(x, scale_factor=float(factor), mode="bilinear", align_corners=False, recompute_scale_factor=False)
 
 
 class Fusion(nn.Module):
@@ -86,7 +87,7 @@ class Fusion(nn.Module):
         out = []
         for i, paths in enumerate(self.paths):
             parts = [path(x) for path, x in zip(paths, xs)]
-            out.append(F.hardtanh(sum(resize(p, xs[i]) if j > i else p for j, p in enumerate(parts))))
+            out.append(F.hardtanh(sum(enlarge(p, 2 ** (j - i)) if j > i else p for j, p in enumerate(parts))))
         return out
 
 
@@ -138,17 +139,20 @@ class Exchange(nn.Module):
 
     def __init__(self, make, tasks, width, binary):
         super().__init__()
-        self.binary = binary
+        self.binary, self.plain = binary, False  # plain: as operators that ONNX has
         pairs = [(t, a) for t in tasks for a in tasks if a != t]
         self.value = nn.ModuleDict({f"{t}_{a}": Step(make, width, width) for t, a in pairs})
         self.gate = nn.ModuleDict({f"{t}_{a}": Step(make, width, width, active=False) for t, a in pairs})
+
+    def open(self, gate):
+        return (gate > 0).to(gate.dtype) if self.plain else _Gate.apply(gate)
 
     def forward(self, features):
         out = dict(features)
         for pair in self.value:
             t, a = pair.split("_")
             gate = self.gate[pair](features[a])
-            gate = _Gate.apply(gate) if self.binary else torch.sigmoid(gate)
+            gate = self.open(gate) if self.binary else torch.sigmoid(gate)
             out[t] = out[t] + gate * self.value[pair](features[a])
         return {t: F.hardtanh(x) for t, x in out.items()}
 
@@ -164,6 +168,7 @@ class MTINet(nn.Module):
         super().__init__()
         binary = binarizer != FLOAT
         make = Real if not binary else (lambda *shape: CONVOLUTIONS[binarizer](*shape, estimator=estimator))
+        self.enlarged = True  # scores at the picture's size, not at a quarter of it
         self.config = dict(kind="mtinet", outputs=outputs, binarizer=binarizer, width=width, modules=list(modules),
                            steps=steps, estimator=estimator, exchanged=exchanged)
         widths = [width * 2 ** i for i in range(4)]
@@ -186,15 +191,16 @@ class MTINet(nn.Module):
         for s in (3, 2, 1, 0):
             scales[s] = {}
             for t, block in self.initial[s].items():
-                y = xs[s] if above is None else F.hardtanh(xs[s] + resize(self.handed[s][t](above[t]), xs[s]))
+                y = xs[s] if above is None else F.hardtanh(xs[s] + enlarge(self.handed[s][t](above[t]), 2))
                 scales[s][t] = block(y)
             above = scales[s]
         deep = [{t: self.auxiliary[s][t](y) for t, y in scales[s].items()} for s in range(4)] if self.training else []
         mixed = [exchange(scale) for exchange, scale in zip(self.exchange, scales)] + scales[len(self.exchange):]
         scores = {}
         for t in self.head:
-            y = torch.cat([resize(scale[t], xs[0]) if s else scale[t] for s, scale in enumerate(mixed)], 1)
-            scores[t] = resize(self.last[t](self.head[t](y)), x)
+            y = torch.cat([enlarge(scale[t], 2 ** s) if s else scale[t] for s, scale in enumerate(mixed)], 1)
+            scores[t] = self.last[t](self.head[t](y))
+            scores[t] = enlarge(scores[t], 4) if self.enlarged else scores[t]
         return scores, deep, [*xs, *(y for scale in mixed for y in scale.values())], sum(kls)
 
     def forward(self, x):
