@@ -115,22 +115,11 @@ ALWAYS_INLINE vf vf_pick(vf a, vf b) {
 
 #include "kernels/rows.h"
 
-typedef __m256i vi;
-
-ALWAYS_INLINE vi vi_load(const int32_t *p) {
-    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+ALWAYS_INLINE vf vf_gate(vf v) {
+    return _mm256_and_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_GT_OQ), _mm256_set1_ps(1));
 }
 
-ALWAYS_INLINE void vi_store(int32_t *p, vi v) {
-    _mm256_storeu_si256((__m256i *)(void *)p, v);
-}
-
-ALWAYS_INLINE vi vi_add_where(vi a, vi b, vi gate) {
-    const __m256i open = _mm256_cmpgt_epi32(gate, _mm256_setzero_si256());
-    return _mm256_add_epi32(a, _mm256_and_si256(b, open));
-}
-
-#include "kernels/sums.h"
+#include "kernels/pointwise.h"
 
 typedef __m256i vu;
 #define U64_LANES 4

@@ -134,22 +134,12 @@ ALWAYS_INLINE vf vf_pick(vf a, vf b) {
 
 #include "kernels/rows.h"
 
-typedef __m512i vi;
-
-ALWAYS_INLINE vi vi_load(const int32_t *p) {
-    return _mm512_loadu_si512(p);
+ALWAYS_INLINE vf vf_gate(vf v) {
+    const __mmask16 above = _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_GT_OQ);
+    return _mm512_maskz_mov_ps(above, _mm512_set1_ps(1));
 }
 
-ALWAYS_INLINE void vi_store(int32_t *p, vi v) {
-    _mm512_storeu_si512(p, v);
-}
-
-ALWAYS_INLINE vi vi_add_where(vi a, vi b, vi gate) {
-    const __mmask16 open = _mm512_cmpgt_epi32_mask(gate, _mm512_setzero_si512());
-    return _mm512_mask_add_epi32(a, open, a, b);
-}
-
-#include "kernels/sums.h"
+#include "kernels/pointwise.h"
 
 typedef __m512i vu;
 #define U64_LANES 8

@@ -9,7 +9,6 @@
 #include "kernels/points.h"
 #include "kernels/rows.h"
 #include "kernels/sets.h"
-#include "kernels/sums.h"
 
 #include "core/size.h"
 
@@ -50,6 +49,73 @@ static bool pack_f32_ternary(size_t rows, size_t cols, const float *x, size_t x_
         }
     }
     return any_zero;
+}
+
+// Of at most 64 channels from `channel` on of a row, of which v are the values.
+static void pointwise_op_of(const xnor_pointwise_op *op, size_t element, size_t channel, size_t word,
+                            size_t count, float *v) {
+    const float *a = op->a, *b = op->b;
+    uint64_t positive = 0, nonzero = 0;
+    switch (op->code) {
+    case XNOR_POINTWISE_ADD_SUM:
+        for (size_t i = 0; i < count; i++) v[i] += (float)((const int32_t *)op->a)[element + i];
+        return;
+    case XNOR_POINTWISE_AFFINE:
+        for (size_t i = 0; i < count; i++) v[i] = fmaf(v[i], a[channel + i], b[channel + i]);
+        return;
+    case XNOR_POINTWISE_ADD:
+        for (size_t i = 0; i < count; i++) v[i] += a[element + i];
+        return;
+    case XNOR_POINTWISE_MUL:
+        for (size_t i = 0; i < count; i++) v[i] *= a[element + i];
+        return;
+    case XNOR_POINTWISE_CLIP:
+        for (size_t i = 0; i < count; i++) {
+            const float low = op->low > v[i] ? op->low : v[i];
+            v[i] = op->high < low ? op->high : low;
+        }
+        return;
+    case XNOR_POINTWISE_GATE:
+        for (size_t i = 0; i < count; i++) v[i] = v[i] > 0 ? 1 : 0;
+        return;
+    case XNOR_POINTWISE_STORE:
+        memcpy((float *)op->y + element, v, count * sizeof *v);
+        return;
+    case XNOR_POINTWISE_SIGNS:
+        for (size_t i = 0; i < count; i++) positive |= (uint64_t)(v[i] >= 0) << i;
+        break;
+    case XNOR_POINTWISE_TERNARY:
+        for (size_t i = 0; i < count; i++) {
+            positive |= (uint64_t)(v[i] > 0) << i;
+            nonzero |= (uint64_t)(v[i] != 0) << i;
+        }
+        break;
+    case XNOR_POINTWISE_AT_LEAST:
+        for (size_t i = 0; i < count; i++) positive |= (uint64_t)(v[i] >= a[channel + i]) << i;
+        break;
+    case XNOR_POINTWISE_AT_LEAST_TERNARY:
+        for (size_t i = 0; i < count; i++) {
+            positive |= (uint64_t)(v[i] >= a[channel + i]) << i;
+            nonzero |= (uint64_t)(v[i] >= a[channel + i] || v[i] < b[channel + i]) << i;
+        }
+        break;
+    }
+    ((uint64_t *)op->y)[word] = positive;
+    if (op->z) ((uint64_t *)op->z)[word] = nonzero;
+}
+
+static void pointwise(const xnor_pointwise *program, size_t first, size_t rows, const int32_t *acc,
+                      const float *x) {
+    const size_t n = program->n;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < n; c += 64) {
+            const size_t count = n - c < 64 ? n - c : 64, word = (first + r) * xnor_words(n) + c / 64;
+            float v[64];
+            for (size_t i = 0; i < count; i++)
+                v[i] = acc ? (float)acc[r * n + c + i] : x[r * n + c + i];
+            for (size_t i = 0; i < program->op_count; i++)
+                pointwise_op_of(&program->ops[i], (first + r) * n + c, c, word, count, v);
+        }
 }
 
 static size_t gemm_packed_bytes(size_t k, size_t n) {

@@ -39,6 +39,42 @@ typedef struct xnor_patch_args {
     const uint64_t *plane; // [height][width][pixel_stride]
 } xnor_patch_args;
 
+// What happens to single values v of a map [rows][n], in order.
+typedef enum xnor_pointwise_code {
+    XNOR_POINTWISE_ADD_SUM, // v + a[row][channel], int32
+    XNOR_POINTWISE_AFFINE,  // fma(v, a[channel], b[channel])
+    XNOR_POINTWISE_ADD,     // v + a[row][channel]
+    XNOR_POINTWISE_MUL,     // v · a[row][channel]
+    XNOR_POINTWISE_CLIP,    // min(high, max(low, v)); NaN stays NaN
+    XNOR_POINTWISE_GATE,    // v > 0 ? 1 : 0
+    XNOR_POINTWISE_STORE,   // y[row][channel] = v
+    // Bits, of whole words for each row (padding bits 0); v stays as it is. AT_LEAST: of numbers only.
+    XNOR_POINTWISE_SIGNS,           // y: v >= 0
+    XNOR_POINTWISE_TERNARY,         // y: v > 0, z: v is not 0
+    XNOR_POINTWISE_AT_LEAST,        // y: v >= a[channel]
+    XNOR_POINTWISE_AT_LEAST_TERNARY // y: v >= a[channel], z: that or v < b[channel]
+} xnor_pointwise_code;
+#define XNOR_POINTWISE_SIGNS_FIRST XNOR_POINTWISE_SIGNS
+
+typedef struct xnor_pointwise_op {
+    xnor_pointwise_code code;
+    const void *a, *b; // maps from their first row on; float parameters [period]
+    void *y, *z;
+    float low, high;
+} xnor_pointwise_op;
+
+#define XNOR_POINTWISE_BLOCK 64 // values at a time
+#define XNOR_POINTWISE_MAX 8192 // values of a call
+#define XNOR_POINTWISE_OPS 16
+#define XNOR_POINTWISE_PLANES 4 // of bits, TERNARY makes two
+
+typedef struct xnor_pointwise {
+    size_t n;
+    size_t period; // a multiple of n and of XNOR_POINTWISE_BLOCK: parameters are repeated
+    size_t op_count;
+    xnor_pointwise_op ops[XNOR_POINTWISE_OPS];
+} xnor_pointwise;
+
 typedef struct xnor_kernels {
     const char *isa;
 
@@ -132,17 +168,10 @@ typedef struct xnor_kernels {
     // mean[r] = mean over c of |min(high, max(low, x[r][c]))|, in a fixed order.
     void (*rows_magnitude)(size_t rows, size_t n, const float *x, size_t x_stride, float low,
                            float high, float *mean);
-    // out[r][c] = base[r][c] + (gate[r][c] > 0 ? acc[r][c] : 0); gate has the stride of acc. out may be
-    // base.
-    void (*rows_gated_add)(size_t rows, size_t n, const int32_t *gate, const int32_t *acc,
-                           size_t acc_stride, const int32_t *base, size_t base_stride, int32_t *out,
-                           size_t out_stride);
-    // out[r][c] = fma(acc[r][c], scale[c], shift[c]) + skip[r][c], and its signs: as pack_f32 gives them
-    // if nonzero is NULL, else as pack_f32_ternary. out may be skip.
-    void (*rows_skip_signs)(size_t rows, size_t n, const int32_t *acc, size_t acc_stride,
-                            const float *scale, const float *shift, const float *skip,
-                            size_t skip_stride, float *out, size_t out_stride, uint64_t *bits,
-                            uint64_t *nonzero, size_t bits_stride);
+    // Runs the program on rows first .. first + rows of its maps. acc [rows][n]: the values that it begins with;
+    // where it is NULL, x is. rows · n is at most XNOR_POINTWISE_MAX, and so is every sum below 2^24.
+    void (*pointwise)(const xnor_pointwise *program, size_t first, size_t rows, const int32_t *acc,
+                      const float *x);
 } xnor_kernels;
 
 // patch_bits of a plane of ones (args->plane is not read): which taps lie inside the plane.

@@ -113,22 +113,12 @@ ALWAYS_INLINE vf vf_pick(vf a, vf b) {
 
 #include "kernels/rows.h"
 
-typedef int32x4_t vi;
-
-ALWAYS_INLINE vi vi_load(const int32_t *p) {
-    return vld1q_s32(p);
+ALWAYS_INLINE vf vf_gate(vf v) {
+    const uint32x4_t one = vreinterpretq_u32_f32(vdupq_n_f32(1));
+    return vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(v, vdupq_n_f32(0)), one));
 }
 
-ALWAYS_INLINE void vi_store(int32_t *p, vi v) {
-    vst1q_s32(p, v);
-}
-
-ALWAYS_INLINE vi vi_add_where(vi a, vi b, vi gate) {
-    const int32x4_t open = vreinterpretq_s32_u32(vcgtq_s32(gate, vdupq_n_s32(0)));
-    return vaddq_s32(a, vandq_s32(b, open));
-}
-
-#include "kernels/sums.h"
+#include "kernels/pointwise.h"
 
 typedef uint64x2_t vu;
 #define U64_LANES 2

@@ -32,8 +32,7 @@
     X(rows_affine)                                                                                 \
     X(rows_max)                                                                                    \
     X(rows_magnitude)                                                                              \
-    X(rows_gated_add)                                                                              \
-    X(rows_skip_signs)
+    X(pointwise)
 #define XNOR_FAMILY_FIELD(name) .name = name,       // in an initialiser
 #define XNOR_FAMILY_ENTRY(name) table->name = name; // in a fill function
 

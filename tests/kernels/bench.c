@@ -79,9 +79,8 @@ static const bench_shape shapes[] = {
     {"rows_affine", 256, 1, 128, WORK_MOVE},
     {"rows_max", 256, 1, 1024, WORK_MOVE},
     {"rows_magnitude", 256, 1, 128, WORK_MOVE},
-    {"rows_gated_add", 64, 1, 64, WORK_MOVE},
-    {"rows_skip_signs", 64, 1, 64, WORK_MOVE},
-    {"rows_skip_signs", 64, 1, 18, WORK_MOVE},
+    {"pointwise", 64, 1, 64, WORK_MOVE},
+    {"pointwise", 64, 1, 18, WORK_MOVE},
 };
 
 typedef struct bench_data {
@@ -114,7 +113,7 @@ static void make_data(const bench_shape *s, bench_data *d) {
     d->a = aligned(s->rows * s->k * s->n * (s->kind == WORK_MOVE ? sizeof(float) : 0) +
                    s->rows * s->k * sizeof(float));
     d->b = aligned(s->k * s->n * sizeof(float));
-    d->bias = aligned(s->n * sizeof(float));
+    d->bias = aligned(s->n * 64 * sizeof(float)); // also repeated to whole blocks
     d->out = aligned(s->rows * s->n * sizeof(float));
     d->values = aligned(s->k * sizeof(float));
     d->nearest = aligned(s->k * sizeof(int64_t));
@@ -128,7 +127,7 @@ static void make_data(const bench_shape *s, bench_data *d) {
     if (strcmp(s->family, "nearest_f32") == 0)
         for (size_t i = 0; i < a_count; i++) d->a[i] = fabsf(d->a[i]);
     for (size_t i = 0; i < s->k * s->n; i++) d->b[i] = random_float(false);
-    for (size_t i = 0; i < s->n; i++) d->bias[i] = random_float(false);
+    for (size_t i = 0; i < s->n * 64; i++) d->bias[i] = random_float(false);
 }
 
 static void free_data(bench_data *d, size_t sets) {
@@ -302,11 +301,17 @@ static void run_once(const xnor_kernels *set, const bench_shape *s, bench_data *
         set->rows_max(s->rows, s->n, d->acc, s->n, d->a, d->out);
     } else if (strcmp(family, "rows_magnitude") == 0) {
         set->rows_magnitude(s->rows, s->n, d->a, s->n, -1, 1, d->out);
-    } else if (strcmp(family, "rows_gated_add") == 0) {
-        set->rows_gated_add(s->rows, s->n, d->acc, d->acc, s->n, d->acc, s->n, d->acc, s->n);
-    } else if (strcmp(family, "rows_skip_signs") == 0) {
-        set->rows_skip_signs(s->rows, s->n, d->acc, s->n, d->bias, d->bias, d->a, s->n, d->out,
-                             s->n, d->bits_out, NULL, n_words);
+    } else if (strcmp(family, "pointwise") == 0) {
+        // What follows a binary convolution with a skip: normalised, added, clipped, kept and its signs.
+        xnor_pointwise p = {s->n,
+                            s->n % 64 ? 32 * s->n : s->n,
+                            5,
+                            {{XNOR_POINTWISE_AFFINE, .a = d->bias, .b = d->bias},
+                             {XNOR_POINTWISE_ADD, .a = d->a},
+                             {XNOR_POINTWISE_CLIP, .low = -1, .high = 1},
+                             {XNOR_POINTWISE_STORE, .y = d->out},
+                             {XNOR_POINTWISE_SIGNS, .y = d->bits_out}}};
+        set->pointwise(&p, 0, s->rows, d->acc, NULL);
     } else {
         set->acc_thr(s->rows, s->n, d->acc, s->n, d->limit, d->bits_out, n_words);
     }

@@ -760,84 +760,105 @@ static void check_rows_magnitude(checker *check) {
     }
 }
 
-// ---- gates and skips ----------------------------------------------------------------------------
+// ---- programs on single values -------------------------------------------------------------------
 
-static const size_t sum_counts[] = {1,  3,  4,  7,  8,  15, 16,  17, 18,
-                                    33, 36, 63, 64, 65, 72, 130, 144};
+static const size_t value_counts[] = {1,  3,  4,  7,  8,  15, 16,  17, 18,
+                                      33, 36, 63, 64, 65, 72, 130, 144};
 
-static int32_t random_sum(void) {
-    return random_below(4) ? (int32_t)random_below(9) - 4 : (int32_t)random_below(8193) - 4096;
-}
-
-static void check_rows_gated_add(checker *check) {
-    for (size_t i = 0; i < COUNT(sum_counts) * 16; i++) {
-        const size_t rows = random_rows(), n = sum_counts[i % COUNT(sum_counts)];
-        const size_t stride = n + random_below(3), base_stride = n + random_below(3);
-        const size_t out_stride = n + random_below(3), count = strided(rows, n, stride);
-        int32_t *gate = input(SLOT_MASK, count * sizeof *gate);
-        int32_t *acc = input(SLOT_A, count * sizeof *acc);
-        int32_t *base = input(SLOT_B, strided(rows, n, base_stride) * sizeof *base);
-        for (size_t j = 0; j < count; j++) gate[j] = (int32_t)random_below(5) - 2;
-        for (size_t j = 0; j < count; j++) acc[j] = random_sum();
-        for (size_t j = 0; j < strided(rows, n, base_stride); j++) base[j] = random_sum();
-        const bool in_place = random_below(3) == 0;
-        const size_t bytes =
-            strided(rows, n, in_place ? base_stride : out_stride) * sizeof(int32_t);
-        const xnor_kernels *sets[SIDE_COUNT] = {check->expected, check->found};
-        for (output_side side = 0; side < SIDE_COUNT; side++) {
-            int32_t *out = output(side, bytes);
-            if (in_place) memcpy(out, base, bytes);
-            sets[side]->rows_gated_add(rows, n, gate, acc, stride, in_place ? out : base,
-                                       base_stride, out, in_place ? base_stride : out_stride);
-        }
-        char what[128];
-        snprintf(what, sizeof what, "rows %zu, n %zu, strides %zu %zu %zu", rows, n, stride,
-                 base_stride, out_stride);
-        compare(check, bytes, false, what);
-    }
-}
+enum { PROGRAM_FIRST = 3 }; // the tile's first row in the maps
 
 // Small multiples of powers of two, so that many sums are exactly 0, or anything.
-static void check_rows_skip_signs(checker *check) {
-    for (size_t i = 0; i < COUNT(sum_counts) * 24; i++) {
-        const size_t rows = random_rows(), n = sum_counts[i % COUNT(sum_counts)];
-        const size_t stride = n + random_below(3), skip_stride = n + random_below(3);
-        const size_t words = xnor_words(n), bits_stride = words + random_below(3);
-        const bool ternary = random_below(2), special = random_below(3) == 0;
-        int32_t *acc = input(SLOT_A, strided(rows, n, stride) * sizeof *acc);
-        float *skip = input(SLOT_B, strided(rows, n, skip_stride) * sizeof *skip);
-        float *scale = input(SLOT_X, n * sizeof *scale),
-              *shift = input(SLOT_BIAS, n * sizeof *shift);
-        for (size_t j = 0; j < strided(rows, n, stride); j++) acc[j] = random_sum();
-        for (size_t j = 0; j < strided(rows, n, skip_stride); j++)
-            skip[j] = special ? random_float(true) : (float)random_below(9) / 4.0f - 1.0f;
-        for (size_t j = 0; j < n; j++) {
-            scale[j] = special ? random_float(true) : random_below(2) ? 0.5f : -0.25f;
-            shift[j] = special ? random_float(true) : (float)random_below(3) - 1.0f;
+static float random_value(bool special) {
+    return special ? random_float(true) : (float)random_below(9) / 4.0f - 1.0f;
+}
+
+// A program of operations as steps use them; what it writes lies one after the other behind `out`.
+static size_t make_program(xnor_pointwise *p, size_t rows, bool acc, bool numbers, const void *sums,
+                           const float *map, const float *scale, const float *shift) {
+    static const xnor_pointwise_code codes[] = {
+        XNOR_POINTWISE_AFFINE, XNOR_POINTWISE_ADD,   XNOR_POINTWISE_MUL,
+        XNOR_POINTWISE_CLIP,   XNOR_POINTWISE_GATE,  XNOR_POINTWISE_STORE,
+        XNOR_POINTWISE_SIGNS,  XNOR_POINTWISE_STORE, XNOR_POINTWISE_TERNARY};
+    const size_t plane = (PROGRAM_FIRST + rows) * xnor_words(p->n) * sizeof(uint64_t);
+    size_t bytes = 0, planes = 0;
+    p->op_count = 0;
+    const size_t count = 2 + random_below(7);
+    for (size_t i = 0; i < count; i++) {
+        xnor_pointwise_op op = {.code = codes[random_below(COUNT(codes))], .low = -1, .high = 1};
+        if (acc && i == 0 && random_below(2)) op.code = XNOR_POINTWISE_ADD_SUM;
+        if (i + 1 == count && bytes == 0) op.code = XNOR_POINTWISE_STORE;
+        if (numbers && i < 2 && random_below(4) == 0)
+            op.code = random_below(2) ? XNOR_POINTWISE_AT_LEAST : XNOR_POINTWISE_AT_LEAST_TERNARY;
+        const bool two =
+            op.code == XNOR_POINTWISE_TERNARY || op.code == XNOR_POINTWISE_AT_LEAST_TERNARY;
+        if (op.code >= XNOR_POINTWISE_SIGNS_FIRST) {
+            planes += two ? 2 : 1;
+            if (planes > XNOR_POINTWISE_PLANES) break;
+            op.y = (void *)(uintptr_t)bytes;
+            bytes += plane;
+            op.z = two ? (void *)(uintptr_t)bytes : NULL;
+            bytes += two ? plane : 0;
         }
-        const bool in_place = random_below(3) == 0;
-        const size_t out_stride = in_place ? skip_stride : n + random_below(3);
-        const size_t float_bytes = strided(rows, n, out_stride) * sizeof(float);
-        const size_t planes = rows * bits_stride;
-        const size_t plane_bytes = (ternary ? 2 : 1) * planes * sizeof(uint64_t);
+        if (op.code == XNOR_POINTWISE_STORE) {
+            op.y = (void *)(uintptr_t)bytes;
+            bytes += xnor_align_up((PROGRAM_FIRST + rows) * p->n * sizeof(float), 8);
+        }
+        op.a = op.code == XNOR_POINTWISE_ADD_SUM ? sums : map;
+        if (op.code == XNOR_POINTWISE_AFFINE || op.code >= XNOR_POINTWISE_SIGNS_FIRST) {
+            op.a = scale;
+            op.b = shift;
+        }
+        p->ops[p->op_count++] = op;
+    }
+    return bytes;
+}
+
+static void check_pointwise(checker *check) {
+    for (size_t i = 0; i < COUNT(value_counts) * 40; i++) {
+        const size_t n = value_counts[i % COUNT(value_counts)];
+        size_t rows = random_rows();
+        if (rows * n > XNOR_POINTWISE_MAX) rows = XNOR_POINTWISE_MAX / n;
+        const bool from_acc = random_below(2), special = random_below(3) == 0;
+        xnor_pointwise program = {.n = n, .period = n};
+        while (program.period % XNOR_POINTWISE_BLOCK) program.period += n;
+        const size_t count = (PROGRAM_FIRST + rows) * n;
+        int32_t *sums = input(SLOT_MASK, count * sizeof *sums);
+        int32_t *acc = input(SLOT_A, rows * n * sizeof *acc);
+        float *map = input(SLOT_B, count * sizeof *map);
+        float *scale = input(SLOT_X, program.period * sizeof *scale);
+        float *shift = input(SLOT_BIAS, program.period * sizeof *shift);
+        for (size_t j = 0; j < count; j++) {
+            sums[j] = (int32_t)random_below(8193) - 4096;
+            map[j] = random_value(special);
+        }
+        for (size_t j = 0; j < rows * n; j++) {
+            const float x = random_value(special);
+            acc[j] = random_below(4) ? (int32_t)random_below(9) - 4 : (int32_t)random_below(8193) - 4096;
+            if (!from_acc) memcpy(&acc[j], &x, sizeof x);
+        }
+        for (size_t j = 0; j < program.period; j++) {
+            scale[j] = j < n ? random_value(special) : scale[j - n];
+            shift[j] = j < n ? random_value(special) : shift[j - n];
+        }
+        const size_t bytes = make_program(&program, rows, from_acc, !special, sums, map, scale, shift);
         char what[128];
-        snprintf(what, sizeof what, "rows %zu, n %zu, strides %zu %zu %zu, ternary %d", rows, n,
-                 stride, skip_stride, bits_stride, ternary);
+        snprintf(what, sizeof what, "rows %zu, n %zu, %zu operations from %s", rows, n,
+                 program.op_count, from_acc ? "sums" : "reals");
         const xnor_kernels *sets[SIDE_COUNT] = {check->expected, check->found};
-        for (size_t part = 0; part < 2; part++) { // the sums, then the signs, between guard bytes
-            static float sums[1 << 17];
-            static uint64_t signs[1 << 14];
-            for (output_side side = 0; side < SIDE_COUNT; side++) {
-                void *to = output(side, part ? plane_bytes : float_bytes);
-                float *out = part ? sums : to;
-                uint64_t *bits = part ? to : signs;
-                if (in_place) memcpy(out, skip, float_bytes);
-                sets[side]->rows_skip_signs(rows, n, acc, stride, scale, shift,
-                                            in_place ? out : skip, skip_stride, out, out_stride,
-                                            bits, ternary ? bits + planes : NULL, bits_stride);
+        for (output_side side = 0; side < SIDE_COUNT; side++) {
+            uint8_t *out = output(side, bytes);
+            memset(out, 0, bytes);
+            xnor_pointwise placed = program;
+            for (size_t k = 0; k < placed.op_count; k++) {
+                xnor_pointwise_op *op = &placed.ops[k];
+                const bool writes = op->code >= XNOR_POINTWISE_STORE;
+                if (writes) op->y = out + (uintptr_t)op->y;
+                if (writes && op->z) op->z = out + (uintptr_t)op->z;
             }
-            compare(check, part ? plane_bytes : float_bytes, part == 0, what);
+            sets[side]->pointwise(&placed, PROGRAM_FIRST, rows, from_acc ? acc : NULL,
+                                  from_acc ? NULL : (const float *)(const void *)acc);
         }
+        compare(check, bytes, true, what);
     }
 }
 
@@ -867,8 +888,7 @@ static const struct {
     {"rows_affine", check_rows_affine},
     {"rows_max", check_rows_max},
     {"rows_magnitude", check_rows_magnitude},
-    {"rows_gated_add", check_rows_gated_add},
-    {"rows_skip_signs", check_rows_skip_signs},
+    {"pointwise", check_pointwise},
 };
 
 static void check_set(const xnor_kernels *expected, const xnor_kernels *found, size_t work_limit,

@@ -326,31 +326,45 @@ static void rows_magnitude(size_t rows, size_t n, const float *x, size_t x_strid
     }
 }
 
-static void rows_gated_add(size_t rows, size_t n, const int32_t *gate, const int32_t *acc,
-                           size_t acc_stride, const int32_t *base, size_t base_stride, int32_t *out,
-                           size_t out_stride) {
-    for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < n; c++) {
-            int32_t sum = base[r * base_stride + c];
-            if (gate[r * acc_stride + c] >= 1) sum += acc[r * acc_stride + c];
-            out[r * out_stride + c] = sum;
+// Value by value.
+static void pointwise(const xnor_pointwise *program, size_t first, size_t rows, const int32_t *acc,
+                      const float *x) {
+    const size_t n = program->n, words = xnor_words(n);
+    for (size_t i = 0; i < program->op_count; i++) {
+        const xnor_pointwise_op *op = &program->ops[i];
+        const bool signs = op->code >= XNOR_POINTWISE_SIGNS_FIRST;
+        if (signs) memset((uint64_t *)op->y + first * words, 0, rows * words * sizeof(uint64_t));
+        if (signs && op->z)
+            memset((uint64_t *)op->z + first * words, 0, rows * words * sizeof(uint64_t));
+    }
+    for (size_t j = 0; j < rows * n; j++) {
+        const size_t row = first + j / n, c = j % n, at = row * n + c;
+        float v = acc ? (float)acc[j] : x[j];
+        for (size_t i = 0; i < program->op_count; i++) {
+            const xnor_pointwise_op *op = &program->ops[i];
+            const float *a = op->a, *b = op->b;
+            bool bit = false, second = false;
+            if (op->code == XNOR_POINTWISE_ADD_SUM) v += (float)((const int32_t *)op->a)[at];
+            if (op->code == XNOR_POINTWISE_AFFINE) v = fmaf(v, a[c], b[c]);
+            if (op->code == XNOR_POINTWISE_ADD) v = v + a[at];
+            if (op->code == XNOR_POINTWISE_MUL) v = v * a[at];
+            if (op->code == XNOR_POINTWISE_CLIP && isless(v, op->low)) v = op->low;
+            if (op->code == XNOR_POINTWISE_CLIP && isgreater(v, op->high)) v = op->high;
+            if (op->code == XNOR_POINTWISE_GATE) v = isgreater(v, 0) ? 1 : 0;
+            if (op->code == XNOR_POINTWISE_STORE) ((float *)op->y)[at] = v;
+            if (op->code == XNOR_POINTWISE_SIGNS) bit = isgreaterequal(v, 0);
+            if (op->code == XNOR_POINTWISE_TERNARY) {
+                bit = isgreater(v, 0);
+                second = v != 0;
+            }
+            if (op->code == XNOR_POINTWISE_AT_LEAST) bit = isgreaterequal(v, a[c]);
+            if (op->code == XNOR_POINTWISE_AT_LEAST_TERNARY) {
+                bit = isgreaterequal(v, a[c]);
+                second = bit || isless(v, b[c]);
+            }
+            if (bit) ((uint64_t *)op->y)[row * words + c / 64] |= UINT64_C(1) << c % 64;
+            if (second) ((uint64_t *)op->z)[row * words + c / 64] |= UINT64_C(1) << c % 64;
         }
-}
-
-static void rows_skip_signs(size_t rows, size_t n, const int32_t *acc, size_t acc_stride,
-                            const float *scale, const float *shift, const float *skip,
-                            size_t skip_stride, float *out, size_t out_stride, uint64_t *bits,
-                            uint64_t *nonzero, size_t bits_stride) {
-    for (size_t r = 0; r < rows; r++) {
-        float *row = out + r * out_stride;
-        for (size_t c = 0; c < n; c++) {
-            const float scaled = fmaf((float)acc[r * acc_stride + c], scale[c], shift[c]);
-            row[c] = scaled + skip[r * skip_stride + c];
-        }
-        if (nonzero)
-            pack_f32_ternary(1, n, row, n, bits + r * bits_stride, nonzero + r * bits_stride, 0);
-        else
-            pack_f32(1, n, row, n, bits + r * bits_stride, 0);
     }
 }
 
@@ -379,6 +393,5 @@ const xnor_kernels naive_kernels = {
     .rows_affine = rows_affine,
     .rows_max = rows_max,
     .rows_magnitude = rows_magnitude,
-    .rows_gated_add = rows_gated_add,
-    .rows_skip_signs = rows_skip_signs,
+    .pointwise = pointwise,
 };

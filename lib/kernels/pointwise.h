@@ -1,0 +1,180 @@
+// Programs of operations on single values, for every vector set: a file includes this after rows.h and
+// after it has defined
+//     vf_gate(v)    lane by lane: v > 0 ? 1 : 0
+// 64 values stay in registers through the whole program, so that what is not asked for is never stored.
+//
+// Limited by loads and stores: one a vector for every map and every parameter of the program.
+#ifndef XNOR_KERNELS_POINTWISE_H
+#define XNOR_KERNELS_POINTWISE_H
+
+#include "kernels/inline.h"
+
+#include <string.h>
+
+enum {
+    POINTWISE_VECTORS = 64 / F32_LANES,
+    POINTWISE_STREAM = XNOR_POINTWISE_MAX / 64 + 2 // words
+};
+
+typedef uint64_t pointwise_streams[XNOR_POINTWISE_PLANES][POINTWISE_STREAM];
+
+// Fewer than 64 are copied first, so that nothing behind them is read.
+ALWAYS_INLINE void pointwise_floats(const float *p, size_t count, vf v[POINTWISE_VECTORS]) {
+    float part[64];
+    if (count < 64) {
+        memset(part, 0, sizeof part);
+        memcpy(part, p, count * sizeof *p);
+        p = part;
+    }
+    UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) v[k] = vf_load(p + k * F32_LANES);
+}
+
+ALWAYS_INLINE void pointwise_integers(const int32_t *p, size_t count, vf v[POINTWISE_VECTORS]) {
+    int32_t part[64];
+    if (count < 64) {
+        memset(part, 0, sizeof part);
+        memcpy(part, p, count * sizeof *p);
+        p = part;
+    }
+    UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) v[k] = vf_load_i32(p + k * F32_LANES);
+}
+
+ALWAYS_INLINE void pointwise_store(float *p, size_t count, const vf v[POINTWISE_VECTORS]) {
+    float part[64];
+    float *to = count < 64 ? part : p;
+    UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) vf_store(to + k * F32_LANES, v[k]);
+    if (count < 64) memcpy(p, part, count * sizeof *p);
+}
+
+// Bit: limit <= v.
+ALWAYS_INLINE uint64_t pointwise_at_least(const vf v[POINTWISE_VECTORS], const float *limits) {
+    uint64_t word = 0;
+    UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) {
+        word |= vf_ge0(vf_sub(v[k], vf_load(limits + k * F32_LANES))) << (k * F32_LANES);
+    }
+    return word;
+}
+
+ALWAYS_INLINE uint64_t pointwise_above(const vf v[POINTWISE_VECTORS]) {
+    uint64_t word = 0;
+    UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) {
+        word |= vf_lt(vf_zero(), v[k]) << (k * F32_LANES);
+    }
+    return word;
+}
+
+ALWAYS_INLINE uint64_t pointwise_not_below(const vf v[POINTWISE_VECTORS]) {
+    uint64_t word = 0;
+    UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) {
+        word |= vf_ge0(v[k]) << (k * F32_LANES);
+    }
+    return word;
+}
+
+#define POINTWISE_EACH(expression)                                                                 \
+    do {                                                                                           \
+        UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) v[k] = (expression);                 \
+    } while (0)
+
+// Values at .. at + count of the tile, which are values element .. of every map and have parameters from
+// `channel` on.
+ALWAYS_INLINE void pointwise_block(const xnor_pointwise *program, size_t at, size_t element,
+                                   size_t channel, size_t count, const int32_t *acc, const float *x,
+                                   pointwise_streams streams) {
+    vf v[POINTWISE_VECTORS], o[POINTWISE_VECTORS];
+    size_t plane = 0;
+    if (acc)
+        pointwise_integers(acc + at, count, v);
+    else
+        pointwise_floats(x + at, count, v);
+    for (size_t i = 0; i < program->op_count; i++) {
+        const xnor_pointwise_op *op = &program->ops[i];
+        const float *a = op->a, *b = op->b;
+        switch (op->code) {
+        case XNOR_POINTWISE_ADD_SUM:
+            pointwise_integers((const int32_t *)op->a + element, count, o);
+            POINTWISE_EACH(vf_add(v[k], o[k]));
+            break;
+        case XNOR_POINTWISE_AFFINE:
+            POINTWISE_EACH(vf_fma(v[k], vf_load(a + channel + k * F32_LANES),
+                                  vf_load(b + channel + k * F32_LANES)));
+            break;
+        case XNOR_POINTWISE_ADD:
+            pointwise_floats(a + element, count, o);
+            POINTWISE_EACH(vf_add(v[k], o[k]));
+            break;
+        case XNOR_POINTWISE_MUL:
+            pointwise_floats(a + element, count, o);
+            POINTWISE_EACH(vf_mul(v[k], o[k]));
+            break;
+        case XNOR_POINTWISE_CLIP:
+            POINTWISE_EACH(vf_min(vf_set1(op->high), vf_pick(vf_set1(op->low), v[k])));
+            break;
+        case XNOR_POINTWISE_GATE:
+            POINTWISE_EACH(vf_gate(v[k]));
+            break;
+        case XNOR_POINTWISE_STORE:
+            pointwise_store((float *)op->y + element, count, v);
+            break;
+        case XNOR_POINTWISE_SIGNS:
+            streams[plane++][at / 64] = pointwise_not_below(v);
+            break;
+        case XNOR_POINTWISE_TERNARY: {
+            const uint64_t above = pointwise_above(v);
+            streams[plane++][at / 64] = above;
+            streams[plane++][at / 64] = ~(pointwise_not_below(v) & ~above);
+            break;
+        }
+        case XNOR_POINTWISE_AT_LEAST:
+            streams[plane++][at / 64] = pointwise_at_least(v, a + channel);
+            break;
+        case XNOR_POINTWISE_AT_LEAST_TERNARY: {
+            const uint64_t above = pointwise_at_least(v, a + channel);
+            streams[plane++][at / 64] = above;
+            streams[plane++][at / 64] = ~(pointwise_at_least(v, b + channel) & ~above);
+            break;
+        }
+        }
+    }
+}
+
+// A stream has the bits of all rows without gaps; rows begin at words.
+static void pointwise_rows_of_bits(const uint64_t *stream, size_t rows, size_t n, uint64_t *bits) {
+    const size_t words = (n + 63) / 64;
+    if (n % 64 == 0) {
+        memcpy(bits, stream, rows * words * sizeof *bits);
+        return;
+    }
+    for (size_t r = 0; r < rows; r++)
+        for (size_t w = 0; w < words; w++) {
+            const size_t from = r * n + w * 64, used = n - w * 64 < 64 ? n - w * 64 : 64;
+            const uint64_t *at = stream + from / 64;
+            const uint64_t word = at[0] >> from % 64 | at[1] << 1 << (63 - from % 64);
+            bits[r * words + w] = word & (UINT64_MAX >> (64 - used));
+        }
+}
+
+static void pointwise(const xnor_pointwise *program, size_t first, size_t rows, const int32_t *acc,
+                      const float *x) {
+    pointwise_streams streams;
+    const size_t n = program->n, total = rows * n, words = (n + 63) / 64;
+    for (size_t p = 0; p < XNOR_POINTWISE_PLANES; p++) streams[p][total / 64 + (total % 64 != 0)] = 0;
+    size_t at = 0, channel = 0;
+    for (; at + 64 <= total; at += 64) {
+        pointwise_block(program, at, first * n + at, channel, 64, acc, x, streams);
+        channel += 64;
+        if (channel == program->period) channel = 0;
+    }
+    if (at < total)
+        pointwise_block(program, at, first * n + at, channel, total - at, acc, x, streams);
+    size_t plane = 0;
+    for (size_t i = 0; i < program->op_count; i++) {
+        const xnor_pointwise_op *op = &program->ops[i];
+        if (op->code < XNOR_POINTWISE_SIGNS_FIRST) continue;
+        pointwise_rows_of_bits(streams[plane++], rows, n, (uint64_t *)op->y + first * words);
+        if (op->code == XNOR_POINTWISE_TERNARY || op->code == XNOR_POINTWISE_AT_LEAST_TERNARY)
+            pointwise_rows_of_bits(streams[plane++], rows, n, (uint64_t *)op->z + first * words);
+    }
+}
+
+#endif
