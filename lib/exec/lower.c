@@ -108,6 +108,8 @@ static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
         step->active = l->active[node->inputs[0]];
     } else {
         user = UINT32_MAX;
+        XNOR_TRY(xnor_lower_tail(l, step, index));
+        if (step->tail) step->run = xnor_step_gemm_tail;
     }
     if (user != UINT32_MAX) {
         step->y = l->graph->nodes[user].outputs[0];
@@ -205,7 +207,7 @@ static double bound_of(const lowering *l, const xnor_node *node, uint32_t input,
 }
 
 // What a Clip or Relu of reals clips to, if it is known.
-static bool clip_bounds(const lowering *l, const xnor_node *node, double *low, double *high) {
+bool xnor_lower_clip_bounds(const lowering *l, const xnor_node *node, double *low, double *high) {
     bool relu = node->op == XNOR_OP_RELU;
     if (!relu && node->op != XNOR_OP_CLIP) return false;
     if (value_of(l, node->inputs[0])->dtype != XNOR_F32) return false;
@@ -223,7 +225,8 @@ static bool clip_bounds(const lowering *l, const xnor_node *node, double *low, d
 static void fuse_clip(lowering *l, xnor_step *step) {
     uint32_t user = only_user(l, step->y);
     double low, high;
-    if (user == UINT32_MAX || !clip_bounds(l, &l->graph->nodes[user], &low, &high)) return;
+    if (user == UINT32_MAX || !xnor_lower_clip_bounds(l, &l->graph->nodes[user], &low, &high))
+        return;
     xnor_value_id y = l->graph->nodes[user].outputs[0];
     for (uint32_t i = user + 1; i < l->graph->node_count; i++)
         if (l->graph->nodes[i].op == XNOR_OP_ABS && l->graph->nodes[i].inputs[0] == y) return;
@@ -353,6 +356,9 @@ static xnor_status lower_softmax(lowering *l, uint32_t index) {
 
 static xnor_status lower_affine(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
+    bool line;
+    XNOR_TRY(xnor_lower_line(l, index, &line));
+    if (line) return XNOR_OK;
     xnor_dtype dtype = value_of(l, node->inputs[0])->dtype;
     bool direct = (dtype == XNOR_F32 || dtype == XNOR_ACC) &&
                   is_float_constant(l, node->inputs[1]) && is_float_constant(l, node->inputs[2]);
@@ -366,11 +372,14 @@ static xnor_status lower_affine(lowering *l, uint32_t index) {
 static xnor_status lower_clip(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     double low, high;
-    if (!clip_bounds(l, node, &low, &high)) {
+    if (!xnor_lower_clip_bounds(l, node, &low, &high)) {
         xnor_add_step(l, xnor_step_reference, node);
         return XNOR_OK;
     }
+    bool line;
     if (xnor_lower_clip_magnitude(l, index, low, high)) return XNOR_OK;
+    XNOR_TRY(xnor_lower_line(l, index, &line));
+    if (line) return XNOR_OK;
     xnor_step *step = xnor_add_step(l, xnor_step_clip, node);
     set_rows(l, step);
     step->n = last_of(l, step->x);
@@ -385,6 +394,9 @@ static xnor_status lower_arithmetic(lowering *l, uint32_t index) {
     if (xnor_lower_difference(l, index, &status)) return status;
     if (l->fused[index] != UINT32_MAX) return xnor_lower_row_factor(l, index);
     if (xnor_lower_scaled_sums(l, index, &status)) return status;
+    bool line;
+    XNOR_TRY(xnor_lower_line(l, index, &line));
+    if (line) return XNOR_OK;
     bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32 &&
                   value_of(l, node->inputs[1])->dtype == XNOR_F32;
     xnor_step *step = xnor_add_step(l, direct ? xnor_step_arithmetic : xnor_step_reference, node);
@@ -392,6 +404,14 @@ static xnor_status lower_arithmetic(lowering *l, uint32_t index) {
     step->w = node->inputs[1];
     step->rows = rows_of(l, step->y);
     step->n = last_of(l, step->y);
+    return XNOR_OK;
+}
+
+// Gates; other comparisons are rare.
+static xnor_status lower_greater(lowering *l, uint32_t index) {
+    bool line;
+    XNOR_TRY(xnor_lower_line(l, index, &line));
+    if (!line) xnor_add_step(l, xnor_step_reference, &l->graph->nodes[index]);
     return XNOR_OK;
 }
 
@@ -457,6 +477,7 @@ static const struct {
     {XNOR_OP_AFFINE, lower_affine},
     {XNOR_OP_CLIP, lower_clip},
     {XNOR_OP_RELU, lower_clip},
+    {XNOR_OP_GREATER, lower_greater},
     {XNOR_OP_ADD, lower_arithmetic},
     {XNOR_OP_SUB, lower_arithmetic},
     {XNOR_OP_MUL, lower_arithmetic},

@@ -65,6 +65,14 @@ xnor_step *xnor_add_step(lowering *l, xnor_step_run run, const xnor_node *node);
 bool xnor_lower_is_conv(const lowering *l, uint32_t layer);
 xnor_status xnor_lower_conv(lowering *l, uint32_t layer);
 
+// Bounds of a Clip or Relu of reals, if they are known.
+bool xnor_lower_clip_bounds(const lowering *l, const xnor_node *node, double *low, double *high);
+// Gives the step of node `index`, whose result y is, a tail of what follows; none where sums have users
+// that no tail can serve. A step with a tail writes what the tail stores, and y is XNOR_NO_VALUE.
+xnor_status xnor_lower_tail(lowering *l, xnor_step *step, uint32_t index);
+// A step of its own for node `index` and what follows: *done; not where a tail cannot begin with it.
+xnor_status xnor_lower_line(lowering *l, uint32_t index, bool *done);
+
 // One rule per operator.
 xnor_status xnor_lower_patches(lowering *l, uint32_t index);
 xnor_status xnor_lower_slice(lowering *l, uint32_t index);

@@ -52,9 +52,6 @@ static void take_user(lowering *l, xnor_step *step, xnor_value_id *thresholds) {
     } else if (user->op == XNOR_OP_TABLE) {
         step->run = xnor_step_conv_table;
         step->offset = (size_t)value_of(l, user->inputs[1])->shape.dims[1];
-    } else if (user->op == XNOR_OP_AFFINE && is_float_constant(l, user->inputs[1]) &&
-               is_float_constant(l, user->inputs[2])) {
-        step->run = xnor_step_conv_affine;
     } else {
         return;
     }
@@ -77,6 +74,8 @@ xnor_status xnor_lower_conv(lowering *l, uint32_t layer) {
     step->k = (size_t)w->dims[w->rank - 1];
     step->rows = rows_of(l, node->outputs[0]);
     take_user(l, step, &thresholds);
+    if (step->run == xnor_step_conv_acc) XNOR_TRY(xnor_lower_tail(l, step, layer));
+    if (step->tail) step->run = xnor_step_conv_tail;
     if (grouped) return xnor_model_pack_groups(l->plan->model, node->inputs[1], &step->packed);
     return xnor_model_pack_gemm(l->plan->model, node->inputs[1], thresholds, &step->packed);
 }

@@ -7,6 +7,7 @@
 #include "core/size.h"
 #include "core/tensor.h"
 #include "exec/plan.h"
+#include "exec/tail.h"
 #include "ops/ops.h"
 
 typedef struct lifetime {
@@ -58,6 +59,10 @@ static void find_lifetimes(const xnor_plan *plan, lifetime *lives) {
         touch(plan, lives, step->y, s, true);
         for (uint32_t k = 0; k < step->node->input_count; k++)
             touch(plan, lives, step->node->inputs[k], s, false);
+        for (size_t k = 0; step->tail && k < step->tail->count; k++) {
+            touch(plan, lives, step->tail->ops[k].a, s, false);
+            touch(plan, lives, step->tail->ops[k].y, s, true);
+        }
         if (step->run == xnor_step_reference)
             for (uint32_t k = 0; k < step->node->output_count; k++)
                 touch(plan, lives, step->node->outputs[k], s, true);

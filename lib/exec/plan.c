@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/tensor.h"
+#include "exec/tail.h"
 #include "passes/passes.h"
 
 // Larger plans are refused: a hostile model must not make the process swap.
@@ -88,6 +89,7 @@ void xnor_plan_unref(xnor_plan **reference) {
     *reference = NULL;
     if (!plan || atomic_fetch_sub_explicit(&plan->references, 1, memory_order_acq_rel) != 1) return;
     xnor_graph_free(&plan->graph);
+    for (uint32_t i = 0; i < plan->step_count; i++) xnor_tail_free(plan->steps[i].tail);
     free(plan->steps);
     free(plan->root);
     free(plan->offset);

@@ -14,6 +14,7 @@ typedef struct xnor_run {
 } xnor_run;
 
 typedef struct xnor_step xnor_step;
+typedef struct xnor_tail xnor_tail; // see tail.h
 typedef xnor_status (*xnor_step_run)(const xnor_step *step, const xnor_run *run);
 
 // One kernel call (or reference evaluation). Which fields mean something depends on `run`.
@@ -33,6 +34,7 @@ struct xnor_step {
     const void *packed; // prepared weights
     const void *parameters[2];
     float low, high;
+    xnor_tail *tail; // what happens to the results before they are stored, or NULL
 };
 
 struct xnor_plan {
@@ -73,7 +75,9 @@ enum { XNOR_EDGE_CODES = 64 };
     X(conv_thr)                                                                                    \
     X(conv_thr_ternary)                                                                            \
     X(conv_table)                                                                                  \
-    X(conv_affine)                                                                                 \
+    X(conv_tail)                                                                                   \
+    X(gemm_tail)                                                                                   \
+    X(pointwise)                                                                                   \
     X(gemm_thr)                                                                                    \
     X(gemm_thr_offset)                                                                             \
     X(gemm_max_ternary)                                                                            \

@@ -7,6 +7,7 @@
 
 #include "core/size.h"
 #include "core/tensor.h"
+#include "exec/tail.h"
 #include "exec/tiles.h"
 #include "ops/patches.h"
 
@@ -23,6 +24,7 @@ typedef struct conv {
     size_t words;                        // of a row
     size_t columns;                      // sums of a pixel
     size_t capacity;                     // pixels at a time
+    xnor_pointwise tail;                 // where the step has one
 } conv;
 
 // Neighbouring output pixels in one line, counted over all images.
@@ -87,14 +89,15 @@ static void unfold(const conv *c, const pixels *p, size_t group, bool masked, ui
 static void emit(const conv *c, const pixels *p, const int32_t *acc) {
     const xnor_step *s = c->step;
     const size_t n = c->columns, words = xnor_words(n);
+    if (s->tail) {
+        c->run->kernels->pointwise(&c->tail, p->first, p->count, acc, NULL);
+        return;
+    }
     void *y = c->run->values[s->y];
     uint64_t *positive = (uint64_t *)y + p->first * words;
     uint64_t *nonzero = positive + s->rows * words;
     if (s->run == xnor_step_conv_acc) {
         memcpy((int32_t *)y + p->first * n, acc, p->count * n * sizeof *acc);
-    } else if (s->run == xnor_step_conv_affine) {
-        xnor_rows_affine(p->count, n, acc, s->parameters[0], s->parameters[1],
-                         (float *)y + p->first * n);
     } else if (s->run == xnor_step_conv_thr) {
         c->run->kernels->acc_thr(p->count, n, acc, n, s->parameters[0], positive, words);
     } else if (s->run == xnor_step_conv_thr_ternary) {
@@ -250,6 +253,7 @@ static xnor_status run_conv(const xnor_step *s, const xnor_run *run) {
               .plane_words = (size_t)x->shape.dims[0] * height * width * pixel_words,
               .words = xnor_words(s->k),
               .columns = s->groups * s->n};
+    if (s->tail) xnor_tail_bind(s->tail, run, &c.tail);
     find_inner(&p, 0, height, c.out_height, &c.inner_begin[0], &c.inner_end[0]);
     find_inner(&p, 1, width, c.out_width, &c.inner_begin[1], &c.inner_end[1]);
     c.capacity = clamp(CONV_ROW_WORDS / c.words, 1, CONV_PIXELS);
@@ -269,4 +273,4 @@ CONV_STEP(conv_acc)
 CONV_STEP(conv_thr)
 CONV_STEP(conv_thr_ternary)
 CONV_STEP(conv_table)
-CONV_STEP(conv_affine)
+CONV_STEP(conv_tail)

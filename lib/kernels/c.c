@@ -52,8 +52,8 @@ static bool pack_f32_ternary(size_t rows, size_t cols, const float *x, size_t x_
 }
 
 // Of at most 64 channels from `channel` on of a row, of which v are the values.
-static void pointwise_op_of(const xnor_pointwise_op *op, size_t element, size_t channel, size_t word,
-                            size_t count, float *v) {
+static void pointwise_op_of(const xnor_pointwise_op *op, size_t element, size_t channel,
+                            size_t word, size_t count, float *v) {
     const float *a = op->a, *b = op->b;
     uint64_t positive = 0, nonzero = 0;
     switch (op->code) {
@@ -109,7 +109,8 @@ static void pointwise(const xnor_pointwise *program, size_t first, size_t rows, 
     const size_t n = program->n;
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < n; c += 64) {
-            const size_t count = n - c < 64 ? n - c : 64, word = (first + r) * xnor_words(n) + c / 64;
+            const size_t count = n - c < 64 ? n - c : 64,
+                         word = (first + r) * xnor_words(n) + c / 64;
             float v[64];
             for (size_t i = 0; i < count; i++)
                 v[i] = acc ? (float)acc[r * n + c + i] : x[r * n + c + i];

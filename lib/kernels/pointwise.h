@@ -158,7 +158,8 @@ static void pointwise(const xnor_pointwise *program, size_t first, size_t rows, 
                       const float *x) {
     pointwise_streams streams;
     const size_t n = program->n, total = rows * n, words = (n + 63) / 64;
-    for (size_t p = 0; p < XNOR_POINTWISE_PLANES; p++) streams[p][total / 64 + (total % 64 != 0)] = 0;
+    for (size_t p = 0; p < XNOR_POINTWISE_PLANES; p++)
+        streams[p][total / 64 + (total % 64 != 0)] = 0;
     size_t at = 0, channel = 0;
     for (; at + 64 <= total; at += 64) {
         pointwise_block(program, at, first * n + at, channel, 64, acc, x, streams);

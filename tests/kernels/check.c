@@ -833,14 +833,16 @@ static void check_pointwise(checker *check) {
         }
         for (size_t j = 0; j < rows * n; j++) {
             const float x = random_value(special);
-            acc[j] = random_below(4) ? (int32_t)random_below(9) - 4 : (int32_t)random_below(8193) - 4096;
+            acc[j] =
+                random_below(4) ? (int32_t)random_below(9) - 4 : (int32_t)random_below(8193) - 4096;
             if (!from_acc) memcpy(&acc[j], &x, sizeof x);
         }
         for (size_t j = 0; j < program.period; j++) {
             scale[j] = j < n ? random_value(special) : scale[j - n];
             shift[j] = j < n ? random_value(special) : shift[j - n];
         }
-        const size_t bytes = make_program(&program, rows, from_acc, !special, sums, map, scale, shift);
+        const size_t bytes =
+            make_program(&program, rows, from_acc, !special, sums, map, scale, shift);
         char what[128];
         snprintf(what, sizeof what, "rows %zu, n %zu, %zu operations from %s", rows, n,
                  program.op_count, from_acc ? "sums" : "reals");

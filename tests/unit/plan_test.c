@@ -5,6 +5,7 @@
 
 #include "core/tensor.h"
 #include "exec/plan.h"
+#include "exec/tail.h"
 #include "network_builder.h"
 #include "ops/ops.h"
 
@@ -136,12 +137,30 @@ static bool is_view(const xnor_node *node) {
     return (xnor_op_lookup(node->op)->flags & XNOR_VIEW) != 0;
 }
 
-// Step in which node `index` is computed: its own, or the one that it was fused into.
+static bool tail_writes(const xnor_tail *tail, xnor_value_id value) {
+    for (size_t i = 0; tail && i < tail->count; i++)
+        if (tail->ops[i].y == value) return true;
+    return false;
+}
+
+// Step in which node `index` is computed: its own, or the one that it was fused into. What is stored nowhere
+// belongs to the tail of the last of the steps that it takes something of.
 static uint32_t step_of(const xnor_plan *plan, uint32_t index) {
     const xnor_node *node = &plan->graph.nodes[index];
+    uint32_t found = UINT32_MAX;
     for (uint32_t s = 0; s < plan->step_count; s++)
-        if (plan->steps[s].node == node || plan->steps[s].y == node->outputs[0]) return s;
-    return UINT32_MAX;
+        if (plan->steps[s].node == node || plan->steps[s].y == node->outputs[0] ||
+            tail_writes(plan->steps[s].tail, node->outputs[0]))
+            return s;
+    for (uint32_t k = 0; k < node->input_count; k++) {
+        const xnor_value_id id = node->inputs[k];
+        uint32_t producer =
+            id == XNOR_NO_VALUE ? UINT32_MAX : xnor_graph_producer(&plan->graph, id);
+        if (producer == UINT32_MAX) continue;
+        const uint32_t step = step_of(plan, producer);
+        if (step != UINT32_MAX && (found == UINT32_MAX || step > found)) found = step;
+    }
+    return found;
 }
 
 typedef struct life {

@@ -227,7 +227,7 @@ Test(rows, ternary_weights_add_two_layers) {
     double w[K * 3];
     for (uint32_t i = 0; i < K * 3; i++) w[i] = (int)builder_random(&b, 3) - 1;
     xnor_value_id y = builder_floats(&b, SHAPE(K, 3), w, K * 3);
-    expect_step(NODE(&b, XNOR_OP_MATMUL, sign(points()), y), 9, "acc_add");
+    expect_step(NODE(&b, XNOR_OP_MATMUL, sign(points()), y), 9, "gemm_tail");
 }
 
 Test(rows, a_slope_for_each_channel) {

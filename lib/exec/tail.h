@@ -1,0 +1,25 @@
+// Tails: what a step does to its results, value by value, before anything is stored. Internal to lib/exec.
+#ifndef XNOR_EXEC_TAIL_H
+#define XNOR_EXEC_TAIL_H
+
+#include "exec/plan.h"
+
+// As xnor_pointwise_op, with values of the graph for maps.
+typedef struct xnor_tail_op {
+    xnor_pointwise_code code;
+    xnor_value_id a, y;   // map that is read, or written; XNOR_NO_VALUE if none
+    float *parameters[2]; // [period], owned; NULL if none
+    float low, high;
+} xnor_tail_op;
+
+struct xnor_tail {
+    size_t rows, n, period;
+    size_t count, planes;
+    xnor_tail_op ops[XNOR_POINTWISE_OPS];
+};
+
+void xnor_tail_free(xnor_tail *tail);
+// The program with the addresses of a run.
+void xnor_tail_bind(const xnor_tail *tail, const xnor_run *run, xnor_pointwise *out);
+
+#endif
