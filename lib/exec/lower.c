@@ -79,7 +79,7 @@ static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
     }
     bool fused;
     if (xnor_lower_is_conv(l, index)) return xnor_lower_conv(l, index);
-    if (xnor_lower_in_edge_sum(l, index)) return XNOR_OK;
+    if (xnor_lower_in_edge_sum(l, index) || xnor_lower_in_sum(l, index)) return XNOR_OK;
     if (xnor_lower_has_row_factor(l, index)) return XNOR_OK;
     XNOR_TRY(xnor_lower_mean(l, index, &fused));
     if (fused) return XNOR_OK;
@@ -108,8 +108,8 @@ static xnor_status lower_xnor_linear(lowering *l, uint32_t index) {
         step->active = l->active[node->inputs[0]];
     } else {
         user = UINT32_MAX;
-        XNOR_TRY(xnor_lower_tail(l, step, index));
-        if (step->tail) step->run = xnor_step_gemm_tail;
+        XNOR_TRY(xnor_lower_layer_tail(l, step, index));
+        if (step->tail) return XNOR_OK;
     }
     if (user != UINT32_MAX) {
         step->y = l->graph->nodes[user].outputs[0];
@@ -124,7 +124,10 @@ static xnor_status lower_xnor_add(lowering *l, uint32_t index) {
     bool equal = xnor_shape_equal(&value_of(l, node->inputs[0])->shape,
                                   &value_of(l, node->inputs[1])->shape);
     xnor_status status;
+    bool done;
     if (xnor_lower_edge_sum(l, index, &status)) return status;
+    XNOR_TRY(xnor_lower_sum_of_layers(l, index, &done));
+    if (done) return XNOR_OK;
     if (l->fused[index] == UINT32_MAX) {
         xnor_step *step =
             xnor_add_step(l, direct || equal ? xnor_step_acc_add : xnor_step_reference, node);

@@ -70,8 +70,17 @@ bool xnor_lower_clip_bounds(const lowering *l, const xnor_node *node, double *lo
 // Gives the step of node `index`, whose result y is, a tail of what follows; none where sums have users
 // that no tail can serve. A step with a tail writes what the tail stores, and y is XNOR_NO_VALUE.
 xnor_status xnor_lower_tail(lowering *l, xnor_step *step, uint32_t index);
+// Whether sums x, made where node `index` stands, have only users that a tail can serve.
+bool xnor_lower_covers_sums(const lowering *l, xnor_value_id x, uint32_t index);
 // A step of its own for node `index` and what follows: *done; not where a tail cannot begin with it.
 xnor_status xnor_lower_line(lowering *l, uint32_t index, bool *done);
+
+// True for a layer that is lowered with the sum of layers that alone uses it.
+bool xnor_lower_in_sum(const lowering *l, uint32_t layer);
+// A sum of layers whose users a tail can serve becomes one step: *done.
+xnor_status xnor_lower_sum_of_layers(lowering *l, uint32_t add, bool *done);
+// The same for a layer alone; `step` is its plain form.
+xnor_status xnor_lower_layer_tail(lowering *l, xnor_step *step, uint32_t layer);
 
 // One rule per operator.
 xnor_status xnor_lower_patches(lowering *l, uint32_t index);

@@ -74,13 +74,12 @@ static xnor_status append_limits(builder *b, const xnor_node *node) {
 
 // ---- which nodes --------------------------------------------------------------------------------
 
-// A map of the same shape that is there before the step runs.
-static bool is_map(const builder *b, xnor_value_id id, xnor_value_id like) {
-    const lowering *l = b->l;
+// A map of the same shape that is there before node `index`.
+static bool is_map(const lowering *l, xnor_value_id id, xnor_value_id like, uint32_t index) {
     const xnor_value *value = value_of(l, id), *other = value_of(l, like);
     const uint32_t producer = xnor_graph_producer(l->graph, id);
     return value->dtype == other->dtype && xnor_shape_equal(&value->shape, &other->shape) &&
-           l->active[id] == XNOR_NO_VALUE && (producer == UINT32_MAX || producer < b->index);
+           l->active[id] == XNOR_NO_VALUE && (producer == UINT32_MAX || producer < index);
 }
 
 static uint32_t uses_in(const xnor_node *node, xnor_value_id id) {
@@ -152,7 +151,7 @@ static xnor_status take(builder *b, uint32_t index, xnor_value_id x, xnor_value_
         if (is_parameter(l, other, n)) {
             XNOR_TRY(adds ? append_affine(b, XNOR_NO_VALUE, other)
                           : append_affine(b, other, XNOR_NO_VALUE));
-        } else if (is_map(b, other, x)) {
+        } else if (is_map(l, other, x, b->index)) {
             append(b, adds ? XNOR_POINTWISE_ADD : XNOR_POINTWISE_MUL)->a = other;
         } else {
             return XNOR_OK;
@@ -166,9 +165,9 @@ static xnor_status take(builder *b, uint32_t index, xnor_value_id x, xnor_value_
 }
 
 // An addition of sums that are there already.
-static bool takes_sum(const builder *b, const xnor_node *node, xnor_value_id x) {
-    return node->op == XNOR_OP_XNOR_ADD && uses_in(node, x) == 1 && keeps_shape(b->l, node, x) &&
-           is_map(b, node->inputs[node->inputs[0] == x], x);
+static bool takes_sum(const lowering *l, const xnor_node *node, xnor_value_id x, uint32_t index) {
+    return node->op == XNOR_OP_XNOR_ADD && uses_in(node, x) == 1 && keeps_shape(l, node, x) &&
+           is_map(l, node->inputs[node->inputs[0] == x], x, index);
 }
 
 static bool has_limits(const lowering *l, const xnor_node *node) {
@@ -223,7 +222,7 @@ static xnor_status follow(builder *b, xnor_value_id x, bool *stored, xnor_value_
     if (is_real(l, x)) append(b, XNOR_POINTWISE_STORE)->y = x; // in front of what follows
     if (b->tail->count + 2 < XNOR_POINTWISE_OPS) {
         const xnor_node *sum = &l->graph->nodes[candidate];
-        if (takes_sum(b, sum, x)) {
+        if (takes_sum(l, sum, x, b->index)) {
             append(b, XNOR_POINTWISE_ADD_SUM)->a = sum->inputs[sum->inputs[0] == x];
             l->done[candidate] = 1;
             *next = sum->outputs[0];
@@ -239,9 +238,10 @@ static xnor_status follow(builder *b, xnor_value_id x, bool *stored, xnor_value_
 }
 
 // Sums cannot be stored: a tail on them needs all of their users, up to where reals are made of them.
-static bool covers_sums(const builder *b, xnor_value_id x) {
-    const lowering *l = b->l;
+bool xnor_lower_covers_sums(const lowering *l, xnor_value_id x, uint32_t index) {
+    const size_t n = last_of(l, x);
     size_t planes = 0;
+    if (n == 0 || n > XNOR_POINTWISE_MAX || l->active[x] != XNOR_NO_VALUE) return false;
     for (size_t sums = 0; sums < 4; sums++) {
         xnor_value_id next = XNOR_NO_VALUE;
         if (xnor_graph_is_output(l->graph, x)) return false;
@@ -253,14 +253,14 @@ static bool covers_sums(const builder *b, xnor_value_id x) {
                 continue;
             }
             const bool affine = user->op == XNOR_OP_AFFINE && user->inputs[0] == x &&
-                                is_parameter(l, user->inputs[1], b->tail->n) &&
-                                is_parameter(l, user->inputs[2], b->tail->n);
-            if (next != XNOR_NO_VALUE || (!affine && !takes_sum(b, user, x)) ||
+                                is_parameter(l, user->inputs[1], n) &&
+                                is_parameter(l, user->inputs[2], n);
+            if (next != XNOR_NO_VALUE || (!affine && !takes_sum(l, user, x, index)) ||
                 l->fused[i] != UINT32_MAX || l->done[i])
                 return false;
             next = user->outputs[0];
         }
-        if (planes > XNOR_POINTWISE_PLANES) return false;
+        if (planes > XNOR_POINTWISE_PLANES || (next == XNOR_NO_VALUE && planes == 0)) return false;
         if (next == XNOR_NO_VALUE || is_real(l, next)) return true;
         x = next;
     }
@@ -296,7 +296,7 @@ xnor_status xnor_lower_tail(lowering *l, xnor_step *step, uint32_t index) {
     builder b = {.l = l, .index = index};
     XNOR_TRY(begin(&b, step->y));
     if (!b.tail) return XNOR_OK;
-    if (!is_real(l, step->y) && !covers_sums(&b, step->y)) {
+    if (!is_real(l, step->y) && !xnor_lower_covers_sums(l, step->y, index)) {
         xnor_tail_free(b.tail);
         return XNOR_OK;
     }

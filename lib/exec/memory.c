@@ -59,6 +59,8 @@ static void find_lifetimes(const xnor_plan *plan, lifetime *lives) {
         touch(plan, lives, step->y, s, true);
         for (uint32_t k = 0; k < step->node->input_count; k++)
             touch(plan, lives, step->node->inputs[k], s, false);
+        for (size_t k = 0; k < step->part_count; k++)
+            touch(plan, lives, step->parts[k].x, s, false);
         for (size_t k = 0; step->tail && k < step->tail->count; k++) {
             touch(plan, lives, step->tail->ops[k].a, s, false);
             touch(plan, lives, step->tail->ops[k].y, s, true);

@@ -89,7 +89,10 @@ void xnor_plan_unref(xnor_plan **reference) {
     *reference = NULL;
     if (!plan || atomic_fetch_sub_explicit(&plan->references, 1, memory_order_acq_rel) != 1) return;
     xnor_graph_free(&plan->graph);
-    for (uint32_t i = 0; i < plan->step_count; i++) xnor_tail_free(plan->steps[i].tail);
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        xnor_tail_free(plan->steps[i].tail);
+        free(plan->steps[i].parts);
+    }
     free(plan->steps);
     free(plan->root);
     free(plan->offset);

@@ -17,6 +17,14 @@ typedef struct xnor_step xnor_step;
 typedef struct xnor_tail xnor_tail; // see tail.h
 typedef xnor_status (*xnor_step_run)(const xnor_step *step, const xnor_run *run);
 
+// A layer of a sum of layers.
+typedef struct xnor_layer_part {
+    xnor_value_id x; // bits or ternary
+    size_t k;
+    const void *packed;
+} xnor_layer_part;
+enum { XNOR_MAX_PARTS = 8 };
+
 // One kernel call (or reference evaluation). Which fields mean something depends on `run`.
 struct xnor_step {
     xnor_step_run run;
@@ -34,7 +42,9 @@ struct xnor_step {
     const void *packed; // prepared weights
     const void *parameters[2];
     float low, high;
-    xnor_tail *tail; // what happens to the results before they are stored, or NULL
+    xnor_tail *tail;        // what happens to the results before they are stored, or NULL
+    xnor_layer_part *parts; // gemm_tail: the layers that are added up, the step's own; else NULL
+    size_t part_count;
 };
 
 struct xnor_plan {

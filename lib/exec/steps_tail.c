@@ -33,26 +33,36 @@ xnor_status xnor_step_pointwise(const xnor_step *s, const xnor_run *run) {
     return over_tail(s, run, XNOR_POINTWISE_MAX, tile_pointwise);
 }
 
-static void tile_gemm(void *context, size_t begin, size_t end) {
-    const tail_context *c = context;
+static void multiply(const tail_context *c, const xnor_layer_part *part, size_t begin, size_t end,
+                     int32_t *acc) {
     const xnor_step *s = c->step;
-    const size_t words = xnor_words(s->k);
-    const uint64_t *bits = c->run->values[s->x];
-    int32_t acc[XNOR_POINTWISE_MAX];
+    const size_t words = xnor_words(part->k);
+    const uint64_t *bits = c->run->values[part->x];
     xnor_gemm_args args = {.rows = end - begin,
-                           .k = s->k,
+                           .k = part->k,
                            .n = s->n,
                            .n_end = s->n,
                            .a = bits + begin * words,
                            .a_stride = words,
-                           .packed = s->packed};
-    if (s->graph->values[s->x].dtype == XNOR_TERNARY) {
+                           .packed = part->packed};
+    if (s->graph->values[part->x].dtype == XNOR_TERNARY) {
         args.mask = args.a + s->tail->rows * words;
         c->run->kernels->gemm_acc_ternary(&args, acc, s->n);
     } else {
         c->run->kernels->gemm_acc(&args, acc, s->n);
     }
-    c->run->kernels->pointwise(&c->program, begin, end - begin, acc, NULL);
+}
+
+static void tile_gemm(void *context, size_t begin, size_t end) {
+    const tail_context *c = context;
+    const xnor_step *s = c->step;
+    int32_t sum[XNOR_POINTWISE_MAX], acc[XNOR_POINTWISE_MAX];
+    multiply(c, &s->parts[0], begin, end, sum);
+    for (size_t k = 1; k < s->part_count; k++) {
+        multiply(c, &s->parts[k], begin, end, acc);
+        for (size_t i = 0; i < (end - begin) * s->n; i++) sum[i] += acc[i];
+    }
+    c->run->kernels->pointwise(&c->program, begin, end - begin, sum, NULL);
 }
 
 xnor_status xnor_step_gemm_tail(const xnor_step *s, const xnor_run *run) {
