@@ -549,12 +549,16 @@ static xnor_status lower_node(lowering *l, uint32_t index) {
 }
 
 xnor_status xnor_lower(xnor_plan *plan) {
-    lowering l = {plan, &plan->graph, calloc(plan->graph.node_count + 1, 1),
-                  malloc((plan->graph.node_count + 1) * sizeof *l.fused),
-                  malloc((plan->graph.value_count + 1) * sizeof *l.active)};
+    const size_t nodes = plan->graph.node_count + 1, values = plan->graph.value_count + 1;
+    lowering l = {.plan = plan,
+                  .graph = &plan->graph,
+                  .done = calloc(nodes, 1),
+                  .fused = malloc(nodes * sizeof *l.fused),
+                  .tail = calloc(nodes, sizeof *l.tail),
+                  .active = malloc(values * sizeof *l.active)};
     plan->steps = calloc(plan->graph.node_count + 1, sizeof *plan->steps);
     xnor_status status = XNOR_OK;
-    if (!l.done || !l.fused || !l.active || !plan->steps)
+    if (!l.done || !l.fused || !l.tail || !l.active || !plan->steps)
         status = xnor_fail(XNOR_E_MEMORY, "plan: out of memory");
     if (status == XNOR_OK) {
         for (uint32_t i = 0; i < plan->graph.node_count; i++) l.fused[i] = UINT32_MAX;
@@ -564,6 +568,7 @@ xnor_status xnor_lower(xnor_plan *plan) {
         status = lower_node(&l, i);
     free(l.done);
     free(l.fused);
+    free(l.tail);
     free(l.active);
     return status;
 }

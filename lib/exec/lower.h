@@ -11,6 +11,8 @@ typedef struct lowering {
     xnor_graph *graph;
     uint8_t *done;         // by node: covered by an earlier step
     uint32_t *fused;       // by node: an earlier node that its step takes over, or UINT32_MAX
+    uint32_t *tail;        // by node: number of the tail that it belongs to, from 1; 0 for none
+    uint32_t tails;        // so far
     xnor_value_id *active; // by value: number of distinct rows in each group, or XNOR_NO_VALUE
 } lowering;
 

@@ -74,12 +74,23 @@ static xnor_status append_limits(builder *b, const xnor_node *node) {
 
 // ---- which nodes --------------------------------------------------------------------------------
 
-// A map of the same shape that is there before node `index`.
+// Made by a step in front of the one of node `index`: by a node in front of it, or by an earlier tail.
+static bool is_there(const lowering *l, xnor_value_id id, uint32_t index) {
+    const uint32_t producer = xnor_graph_producer(l->graph, id);
+    return producer == UINT32_MAX || producer < index ||
+           (l->tail[producer] != 0 && l->tail[producer] != l->tails);
+}
+
+static void cover(lowering *l, uint32_t node) {
+    l->done[node] = 1;
+    l->tail[node] = l->tails;
+}
+
+// A map of the same shape that is there.
 static bool is_map(const lowering *l, xnor_value_id id, xnor_value_id like, uint32_t index) {
     const xnor_value *value = value_of(l, id), *other = value_of(l, like);
-    const uint32_t producer = xnor_graph_producer(l->graph, id);
     return value->dtype == other->dtype && xnor_shape_equal(&value->shape, &other->shape) &&
-           l->active[id] == XNOR_NO_VALUE && (producer == UINT32_MAX || producer < index);
+           l->active[id] == XNOR_NO_VALUE && is_there(l, id, index);
 }
 
 static uint32_t uses_in(const xnor_node *node, xnor_value_id id) {
@@ -132,7 +143,8 @@ static xnor_status take(builder *b, uint32_t index, xnor_value_id x, xnor_value_
     const uint32_t cast = cast_of_gate(l, node, x);
     if (is_real(l, x) && cast != UINT32_MAX) {
         append(b, XNOR_POINTWISE_GATE);
-        l->done[index] = l->done[cast] = 1;
+        cover(l, index);
+        cover(l, cast);
         *out = l->graph->nodes[cast].outputs[0];
         return XNOR_OK;
     }
@@ -159,7 +171,7 @@ static xnor_status take(builder *b, uint32_t index, xnor_value_id x, xnor_value_
     } else {
         return XNOR_OK;
     }
-    l->done[index] = 1;
+    cover(l, index);
     *out = node->outputs[0];
     return XNOR_OK;
 }
@@ -195,7 +207,7 @@ static bool take_signs(builder *b, uint32_t index, xnor_value_id x, xnor_status 
     } else {
         return false;
     }
-    l->done[index] = 1;
+    cover(l, index);
     return true;
 }
 
@@ -224,7 +236,7 @@ static xnor_status follow(builder *b, xnor_value_id x, bool *stored, xnor_value_
         const xnor_node *sum = &l->graph->nodes[candidate];
         if (takes_sum(l, sum, x, b->index)) {
             append(b, XNOR_POINTWISE_ADD_SUM)->a = sum->inputs[sum->inputs[0] == x];
-            l->done[candidate] = 1;
+            cover(l, candidate);
             *next = sum->outputs[0];
         } else {
             XNOR_TRY(take(b, candidate, x, next));
@@ -271,6 +283,7 @@ bool xnor_lower_covers_sums(const lowering *l, xnor_value_id x, uint32_t index) 
 static xnor_status begin(builder *b, xnor_value_id x) {
     const size_t n = last_of(b->l, x);
     if (n == 0 || n > XNOR_POINTWISE_MAX || b->l->active[x] != XNOR_NO_VALUE) return XNOR_OK;
+    b->l->tails++;
     b->tail = calloc(1, sizeof *b->tail);
     if (!b->tail) return xnor_fail(XNOR_E_MEMORY, "plan: out of memory");
     *b->tail = (xnor_tail){.rows = rows_of(b->l, x), .n = n, .period = n};

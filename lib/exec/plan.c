@@ -66,6 +66,7 @@ xnor_status xnor_plan_create_with(xnor_model *model, const xnor_shape *shapes,
     if (status == XNOR_OK) status = xnor_pass_edges(&plan->graph);
     if (status == XNOR_OK && !(options && options->no_distinct))
         status = xnor_pass_distinct(&plan->graph);
+    if (status == XNOR_OK) status = xnor_order(&plan->graph);
     if (status == XNOR_OK) status = xnor_lower(plan);
     if (status == XNOR_OK) status = xnor_plan_memory(plan);
     if (status == XNOR_OK && plan->arena_bytes > MAX_ARENA_BYTES)

@@ -37,6 +37,9 @@ XNOR_NODISCARD xnor_status xnor_pass_distinct(xnor_graph *graph);
 // Runs when a plan is made: gathers of neighbours and what EdgeConv makes of them.
 XNOR_NODISCARD xnor_status xnor_pass_edges(xnor_graph *graph);
 
+// Runs when a plan is made: nodes move right in front of what needs them, operands from left to right.
+XNOR_NODISCARD xnor_status xnor_order(xnor_graph *graph);
+
 // Runs every pass. dump_after: name of the pass after which the graph is printed to `dump`,
 // "import" for the graph as it came, or NULL. XNOR_E_ARGUMENT lists the names when there is no such
 // pass.
