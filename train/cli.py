@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import compare, data, dense, export, grid, images, losses, loop, packs, prove, random_networks, scenes, tasks, weights
+from . import compare, data, dense, dense_export, export, grid, images, losses, loop, packs, prove, random_networks, random_pictures, scenes, tasks, weights
 from .binarize import BINARIZERS, ESTIMATORS
-from .networks import KINDS, initialise_from, make_network
+from .networks import KINDS, PICTURES, initialise_from, make_network
 from .networks.layers import FLOAT, POOLS
 from .neighbours_onnx import GATHERS, SEARCHES
 
@@ -148,14 +148,18 @@ def parser():
     p.set_defaults(run=run_compare)
 
     p = commands.add_parser("random", help="write a network with random weights as ONNX, for benchmarks and tests")
-    p.add_argument("--net", choices=tuple(KINDS), default="vanilla")
-    p.add_argument("--binarizer", choices=tuple(BINARIZERS), default="LSR")
+    p.add_argument("--net", choices=(*KINDS, *PICTURES), default="vanilla")
+    p.add_argument("--binarizer", choices=tuple(BINARIZERS), help="default: LSR, on pictures IRNet")
     p.add_argument("--pool", choices=POOLS, help="default: ema-max, or what the network prescribes")
     p.add_argument("--channels", type=int, default=3, help="per point (default %(default)s)")
     p.add_argument("--float", action="store_true", help="the full-precision network (ReLU)")
     p.add_argument("--classes", type=int, default=10)
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--pair", action="store_true", help="also write FILE.in.npy, FILE.out.npy, computed by PyTorch in double, and FILE.indexN.npy")
+    p.add_argument("--pair", action="store_true", help="also write FILE.in.npy, FILE.out.npy, computed by PyTorch in double, and "
+                   "FILE.indexN.npy; on pictures FILE.outN.npy, one for every output")
+    p.add_argument("--size", type=int, nargs=2, default=(480, 640), metavar=("HEIGHT", "WIDTH"),
+                   help="of the picture, multiples of 32 (default %(default)s)")
+    p.add_argument("--width", type=int, default=18, help="HRNet: channels of the finest branch (default %(default)s)")
     add_export(p)
     p.set_defaults(run=run_random)
 
@@ -319,8 +323,11 @@ def form_of(args):
 
 
 def run_random(args):
+    if args.net in PICTURES:
+        run_random_picture(args)
+        return
     form = form_of(args)
-    net = random_networks.random_network(args.net, "float" if args.float else args.binarizer, args.seed,
+    net = random_networks.random_network(args.net, FLOAT if args.float else args.binarizer or "LSR", args.seed,
                                          exact_scales=args.raw, pool=args.pool, points=args.points or 1024,
                                          classes=args.classes, channels=args.channels, activation="relu")
     export.write(net, args.out, form)
@@ -332,6 +339,19 @@ def run_random(args):
         indices = export.index_inputs(net, torch.from_numpy(x)) if form.neighbours == "inputs" else []
         for i, index in enumerate(indices):
             np.save(f"{stem}.index{i}.npy", index.numpy())
+
+
+# What `random` passes on to a network on pictures, by its name.
+PICTURE_SETTINGS = {"hrnet": ("width",)}
+
+
+def run_random_picture(args):
+    settings = {name: getattr(args, name) for name in PICTURE_SETTINGS[args.net]}
+    net = random_pictures.random_network(args.net, FLOAT if args.float else args.binarizer or "IRNet", args.seed, **settings)
+    dense_export.write(net, args.out, *args.size)
+    if args.pair:
+        stem = args.out[:-5] if args.out.endswith(".onnx") else args.out
+        random_pictures.write_pair(net, stem, random_pictures.random_picture(*args.size, args.seed + 1))
 
 
 CAMVID = "camvid_train.npz"
