@@ -11,6 +11,7 @@ import torch
 from . import compare, data, dense, dense_export, export, grid, images, losses, loop, packs, prove, random_networks, random_pictures, scenes, tasks, weights
 from .binarize import BINARIZERS, ESTIMATORS
 from .networks import KINDS, PICTURES, initialise_from, make_network
+from .networks.bimtdp import GATES, VARIANTS
 from .networks.layers import FLOAT, POOLS
 from .neighbours_onnx import GATHERS, SEARCHES
 
@@ -160,6 +161,10 @@ def parser():
     p.add_argument("--size", type=int, nargs=2, default=(480, 640), metavar=("HEIGHT", "WIDTH"),
                    help="of the picture, multiples of 32 (default %(default)s)")
     p.add_argument("--width", type=int, default=18, help="HRNet: channels of the finest branch (default %(default)s)")
+    p.add_argument("--variant", choices=VARIANTS, default="f", help="bimtdp: see networks/bimtdp.py (default %(default)s)")
+    p.add_argument("--gate", choices=GATES, default="source", help="bimtdp: the task whose features open it (default %(default)s)")
+    p.add_argument("--tasks", nargs="+", type=task, default=[("semseg", 40), ("depth", 1)], metavar="NAME:CHANNELS",
+                   help="bimtdp (default semseg:40 depth:1)")
     add_export(p)
     p.set_defaults(run=run_random)
 
@@ -173,6 +178,14 @@ def parser():
     p.add_argument("--binarizer", action="append", choices=(*BINARIZERS, FLOAT), help="only this one; may be repeated")
     p.set_defaults(run=run_prove)
     return top
+
+
+def task(text):
+    """NAME:CHANNELS"""
+    name, _, channels = text.partition(":")
+    if not name.isidentifier() or not channels.isdigit() or int(channels) == 0:
+        raise argparse.ArgumentTypeError(f"{text}: not NAME:CHANNELS")
+    return name, int(channels)
 
 
 def add_export(parser):
@@ -341,13 +354,18 @@ def run_random(args):
             np.save(f"{stem}.index{i}.npy", index.numpy())
 
 
-# What `random` passes on to a network on pictures, by its name.
-PICTURE_SETTINGS = {"hrnet": ("width",)}
+# Network on pictures -> its settings that `random` takes from the arguments.
+PICTURE_SETTINGS = {
+    "hrnet": lambda args: dict(width=args.width),
+    "bimtdp": lambda args: dict(width=args.width, variant=FLOAT if args.float else args.variant, gate=args.gate,
+                                outputs=dict(args.tasks)),
+}
 
 
 def run_random_picture(args):
-    settings = {name: getattr(args, name) for name in PICTURE_SETTINGS[args.net]}
-    net = random_pictures.random_network(args.net, FLOAT if args.float else args.binarizer or "IRNet", args.seed, **settings)
+    settings = PICTURE_SETTINGS[args.net](args)
+    real = args.float or settings.get("variant") == FLOAT
+    net = random_pictures.random_network(args.net, FLOAT if real else args.binarizer or "IRNet", args.seed, **settings)
     dense_export.write(net, args.out, *args.size)
     if args.pair:
         stem = args.out[:-5] if args.out.endswith(".onnx") else args.out

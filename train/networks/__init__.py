@@ -2,6 +2,7 @@
 
 import inspect
 
+from .bimtdp import BiMTDP
 from .dgcnn import DGCNN, DGCNN4
 from .hrnet import HRNet
 from .layers import Maker
@@ -30,7 +31,7 @@ KINDS = {
 }
 
 # Networks on pictures: name -> class. They take a picture [batch, 3, height, width] and give {name: map}.
-PICTURES = {"mtinet": MTINet, "hrnet": HRNet}
+PICTURES = {"mtinet": MTINet, "hrnet": HRNet, "bimtdp": BiMTDP}
 
 
 def make_network(kind, binarizer="LSR", pool=None, classes=10, points=1024, channels=3, activation="hardtanh",
@@ -48,7 +49,7 @@ def make_network(kind, binarizer="LSR", pool=None, classes=10, points=1024, chan
     if kind in PICTURES:
         network = PICTURES[kind]
         refuse_unknown(kind, network, more)
-        return network(binarizer=binarizer, estimator=estimator or "bireal", **more)
+        return network(binarizer=binarizer, **({"estimator": estimator} if estimator else {}), **more)
     if kind not in KINDS:
         raise ValueError(f"network {kind}: not one of {', '.join(KINDS)}")
     network, variant = KINDS[kind]

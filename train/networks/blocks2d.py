@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ..binarize import sign
 from .conv2d import CONVOLUTIONS
 from .mtinet import FLOAT, Real
 
@@ -34,15 +35,52 @@ class Maker2d:
             layer.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         return layer
 
+    def active(self):
+        return nn.Hardtanh() if self.binary else nn.ReLU()
+
     def step(self, inputs, outputs, size=3, stride=1, active=True):
         """Convolution, normalisation, activation if `active`."""
-        active = [nn.Hardtanh() if self.binary else nn.ReLU()] if active else []
-        return nn.Sequential(self.conv(inputs, outputs, size, stride), nn.BatchNorm2d(outputs), *active)
+        layers = [self.conv(inputs, outputs, size, stride), nn.BatchNorm2d(outputs)]
+        return nn.Sequential(*layers, self.active()) if active else nn.Sequential(*layers)
 
     def first(self, inputs, outputs, size=3, stride=2):
         """The step that reads the picture: real."""
-        return nn.Sequential(Real(inputs, outputs, size, stride), nn.BatchNorm2d(outputs),
-                             nn.Hardtanh() if self.binary else nn.ReLU())
+        return nn.Sequential(Real(inputs, outputs, size, stride), nn.BatchNorm2d(outputs), self.active())
+
+
+class _Open(torch.autograd.Function):
+    """1 where x > 0, else 0; gradient 1/2 on [-1, 1]."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return (x > 0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return 0.5 * grad * (ctx.saved_tensors[0].abs() <= 1)
+
+
+class Gate(nn.Module):
+    """1 where x > 0, else 0. plain: as operators that ONNX has"""
+
+    plain = False
+
+    def forward(self, x):
+        return (x > 0).to(x.dtype) if self.plain else _Open.apply(x)
+
+
+class Bits(nn.Module):
+    """sign(x), its gradient over [-reach, reach]. plain: as an operator that ONNX has"""
+
+    plain = False
+
+    def __init__(self, reach=1.0):
+        super().__init__()
+        self.reach = reach
+
+    def forward(self, x):
+        return torch.sign(x) if self.plain else sign(x / self.reach, "bireal")
 
 
 class Residual(nn.Module):
