@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import compare, data, dense, export, grid, images, losses, loop, packs, prove, random_networks, scenes, tasks, weights
+from . import compare, data, dense, dense_export, export, grid, images, losses, loop, packs, prove, random_networks, random_pictures, scenes, tasks, weights
 from .binarize import BINARIZERS, ESTIMATORS
-from .networks import KINDS, initialise_from, make_network
+from .networks import KINDS, PICTURES, initialise_from, make_network
+from .networks.bimtdp import GATES, VARIANTS
 from .networks.layers import FLOAT, POOLS
 from .neighbours_onnx import GATHERS, SEARCHES
 
@@ -148,14 +149,22 @@ def parser():
     p.set_defaults(run=run_compare)
 
     p = commands.add_parser("random", help="write a network with random weights as ONNX, for benchmarks and tests")
-    p.add_argument("--net", choices=tuple(KINDS), default="vanilla")
-    p.add_argument("--binarizer", choices=tuple(BINARIZERS), default="LSR")
+    p.add_argument("--net", choices=(*KINDS, *PICTURES), default="vanilla")
+    p.add_argument("--binarizer", choices=tuple(BINARIZERS), help="default: LSR, on pictures IRNet")
     p.add_argument("--pool", choices=POOLS, help="default: ema-max, or what the network prescribes")
     p.add_argument("--channels", type=int, default=3, help="per point (default %(default)s)")
     p.add_argument("--float", action="store_true", help="the full-precision network (ReLU)")
     p.add_argument("--classes", type=int, default=10)
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--pair", action="store_true", help="also write FILE.in.npy, FILE.out.npy, computed by PyTorch in double, and FILE.indexN.npy")
+    p.add_argument("--pair", action="store_true", help="also write FILE.in.npy, FILE.out.npy, computed by PyTorch in double, and "
+                   "FILE.indexN.npy; on pictures FILE.outN.npy, one for every output")
+    p.add_argument("--size", type=int, nargs=2, default=(480, 640), metavar=("HEIGHT", "WIDTH"),
+                   help="of the picture, multiples of 32 (default %(default)s)")
+    p.add_argument("--width", type=int, default=18, help="HRNet: channels of the finest branch (default %(default)s)")
+    p.add_argument("--variant", choices=VARIANTS, default="f", help="bimtdp: see networks/bimtdp.py (default %(default)s)")
+    p.add_argument("--gate", choices=GATES, default="source", help="bimtdp: the task whose features open it (default %(default)s)")
+    p.add_argument("--tasks", nargs="+", type=task, default=[("semseg", 40), ("depth", 1)], metavar="NAME:CHANNELS",
+                   help="bimtdp (default semseg:40 depth:1)")
     add_export(p)
     p.set_defaults(run=run_random)
 
@@ -169,6 +178,14 @@ def parser():
     p.add_argument("--binarizer", action="append", choices=(*BINARIZERS, FLOAT), help="only this one; may be repeated")
     p.set_defaults(run=run_prove)
     return top
+
+
+def task(text):
+    """NAME:CHANNELS"""
+    name, _, channels = text.partition(":")
+    if not name.isidentifier() or not channels.isdigit() or int(channels) == 0:
+        raise argparse.ArgumentTypeError(f"{text}: not NAME:CHANNELS")
+    return name, int(channels)
 
 
 def add_export(parser):
@@ -319,8 +336,11 @@ def form_of(args):
 
 
 def run_random(args):
+    if args.net in PICTURES:
+        run_random_picture(args)
+        return
     form = form_of(args)
-    net = random_networks.random_network(args.net, "float" if args.float else args.binarizer, args.seed,
+    net = random_networks.random_network(args.net, FLOAT if args.float else args.binarizer or "LSR", args.seed,
                                          exact_scales=args.raw, pool=args.pool, points=args.points or 1024,
                                          classes=args.classes, channels=args.channels, activation="relu")
     export.write(net, args.out, form)
@@ -332,6 +352,24 @@ def run_random(args):
         indices = export.index_inputs(net, torch.from_numpy(x)) if form.neighbours == "inputs" else []
         for i, index in enumerate(indices):
             np.save(f"{stem}.index{i}.npy", index.numpy())
+
+
+# Network on pictures -> its settings that `random` takes from the arguments.
+PICTURE_SETTINGS = {
+    "hrnet": lambda args: dict(width=args.width),
+    "bimtdp": lambda args: dict(width=args.width, variant=FLOAT if args.float else args.variant, gate=args.gate,
+                                outputs=dict(args.tasks)),
+}
+
+
+def run_random_picture(args):
+    settings = PICTURE_SETTINGS[args.net](args)
+    real = args.float or settings.get("variant") == FLOAT
+    net = random_pictures.random_network(args.net, FLOAT if real else args.binarizer or "IRNet", args.seed, **settings)
+    dense_export.write(net, args.out, *args.size)
+    if args.pair:
+        stem = args.out[:-5] if args.out.endswith(".onnx") else args.out
+        random_pictures.write_pair(net, stem, random_pictures.random_picture(*args.size, args.seed + 1))
 
 
 CAMVID = "camvid_train.npz"

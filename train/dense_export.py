@@ -1,8 +1,8 @@
-"""ONNX of multi-task networks on pictures, opset 13.
+"""ONNX of networks on pictures, opset 13.
 
 Input `image` float32 [1, 3, height, width], normalised, sides multiples of 32; an output for every task, [1, channels, height / 4,
-width / 4] or at the picture's size. Weights of binary layers are ±1 constants and scales come after the sum, so that every sum is an
-exact integer in any runtime.
+width / 4] or at the picture's size, or whatever the network names. Weights of binary layers are ±1 constants and scales come after
+the sum, so that every sum is an exact integer in any runtime.
 """
 
 import copy
@@ -14,7 +14,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from . import binarize
-from .networks import mtinet
 
 OPSET = 13
 
@@ -43,6 +42,11 @@ class _Convolution(nn.Module):
         return y if self.bias is None else y + self.bias
 
 
+def output_names(net):
+    """In the order of the graph."""
+    return list(net.outputs if hasattr(net, "outputs") else net.config["outputs"])
+
+
 def deployed(net, enlarged=False):
     """The network in evaluation form. enlarged: scores at the picture's size."""
     net = copy.deepcopy(net).eval()
@@ -53,7 +57,7 @@ def deployed(net, enlarged=False):
                     raise ValueError(f"{name}: XNOR scales of activations are not exported for pictures")
                 if isinstance(child, binarize.BinaryLinear):
                     setattr(module, name, _Convolution(child))
-            if isinstance(module, mtinet.Exchange):
+            if hasattr(module, "plain"):
                 module.plain = True
     net.enlarged = enlarged
     return net.requires_grad_(False)
@@ -73,7 +77,7 @@ def write(net, path, height, width, enlarged=False):
     """Writes the network as ONNX for pictures of one size."""
     if height % 32 or width % 32:
         raise ValueError(f"{height} x {width}: both must be multiples of 32")
-    names = list(net.config["outputs"])
+    names = output_names(net)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(_Listed(deployed(net, enlarged), names), torch.zeros(1, 3, height, width), str(path), opset_version=OPSET,

@@ -1,8 +1,10 @@
-"""Point-cloud networks by name."""
+"""Networks by name."""
 
 import inspect
 
+from .bimtdp import BiMTDP
 from .dgcnn import DGCNN, DGCNN4
+from .hrnet import HRNet
 from .layers import Maker
 from .mtinet import MTINet
 from .pointcnn import PointCNN
@@ -28,6 +30,9 @@ KINDS = {
     "pointconv-density": (PointConvNet, dict(density=True)),
 }
 
+# Networks on pictures: name -> class. They take a picture [batch, 3, height, width] and give {name: map}.
+PICTURES = {"mtinet": MTINet, "hrnet": HRNet, "bimtdp": BiMTDP}
+
 
 def make_network(kind, binarizer="LSR", pool=None, classes=10, points=1024, channels=3, activation="hardtanh",
                  estimator=None, dropout=0.0, **more):
@@ -41,14 +46,14 @@ def make_network(kind, binarizer="LSR", pool=None, classes=10, points=1024, chan
     estimator   gradient of sign(activation), a name of binarize.ESTIMATORS; None: the binarizer's own
     more        what only this kind of network has, such as k of DGCNN
     """
-    if kind == "mtinet":
-        return MTINet(binarizer=binarizer, estimator=estimator or "bireal", **more)
+    if kind in PICTURES:
+        network = PICTURES[kind]
+        refuse_unknown(kind, network, more)
+        return network(binarizer=binarizer, **({"estimator": estimator} if estimator else {}), **more)
     if kind not in KINDS:
         raise ValueError(f"network {kind}: not one of {', '.join(KINDS)}")
     network, variant = KINDS[kind]
-    unknown = set(more) - (set(inspect.signature(network).parameters) - set(variant))
-    if unknown:
-        raise ValueError(f"network {kind} has no setting {', '.join(sorted(unknown))}")
+    refuse_unknown(kind, network, more, variant)
     pool = pool or network.poolings[0]
     if pool not in network.poolings:
         raise ValueError(f"pool {pool}: not one of {', '.join(network.poolings)}, which {kind} has")
@@ -57,6 +62,12 @@ def make_network(kind, binarizer="LSR", pool=None, classes=10, points=1024, chan
     net.config = dict(kind=kind, binarizer=binarizer, pool=pool, classes=classes, points=points, channels=channels,
                       activation=activation, estimator=estimator, dropout=dropout, **more)
     return net
+
+
+def refuse_unknown(kind, network, settings, fixed=()):
+    unknown = set(settings) - (set(inspect.signature(network).parameters) - set(fixed))
+    if unknown:
+        raise ValueError(f"network {kind} has no setting {', '.join(sorted(unknown))}")
 
 
 def current_config(config):
