@@ -7,13 +7,6 @@
 
 #include "core/tensor.h"
 
-static void attr_pair(const xnor_node *node, xnor_attr_key key, uint32_t spatial, uint32_t offset,
-                      int64_t fallback, int64_t *out) {
-    const xnor_attr *attr = xnor_node_attr(node, key);
-    for (uint32_t i = 0; i < spatial; i++)
-        out[i] = attr && i + offset < attr->count ? attr->ints[i + offset] : fallback;
-}
-
 xnor_status xnor_conv_read(const xnor_node *node, const xnor_shape *x, const xnor_shape *w,
                            xnor_conv *c) {
     char tx[XNOR_SHAPE_TEXT], tw[XNOR_SHAPE_TEXT];
@@ -25,22 +18,9 @@ xnor_status xnor_conv_read(const xnor_node *node, const xnor_shape *x, const xno
             "node '%s' (%s): input %s, weight %s; one or two spatial axes are supported",
             node->name, xnor_op_name(node->op), xnor_shape_text(x, tx, sizeof tx),
             xnor_shape_text(w, tw, sizeof tw));
-    c->spatial = x->rank - 2;
     c->channel_axis = c->weight_channel_axis = last ? 3 : 1;
     c->first_axis = c->first_weight_axis = last ? 1 : 2;
-    attr_pair(node, XNOR_ATTR_STRIDES, c->spatial, 0, 1, c->stride);
-    attr_pair(node, XNOR_ATTR_DILATIONS, c->spatial, 0, 1, c->dilation);
-    attr_pair(node, XNOR_ATTR_PADS, c->spatial, 0, 0, c->pad_begin);
-    attr_pair(node, XNOR_ATTR_PADS, c->spatial, c->spatial, 0, c->pad_end);
-    for (uint32_t i = 0; i < c->spatial; i++) {
-        c->kernel[i] = w->dims[i + c->first_weight_axis];
-        const int64_t most = INT32_MAX; // so that no sum of products overflows
-        if (c->stride[i] < 1 || c->dilation[i] < 1 || c->pad_begin[i] < 0 || c->pad_end[i] < 0 ||
-            c->kernel[i] < 1 || c->stride[i] > most || c->dilation[i] > most ||
-            c->pad_begin[i] > most || c->pad_end[i] > most || c->kernel[i] > most)
-            return xnor_fail(XNOR_E_SHAPE, "node '%s' (%s): bad stride, dilation or padding",
-                             node->name, xnor_op_name(node->op));
-    }
+    XNOR_TRY(xnor_window_read(node, x->rank - 2, w->dims + c->first_weight_axis, &c->window));
     int64_t channels = x->dims[c->channel_axis], each = w->dims[c->weight_channel_axis], product;
     bool bad = c->group < 1 || w->dims[0] < 0 || each < 0 || w->dims[0] % c->group ||
                __builtin_mul_overflow(each, c->group, &product);
@@ -59,16 +39,9 @@ static xnor_status infer_conv(xnor_graph *graph, const xnor_node *node) {
     if (bias && (bias->shape.rank != 1 || bias->shape.dims[0] != w->shape.dims[0]))
         return xnor_fail(XNOR_E_SHAPE, "node '%s' (%s): expected a bias for %lld channels",
                          node->name, xnor_op_name(node->op), (long long)w->shape.dims[0]);
-    xnor_shape shape = {x->shape.rank, {x->shape.dims[0]}};
+    xnor_shape shape = x->shape;
     shape.dims[c.channel_axis] = w->shape.dims[0];
-    for (uint32_t i = 0; i < c.spatial; i++) {
-        int64_t in = x->shape.dims[i + c.first_axis];
-        int64_t span = in + c.pad_begin[i] + c.pad_end[i] - c.dilation[i] * (c.kernel[i] - 1) - 1;
-        if (in >= 0 && span < 0)
-            return xnor_fail(XNOR_E_SHAPE, "node '%s' (%s): the kernel is larger than the input",
-                             node->name, xnor_op_name(node->op));
-        shape.dims[i + c.first_axis] = in < 0 ? -1 : span / c.stride[i] + 1;
-    }
+    XNOR_TRY(xnor_window_slide(node, &c.window, c.first_axis, &shape));
     return xnor_set_output(graph, node, 0, x->dtype == XNOR_F64 ? XNOR_F64 : XNOR_F32, &shape);
 }
 
@@ -86,27 +59,28 @@ static steps steps_of(const xnor_shape *shape, uint32_t channel_axis, uint32_t f
 static xnor_status eval_conv(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
     xnor_conv c;
     XNOR_TRY(xnor_conv_read(node, &in[0].shape, &in[1].shape, &c));
-    bool two = c.spatial == 2, bias = node->input_count > 2 && in[2].data;
-    if (!two) c.kernel[1] = c.stride[1] = c.dilation[1] = 1;
+    const xnor_window *v = &c.window;
+    const bool two = v->axes == 2, bias = node->input_count > 2 && in[2].data;
     const int64_t *dims = in[0].shape.dims, *out_dims = out[0].shape.dims;
     const steps sx = steps_of(&in[0].shape, c.channel_axis, c.first_axis);
     const steps sy = steps_of(&out[0].shape, c.channel_axis, c.first_axis);
     const steps sw = steps_of(&in[1].shape, c.weight_channel_axis, c.first_weight_axis);
-    int64_t h = dims[c.first_axis], w = two ? dims[c.first_axis + 1] : 1;
-    int64_t out_h = out_dims[c.first_axis], out_w = two ? out_dims[c.first_axis + 1] : 1;
-    int64_t m = out_dims[c.channel_axis];
-    int64_t group_in = dims[c.channel_axis] / c.group, group_out = m / c.group;
+    const int64_t h = dims[c.first_axis], w = two ? dims[c.first_axis + 1] : 1;
+    const int64_t out_h = out_dims[c.first_axis], out_w = two ? out_dims[c.first_axis + 1] : 1;
+    const int64_t m = out_dims[c.channel_axis];
+    const int64_t group_in = dims[c.channel_axis] / c.group, group_out = m / c.group;
     for (int64_t b = 0; b < dims[0]; b++)
         for (int64_t o = 0; o < m; o++)
             for (int64_t y = 0; y < out_h; y++)
                 for (int64_t x = 0; x < out_w; x++) {
+                    const xnor_taps down = xnor_window_taps(v, 0, y, h);
+                    const xnor_taps along = xnor_window_taps(v, 1, x, w);
                     double sum = bias ? xnor_tensor_get(&in[2], (size_t)o) : 0;
                     for (int64_t i = 0; i < group_in; i++)
-                        for (int64_t ky = 0; ky < c.kernel[0]; ky++)
-                            for (int64_t kx = 0; kx < c.kernel[1]; kx++) {
-                                int64_t yy = y * c.stride[0] + ky * c.dilation[0] - c.pad_begin[0];
-                                int64_t xx = x * c.stride[1] + kx * c.dilation[1] - c.pad_begin[1];
-                                if (yy < 0 || yy >= h || xx < 0 || xx >= w) continue;
+                        for (int64_t ky = down.first; ky <= down.last; ky++)
+                            for (int64_t kx = along.first; kx <= along.last; kx++) {
+                                int64_t yy = down.begin + ky * v->dilation[0];
+                                int64_t xx = along.begin + kx * v->dilation[1];
                                 int64_t channel = o / group_out * group_in + i;
                                 int64_t tap = o * sw.first + i * sw.channel + ky * sw.y + kx * sw.x;
                                 int64_t pixel =

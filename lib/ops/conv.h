@@ -2,14 +2,13 @@
 #ifndef XNOR_OPS_CONV_H
 #define XNOR_OPS_CONV_H
 
-#include "graph/graph.h"
+#include "ops/window.h"
 
 typedef struct xnor_conv {
+    xnor_window window;
     int64_t group;
-    uint32_t spatial;                  // 1 or 2 axes; of one the second is missing below
-    uint32_t channel_axis, first_axis; // of x and of the result
+    uint32_t channel_axis, first_axis;               // of x and of the result
     uint32_t weight_channel_axis, first_weight_axis; // of w
-    int64_t kernel[2], stride[2], pad_begin[2], pad_end[2], dilation[2];
 } xnor_conv;
 
 // Reads and checks the attributes of a Conv or xnor_conv2d_f32 against the shapes of its input and weight,

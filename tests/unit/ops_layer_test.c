@@ -86,7 +86,7 @@ Test(ops_layer, conv_refuses_a_kernel_larger_than_the_input) {
     xnor_value_id x = builder_floats(&b, SHAPE(1, 1, 2), D(1, 2));
     xnor_value_id w = builder_floats(&b, SHAPE(1, 1, 3), D(1, 1, 1));
     builder_expect_error(&b, NODE(&b, XNOR_OP_CONV, x, w), XNOR_E_SHAPE,
-                         "the kernel is larger than the input");
+                         "the window is larger than the input");
 }
 
 // ---- normalisations -----------------------------------------------------------------------------
