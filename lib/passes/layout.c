@@ -394,8 +394,8 @@ static xnor_status sink_unit_view(xnor_graph *graph, uint32_t index, bool *chang
     return xnor_emit_transpose(graph, &at, node.name, y, after, &out);
 }
 
-// Pools of pictures whose channels were moved to axis 1.
-static xnor_status sink_pool(xnor_graph *graph, uint32_t index, bool *changed) {
+// Operators on pictures that say where the channels are: they were moved to axis 1.
+static xnor_status sink_picture(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
     uint32_t perm[XNOR_MAX_RANK], to_last[XNOR_MAX_RANK], to_first[XNOR_MAX_RANK];
     const uint32_t rank = graph->values[node.outputs[0]].shape.rank;
@@ -415,6 +415,37 @@ static xnor_status sink_pool(xnor_graph *graph, uint32_t index, bool *changed) {
     return xnor_emit_transpose(graph, &at, node.name, y, to_first, &out);
 }
 
+// A Pad names its axes: they are renamed.
+static xnor_status sink_pad(xnor_graph *graph, uint32_t index, bool *changed) {
+    enum { AXES = 3 };
+    const xnor_node node = graph->nodes[index];
+    uint32_t perm[XNOR_MAX_RANK];
+    const bool named = node.input_count > AXES && node.inputs[AXES] != XNOR_NO_VALUE;
+    const uint32_t rank = graph->values[node.outputs[0]].shape.rank;
+    xnor_value_id inputs[AXES + 1], out = node.outputs[0], y = XNOR_NO_VALUE;
+    if (!is_transposed(graph, node.inputs[0], &inputs[0], perm) ||
+        (named && !xnor_is_constant(graph, node.inputs[AXES])))
+        return XNOR_OK;
+    for (uint32_t k = 1; k < AXES; k++)
+        inputs[k] = k < node.input_count ? node.inputs[k] : XNOR_NO_VALUE;
+    const size_t count = named ? xnor_constant_count(graph, node.inputs[AXES]) : rank;
+    const xnor_shape vector = {1, {(int64_t)count}};
+    void *data;
+    XNOR_TRY(xnor_graph_add_constant(graph, node.name, XNOR_I64, &vector, &inputs[AXES], &data));
+    for (size_t i = 0; i < count; i++) {
+        uint32_t axis = (uint32_t)i;
+        if (named)
+            XNOR_TRY(xnor_axis(&node, (int64_t)xnor_constant_get(graph, node.inputs[AXES], i), rank,
+                               &axis));
+        ((int64_t *)data)[i] = perm[axis];
+    }
+    uint32_t at = index;
+    XNOR_TRY(xnor_emit_as(graph, &at, XNOR_OP_PAD, &node, inputs, AXES + 1, &y));
+    xnor_graph_remove_node(&graph->nodes[at]);
+    *changed = true;
+    return xnor_emit_transpose(graph, &at, node.name, y, perm, &out);
+}
+
 xnor_status xnor_layout_sink(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node *node = &graph->nodes[index];
     const xnor_op_info *info = xnor_op_lookup(node->op);
@@ -428,8 +459,10 @@ xnor_status xnor_layout_sink(xnor_graph *graph, uint32_t index, bool *changed) {
     if (xnor_layout_is_reduction(node->op) || node->op == XNOR_OP_CONCAT ||
         node->op == XNOR_OP_SOFTMAX || node->op == XNOR_OP_LOG_SOFTMAX)
         return sink_axis_operator(graph, index, changed);
-    if (node->op == XNOR_OP_MAX_POOL || node->op == XNOR_OP_AVERAGE_POOL)
-        return sink_pool(graph, index, changed);
+    if (node->op == XNOR_OP_MAX_POOL || node->op == XNOR_OP_AVERAGE_POOL ||
+        node->op == XNOR_OP_DEPTH_TO_SPACE || node->op == XNOR_OP_SPACE_TO_DEPTH)
+        return sink_picture(graph, index, changed);
+    if (node->op == XNOR_OP_PAD) return sink_pad(graph, index, changed);
     bool per_axis = node->op == XNOR_OP_TILE || node->op == XNOR_OP_RESIZE;
     return per_axis ? sink_per_axis(graph, index, changed) : XNOR_OK;
 }
