@@ -5,58 +5,56 @@
 #include "ops/pad.h"
 #include "ops/permutation.h"
 
+enum { TILE_FLOATS = 16384 };
+
 // ---- permutations -------------------------------------------------------------------------------
 
-// [lines][count]: where a line of the result begins follows from its index along `rank` axes.
-typedef struct lines {
-    uint32_t rank;
-    size_t size[XNOR_MAX_RANK], stride[XNOR_MAX_RANK]; // of the axes before the last one
-    size_t count, step; // elements of a line, and from one to the next
-} lines;
-
+// [lines][count]: the walk is over the axes in front of the last one.
 typedef struct permute_context {
     const xnor_step *step;
     const xnor_run *run;
-    lines lines;
+    xnor_walk lines;
+    size_t count, stride; // elements of a line, and from one to the next
 } permute_context;
 
 // Joins axes of which the outer one goes on where the inner one ends.
-static void join(const xnor_walk *walk, lines *out) {
-    size_t size[XNOR_MAX_RANK] = {1}, stride[XNOR_MAX_RANK] = {1};
+static void join(const xnor_walk *walk, permute_context *out) {
+    xnor_walk *l = &out->lines;
     uint32_t last = 0;
     bool any = false;
+    *l = (xnor_walk){.inputs = 1, .dims = {1}, .stride = {{1}}};
     for (uint32_t i = 0; i < walk->rank; i++) {
-        const size_t count = (size_t)walk->dims[i], step = (size_t)walk->stride[0][i];
+        const int64_t count = walk->dims[i], stride = walk->stride[0][i];
         if (count == 1) continue;
-        if (any && stride[last] == step * count) {
-            size[last] *= count;
+        if (any && l->stride[0][last] == stride * count) {
+            l->dims[last] *= count;
         } else {
             last += any;
-            size[last] = count;
+            l->dims[last] = count;
         }
-        stride[last] = step;
+        l->stride[0][last] = stride;
         any = true;
     }
-    out->rank = last;
-    memcpy(out->size, size, sizeof size);
-    memcpy(out->stride, stride, sizeof stride);
-    out->count = size[last];
-    out->step = stride[last];
+    l->rank = last;
+    out->count = (size_t)l->dims[last];
+    out->stride = (size_t)l->stride[0][last];
 }
 
 static void tile_lines(void *context, size_t begin, size_t end) {
     const permute_context *c = context;
-    const lines *l = &c->lines;
-    float *y = (float *)c->run->values[c->step->y] + begin * l->count;
-    for (size_t line = begin; line < end; line++, y += l->count) {
-        const float *x = c->run->values[c->step->x];
-        size_t rest = line;
-        for (uint32_t i = l->rank; i-- > 0; rest /= l->size[i])
-            x += rest % l->size[i] * l->stride[i];
-        if (l->step == 1)
-            memcpy(y, x, l->count * sizeof *y);
+    xnor_walk walk = c->lines;
+    int64_t rest = (int64_t)begin;
+    for (uint32_t i = walk.rank; i-- > 0; rest /= walk.dims[i]) {
+        walk.index[i] = rest % walk.dims[i];
+        walk.offset[0] += walk.index[i] * walk.stride[0][i];
+    }
+    float *y = (float *)c->run->values[c->step->y] + begin * c->count;
+    for (size_t line = begin; line < end; line++, y += c->count, xnor_walk_next(&walk)) {
+        const float *x = (const float *)c->run->values[c->step->x] + walk.offset[0];
+        if (c->stride == 1)
+            memcpy(y, x, c->count * sizeof *y);
         else
-            for (size_t k = 0; k < l->count; k++) y[k] = x[k * l->step];
+            for (size_t k = 0; k < c->count; k++) y[k] = x[k * c->stride];
     }
 }
 
@@ -64,10 +62,10 @@ xnor_status xnor_step_permute(const xnor_step *s, const xnor_run *run) {
     permute_context c = {.step = s, .run = run};
     xnor_walk walk;
     XNOR_TRY(xnor_permutation_walk(s->node, &s->graph->values[s->x].shape, &walk));
-    join(&walk, &c.lines);
+    join(&walk, &c);
     size_t count = 1;
-    for (uint32_t i = 0; i < c.lines.rank; i++) count *= c.lines.size[i];
-    xnor_parallel_for(run->pool, count, TILE_ROWS, run->cancel, tile_lines, &c);
+    for (uint32_t i = 0; i < c.lines.rank; i++) count *= (size_t)c.lines.dims[i];
+    xnor_parallel_for(run->pool, count, 1 + TILE_FLOATS / (c.count + 1), run->cancel, tile_lines, &c);
     return XNOR_OK;
 }
 
@@ -150,6 +148,7 @@ xnor_status xnor_step_pad(const xnor_step *s, const xnor_run *run) {
         c.unit *= (size_t)c.x->dims[c.last--];
     size_t count = 1;
     for (uint32_t i = 0; i < c.last; i++) count *= (size_t)c.y->dims[i];
-    xnor_parallel_for(run->pool, count, 1 + TILE_ROWS / (c.unit + 1), run->cancel, tile_pad, &c);
+    const size_t line = (size_t)c.y->dims[c.last] * c.unit;
+    xnor_parallel_for(run->pool, count, 1 + TILE_FLOATS / (line + 1), run->cancel, tile_pad, &c);
     return XNOR_OK;
 }
