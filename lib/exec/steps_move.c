@@ -65,7 +65,8 @@ xnor_status xnor_step_permute(const xnor_step *s, const xnor_run *run) {
     join(&walk, &c);
     size_t count = 1;
     for (uint32_t i = 0; i < c.lines.rank; i++) count *= (size_t)c.lines.dims[i];
-    xnor_parallel_for(run->pool, count, 1 + TILE_FLOATS / (c.count + 1), run->cancel, tile_lines, &c);
+    xnor_parallel_for(run->pool, count, 1 + TILE_FLOATS / (c.count + 1), run->cancel, tile_lines,
+                      &c);
     return XNOR_OK;
 }
 
