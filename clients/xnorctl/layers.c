@@ -18,7 +18,7 @@ static uint64_t elements(const xnor_graph *graph, xnor_value_id id) {
     return xnor_shape_count(&graph->values[id].shape, &count) == XNOR_OK ? count : 0;
 }
 
-// Inner size of a product: the axis that is summed over.
+// Elements that are multiplied for each element of the result, or of the input of a transposed convolution.
 static uint64_t inner(const xnor_graph *graph, const xnor_node *node) {
     const xnor_shape *w = &graph->values[node->inputs[1]].shape;
     switch (node->op) {
@@ -30,7 +30,9 @@ static uint64_t inner(const xnor_graph *graph, const xnor_node *node) {
         return (uint64_t)xnor_shape_last(&graph->values[node->inputs[0]].shape);
     case XNOR_OP_CONV:
     case XNOR_OP_CONV2D:
-        return elements(graph, node->inputs[1]) / (uint64_t)w->dims[0];
+    case XNOR_OP_CONV_TRANSPOSE:
+    case XNOR_OP_CONV_TRANSPOSE2D:
+        return w->dims[0] > 0 ? elements(graph, node->inputs[1]) / (uint64_t)w->dims[0] : 0;
     default:
         return 0;
     }
@@ -42,9 +44,11 @@ static bool is_binary(const xnor_node *node) {
 
 static layer measure(const xnor_graph *graph, const xnor_node *node) {
     layer l = {0};
-    uint64_t macs = node->input_count > 1 && node->inputs[1] != XNOR_NO_VALUE
-                        ? elements(graph, node->outputs[0]) * inner(graph, node)
-                        : 0;
+    const bool gives = node->op == XNOR_OP_CONV_TRANSPOSE || node->op == XNOR_OP_CONV_TRANSPOSE2D;
+    uint64_t macs =
+        node->input_count > 1 && node->inputs[1] != XNOR_NO_VALUE
+            ? elements(graph, gives ? node->inputs[0] : node->outputs[0]) * inner(graph, node)
+            : 0;
     xnor_dtype x = graph->values[node->inputs[0]].dtype, y = graph->values[node->outputs[0]].dtype;
     bool binary = is_binary(node);
     *(binary ? &l.binary_macs : &l.float_macs) = macs;

@@ -442,17 +442,17 @@ static xnor_status lower_transpose(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     const xnor_shape *x = &value_of(l, node->inputs[0])->shape;
     const xnor_attr *perm = xnor_node_attr(node, XNOR_ATTR_PERM);
-    xnor_step *step = xnor_add_step(l, xnor_step_reference, node);
-    if (value_of(l, step->x)->dtype != XNOR_F32 || !perm) return XNOR_OK;
     uint32_t rank = x->rank, fixed = 0;
-    while (fixed < rank && perm->ints[fixed] == (int64_t)fixed) fixed++;
-    uint32_t split = fixed < rank ? (uint32_t)perm->ints[fixed] : rank;
-    for (uint32_t i = fixed; i < rank; i++) {
+    while (perm && fixed < rank && perm->ints[fixed] == (int64_t)fixed) fixed++;
+    uint32_t split = perm && fixed < rank ? (uint32_t)perm->ints[fixed] : rank;
+    bool blocks = perm && value_of(l, node->inputs[0])->dtype == XNOR_F32;
+    for (uint32_t i = fixed; i < rank && blocks; i++) {
         uint32_t expect =
             i - fixed < rank - split ? split + (i - fixed) : fixed + (i - fixed) - (rank - split);
-        if (perm->ints[i] != (int64_t)expect) return XNOR_OK;
+        blocks = perm->ints[i] == (int64_t)expect;
     }
-    step->run = xnor_step_transpose;
+    if (!blocks) return xnor_lower_permutation(l, index);
+    xnor_step *step = xnor_add_step(l, xnor_step_transpose, node);
     step->groups = step->rows = step->n = 1;
     for (uint32_t i = 0; i < rank; i++) {
         size_t *into = i < fixed ? &step->groups : i < split ? &step->rows : &step->n;
@@ -470,6 +470,10 @@ static const struct {
     {XNOR_OP_PATCHES, xnor_lower_patches},
     {XNOR_OP_LINEAR, lower_linear},
     {XNOR_OP_CONV2D, xnor_lower_conv2d},
+    {XNOR_OP_CONV_TRANSPOSE2D, xnor_lower_conv_transpose},
+    {XNOR_OP_DEPTH_TO_SPACE, xnor_lower_permutation},
+    {XNOR_OP_SPACE_TO_DEPTH, xnor_lower_permutation},
+    {XNOR_OP_PAD, xnor_lower_pad},
     {XNOR_OP_RESIZE, xnor_lower_resize},
     {XNOR_OP_MAX_POOL, xnor_lower_pool},
     {XNOR_OP_AVERAGE_POOL, xnor_lower_pool},

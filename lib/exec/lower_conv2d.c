@@ -9,12 +9,12 @@ xnor_status xnor_lower_conv2d(lowering *l, uint32_t index) {
     xnor_conv conv;
     XNOR_TRY(xnor_conv_read(node, &x->shape, &w->shape, &conv));
     int64_t window = 0;
-    bool direct =
-        x->dtype == XNOR_F32 && value_of(l, node->outputs[0])->dtype == XNOR_F32 &&
-        is_float_constant(l, node->inputs[1]) && is_model_constant(l, node->inputs[1]) &&
-        (!bias || is_float_constant(l, node->inputs[2])) &&
-        !__builtin_mul_overflow(conv.kernel[0] * conv.kernel[1], w->shape.dims[3], &window) &&
-        window > 0 && window <= XNOR_CONV2D_BLOCK;
+    bool direct = x->dtype == XNOR_F32 && value_of(l, node->outputs[0])->dtype == XNOR_F32 &&
+                  is_float_constant(l, node->inputs[1]) && is_model_constant(l, node->inputs[1]) &&
+                  (!bias || is_float_constant(l, node->inputs[2])) &&
+                  !__builtin_mul_overflow(conv.window.kernel[0] * conv.window.kernel[1],
+                                          w->shape.dims[3], &window) &&
+                  window > 0 && window <= XNOR_CONV2D_BLOCK;
     xnor_step *step = xnor_add_step(l, direct ? xnor_step_conv2d : xnor_step_reference, node);
     if (!direct) return XNOR_OK;
     const xnor_shape *y = &value_of(l, step->y)->shape;

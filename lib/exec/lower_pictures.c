@@ -1,5 +1,51 @@
-// Operators on pictures with channels last, [batch, height, width, channels].
+// Operators on pictures with channels last, [batch, height, width, channels], and those that move elements.
 #include "exec/lower.h"
+#include "exec/steps_conv2d.h"
+#include "ops/conv.h"
+
+xnor_status xnor_lower_conv_transpose(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    const xnor_value *x = value_of(l, node->inputs[0]), *w = value_of(l, node->inputs[1]);
+    bool bias = node->input_count > 2 && node->inputs[2] != XNOR_NO_VALUE;
+    int64_t line = 0; // products of a pixel
+    bool direct = x->dtype == XNOR_F32 && value_of(l, node->outputs[0])->dtype == XNOR_F32 &&
+                  is_float_constant(l, node->inputs[1]) &&
+                  (!bias || is_float_constant(l, node->inputs[2])) &&
+                  !__builtin_mul_overflow(w->shape.dims[2], w->shape.dims[3], &line) && line > 0 &&
+                  line <= XNOR_CONV2D_BLOCK;
+    xnor_step *step =
+        xnor_add_step(l, direct ? xnor_step_conv_transpose : xnor_step_reference, node);
+    if (!direct) return XNOR_OK;
+    const xnor_shape *y = &value_of(l, step->y)->shape;
+    step->groups = (size_t)xnor_node_int(node, XNOR_ATTR_GROUP, 1);
+    step->rows = (size_t)(y->dims[0] * y->dims[1]); // of pixels
+    step->k = (size_t)w->shape.dims[0] / step->groups;
+    step->n = (size_t)w->shape.dims[3];
+    step->packed = w->data;
+    if (bias) step->parameters[0] = value_of(l, node->inputs[2])->data;
+    return XNOR_OK;
+}
+
+xnor_status xnor_lower_permutation(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32;
+    xnor_add_step(l, direct ? xnor_step_permute : xnor_step_reference, node);
+    return XNOR_OK;
+}
+
+xnor_status xnor_lower_pad(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    const xnor_value *x = value_of(l, node->inputs[0]);
+    bool direct = x->dtype == XNOR_F32 && x->shape.rank > 0;
+    for (uint32_t i = 1; i < node->input_count; i++)
+        direct = direct && (node->inputs[i] == XNOR_NO_VALUE || value_of(l, node->inputs[i])->data);
+    xnor_step *step = xnor_add_step(l, direct ? xnor_step_pad : xnor_step_reference, node);
+    if (!direct || node->input_count < 3 || node->inputs[2] == XNOR_NO_VALUE) return XNOR_OK;
+    const xnor_value *value = value_of(l, node->inputs[2]);
+    const xnor_tensor t = {value->dtype, value->shape, value->data};
+    step->low = (float)xnor_tensor_get(&t, 0);
+    return XNOR_OK;
+}
 
 xnor_status xnor_lower_resize(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];

@@ -97,6 +97,9 @@ enum { XNOR_EDGE_CODES = 64 };
     X(rows_max)                                                                                    \
     X(linear)                                                                                      \
     X(conv2d)                                                                                      \
+    X(conv_transpose)                                                                              \
+    X(permute)                                                                                     \
+    X(pad)                                                                                         \
     X(resize)                                                                                      \
     X(pooling)                                                                                     \
     X(linear_clip)                                                                                 \

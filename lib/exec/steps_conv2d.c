@@ -18,9 +18,9 @@ typedef struct conv_context {
 // [count][k]. Taps outside of the picture are 0.
 static void unfold(const conv_context *c, const float *picture, size_t group, int64_t y,
                    int64_t x_begin, size_t count, float *out) {
-    const xnor_conv *v = &c->conv;
+    const xnor_window *v = &c->conv.window;
     const int64_t height = c->x.dims[1], width = c->x.dims[2], channels = c->x.dims[3];
-    const size_t each = (size_t)(channels / v->group);
+    const size_t each = (size_t)(channels / c->conv.group);
     for (size_t i = 0; i < count; i++)
         for (int64_t ky = 0; ky < v->kernel[0]; ky++)
             for (int64_t kx = 0; kx < v->kernel[1]; kx++, out += each) {

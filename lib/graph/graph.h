@@ -60,6 +60,8 @@ typedef struct xnor_value {
     X(BATCH_DIMS, "batch_dims")                                                                    \
     X(PARTS, "parts")                                                                              \
     X(CEIL_MODE, "ceil_mode")                                                                      \
+    X(BLOCKSIZE, "blocksize")                                                                      \
+    X(OUTPUT_PADDING, "output_padding")                                                            \
     X(MODE, "mode")                                                                                \
     X(COORDINATES, "coordinate_transformation_mode")                                               \
     X(NEAREST_MODE, "nearest_mode")

@@ -20,6 +20,8 @@
     X(CONCAT, "Concat", "")                                                                              \
     X(CONSTANT_OF_SHAPE, "ConstantOfShape", "")                                                          \
     X(CONV, "Conv", "")                                                                                  \
+    X(CONV_TRANSPOSE, "ConvTranspose", "")                                                               \
+    X(DEPTH_TO_SPACE, "DepthToSpace", "")                                                                \
     X(DIV, "Div", "")                                                                                    \
     X(ELU, "Elu", "")                                                                                    \
     X(EQUAL, "Equal", "")                                                                                \
@@ -53,6 +55,7 @@
     X(NEG, "Neg", "")                                                                                    \
     X(NOT, "Not", "")                                                                                    \
     X(OR, "Or", "")                                                                                      \
+    X(PAD, "Pad", "")                                                                                    \
     X(POW, "Pow", "")                                                                                    \
     X(PRELU, "PRelu", "")                                                                                \
     X(RANGE, "Range", "")                                                                                \
@@ -77,6 +80,7 @@
     X(SLICE, "Slice", "")                                                                                \
     X(SOFTMAX, "Softmax", "")                                                                            \
     X(SOFTPLUS, "Softplus", "")                                                                          \
+    X(SPACE_TO_DEPTH, "SpaceToDepth", "")                                                                \
     X(SPLIT, "Split", "")                                                                                \
     X(SQRT, "Sqrt", "")                                                                                  \
     X(SQUEEZE, "Squeeze", "")                                                                            \
@@ -95,6 +99,8 @@
     X(LINEAR, "xnor_linear_f32", "xnor")                                                                 \
     /* y[b, i, j, m] = sum over taps and channels of x [B, H, W, C] and w [M, kh, kw, C / group] */      \
     X(CONV2D, "xnor_conv2d_f32", "xnor")                                                                 \
+    /* its transpose: x [B, H, W, C] and w [C, kh, kw, M / group] -> [B, H', W', M] */                   \
+    X(CONV_TRANSPOSE2D, "xnor_conv_transpose2d_f32", "xnor")                                             \
     /* acc[.., n] = sum over k of x[.., k]·w[n][k], x bits or ternary, w bits [n, k] */                 \
     X(XNOR_LINEAR, "xnor_linear", "xnor")                                                                \
     /* acc[.., g·O + o] = sum over k of x[.., g, k]·w[g, o, k], x bits or ternary, w bits [G, O, K] */ \

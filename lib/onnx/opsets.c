@@ -29,10 +29,17 @@ static const struct {
     {"Cast", "to", NORMALISED, 0},
     {"ConstantOfShape", "value", NORMALISED, 0},
     {"Conv", "auto_pad", NORMALISED, 0},
+    {"ConvTranspose", "auto_pad", NORMALISED, 0},
+    {"ConvTranspose", "output_padding", NORMALISED, 0},
+    {"ConvTranspose", "output_shape", NORMALISED, 0},
+    {"DepthToSpace", "mode", NORMALISED, 0},
     {"Dropout", "ratio", IGNORED, 0},
     {"Dropout", "seed", IGNORED, 0},
     {"MaxPool", "auto_pad", NORMALISED, 0},
     {"MaxPool", "storage_order", IGNORED, 0}, // of the indices, which are not made
+    {"Pad", "mode", NORMALISED, 0},
+    {"Pad", "pads", NORMALISED, 0},
+    {"Pad", "value", NORMALISED, 0},
     {"Resize", "antialias", FIXED, 0},
     {"Resize", "axes", NORMALISED, 0},
     {"Resize", "coordinate_transformation_mode", NORMALISED, 0},
@@ -199,6 +206,49 @@ static xnor_status conv(xnor_import_node *node) {
     return automatic_pads(node, w.dims + 2, w.rank - 2);
 }
 
+// The padding that brings about the size that output_shape or auto_pad asks for, which without output_shape
+// does not depend on the input's. What is missing is added behind.
+static xnor_status conv_transpose(xnor_import_node *node) {
+    const Onnx__AttributeProto *wanted = xnor_onnx_attr(node->proto, "output_shape");
+    const Onnx__AttributeProto *extra = xnor_onnx_attr(node->proto, "output_padding");
+    const Onnx__AttributeProto *word = xnor_onnx_attr(node->proto, "auto_pad");
+    const int64_t most = INT32_MAX;
+    const bool upper = word && attr_is(word, "SAME_UPPER");
+    const bool same = upper || (word && attr_is(word, "SAME_LOWER"));
+    int64_t pads[4] = {0}, behind[2] = {0};
+    xnor_shape x, w;
+    if (word && !same && !attr_is(word, "VALID") && !attr_is(word, "NOTSET"))
+        return refuse(node, "attribute 'auto_pad' has an unknown value");
+    XNOR_TRY(input_shape(node, 0, &x));
+    XNOR_TRY(input_shape(node, 1, &w));
+    if (w.rank < 3 || w.rank > 4 || x.rank != w.rank)
+        return refuse(node, "one or two spatial axes are supported");
+    const uint32_t spatial = w.rank - 2;
+    if (wanted && wanted->n_ints != spatial)
+        return refuse(node, "attribute 'output_shape' must have a size for each spatial axis");
+    for (uint32_t i = 0; i < spatial; i++) {
+        behind[i] = extra && i < extra->n_ints ? extra->ints[i] : 0;
+        const int64_t kernel = w.dims[i + 2], stride = spatial_attr(node, "strides", i);
+        const int64_t dilation = spatial_attr(node, "dilations", i), in = x.dims[i + 2];
+        if (!wanted && !same) continue;
+        if (wanted && in < 0) return refuse(node, "output_shape needs a known input size");
+        const int64_t out = wanted ? wanted->ints[i] : 0;
+        if (kernel < 1 || kernel > most || stride < 1 || stride > most || dilation < 1 ||
+            dilation > most || in > most || out < 0 || out > most || behind[i] < 0 ||
+            behind[i] > most)
+            return refuse(node, "a kernel, stride, dilation or size that is out of range");
+        int64_t total = behind[i] + (kernel - 1) * dilation + 1 - stride;
+        if (wanted) total += in * stride - out;
+        if (total < 0) behind[i] -= total;
+        if (total < 0) total = 0;
+        pads[i] = upper ? total / 2 : total - total / 2;
+        pads[i + spatial] = total - pads[i];
+    }
+    if (wanted || same) xnor_onnx_set_ints(node, XNOR_ATTR_PADS, pads, spatial * 2);
+    xnor_onnx_set_ints(node, XNOR_ATTR_OUTPUT_PADDING, behind, spatial);
+    return XNOR_OK;
+}
+
 static xnor_status pool(xnor_import_node *node) {
     const Onnx__AttributeProto *kernel = xnor_onnx_attr(node->proto, "kernel_shape");
     if (node->output_count > 1) return refuse(node, "the indices of the maxima are not supported");
@@ -260,6 +310,33 @@ static xnor_status word_attr(xnor_import_node *node, const char *name, xnor_attr
                          node->name, node->proto->op_type, name, (int)attr->s.len,
                          (const char *)attr->s.data);
     xnor_onnx_set_ints(node, key, &index, 1);
+    return XNOR_OK;
+}
+
+static xnor_status depth_to_space(xnor_import_node *node) {
+    static const char *const modes[] = {"DCR", "CRD", NULL};
+    return word_attr(node, "mode", XNOR_ATTR_MODE, modes);
+}
+
+// Before opset 11 the sizes and the value were attributes.
+static xnor_status pad(xnor_import_node *node) {
+    static const char *const modes[] = {"constant", "edge", "reflect", NULL};
+    const Onnx__AttributeProto *pads = xnor_onnx_attr(node->proto, "pads");
+    const Onnx__AttributeProto *value = xnor_onnx_attr(node->proto, "value");
+    XNOR_TRY(word_attr(node, "mode", XNOR_ATTR_MODE, modes));
+    if (!pads && !value) return XNOR_OK;
+    if (!pads || node->input_count != 1)
+        return refuse(node, "expected one input and the attribute 'pads'");
+    XNOR_TRY(add_vector_input(node, 1, "pads", pads->ints, pads->n_ints));
+    if (!value) return XNOR_OK;
+    char name[XNOR_ONNX_MAX_NAME + 32];
+    const xnor_shape scalar = {.rank = 0};
+    void *data;
+    snprintf(name, sizeof name, "%s_value", node->name);
+    XNOR_TRY(xnor_graph_add_constant(node->import->graph, name, XNOR_F32, &scalar, &node->inputs[2],
+                                     &data));
+    *(float *)data = value->f;
+    node->input_count = 3;
     return XNOR_OK;
 }
 
@@ -352,17 +429,31 @@ static const struct {
     const char *op;
     xnor_status (*normalise)(xnor_import_node *node);
 } normalisers[] = {
-    {"AveragePool", pool},   {"BatchNormalization", batch_normalization},
-    {"Cast", cast},          {"ConstantOfShape", constant_of_shape},
-    {"Conv", conv},          {"Dropout", dropout},
-    {"LogSoftmax", softmax}, {"MaxPool", pool},
-    {"ReduceL1", reduce},    {"ReduceL2", reduce},
-    {"ReduceMax", reduce},   {"ReduceMean", reduce},
-    {"ReduceMin", reduce},   {"ReduceProd", reduce},
-    {"ReduceSum", reduce},   {"ReduceSumSquare", reduce},
-    {"Resize", resize},      {"Shape", shape},
-    {"Slice", slice},        {"Softmax", softmax},
-    {"Split", split},        {"TopK", top_k},
+    {"AveragePool", pool},
+    {"BatchNormalization", batch_normalization},
+    {"Cast", cast},
+    {"ConstantOfShape", constant_of_shape},
+    {"Conv", conv},
+    {"ConvTranspose", conv_transpose},
+    {"DepthToSpace", depth_to_space},
+    {"Dropout", dropout},
+    {"LogSoftmax", softmax},
+    {"MaxPool", pool},
+    {"Pad", pad},
+    {"ReduceL1", reduce},
+    {"ReduceL2", reduce},
+    {"ReduceMax", reduce},
+    {"ReduceMean", reduce},
+    {"ReduceMin", reduce},
+    {"ReduceProd", reduce},
+    {"ReduceSum", reduce},
+    {"ReduceSumSquare", reduce},
+    {"Resize", resize},
+    {"Shape", shape},
+    {"Slice", slice},
+    {"Softmax", softmax},
+    {"Split", split},
+    {"TopK", top_k},
 };
 
 xnor_status xnor_onnx_normalise(xnor_import_node *node) {

@@ -1,23 +1,24 @@
 // Convolutions. Zero padding contributes 0.
 //   Conv              x [B, C, L] or [B, C, H, W], w [M, C / group, kernel...] -> [B, M, ...]
 //   xnor_conv2d_f32   x [B, H, W, C], w [M, kh, kw, C / group] -> [B, H', W', M]
+// and their transposes, in which every element of x gives to a window of the result; what lies in the padding is
+// left out.
+//   ConvTranspose               x [B, C, L] or [B, C, H, W], w [C, M / group, kernel...] -> [B, M, ...]
+//   xnor_conv_transpose2d_f32   x [B, H, W, C], w [C, kh, kw, M / group] -> [B, H', W', M]
 #include "ops/conv.h"
 
 #include "ops/ops.h"
 
 #include "core/tensor.h"
 
-static void attr_pair(const xnor_node *node, xnor_attr_key key, uint32_t spatial, uint32_t offset,
-                      int64_t fallback, int64_t *out) {
-    const xnor_attr *attr = xnor_node_attr(node, key);
-    for (uint32_t i = 0; i < spatial; i++)
-        out[i] = attr && i + offset < attr->count ? attr->ints[i + offset] : fallback;
+static bool is_transposed(const xnor_node *node) {
+    return node->op == XNOR_OP_CONV_TRANSPOSE || node->op == XNOR_OP_CONV_TRANSPOSE2D;
 }
 
 xnor_status xnor_conv_read(const xnor_node *node, const xnor_shape *x, const xnor_shape *w,
                            xnor_conv *c) {
     char tx[XNOR_SHAPE_TEXT], tw[XNOR_SHAPE_TEXT];
-    const bool last = node->op == XNOR_OP_CONV2D;
+    const bool last = node->op == XNOR_OP_CONV2D || node->op == XNOR_OP_CONV_TRANSPOSE2D;
     *c = (xnor_conv){.group = xnor_node_int(node, XNOR_ATTR_GROUP, 1)};
     if (x->rank < (last ? 4 : 3) || x->rank > 4 || w->rank != x->rank)
         return xnor_fail(
@@ -25,29 +26,46 @@ xnor_status xnor_conv_read(const xnor_node *node, const xnor_shape *x, const xno
             "node '%s' (%s): input %s, weight %s; one or two spatial axes are supported",
             node->name, xnor_op_name(node->op), xnor_shape_text(x, tx, sizeof tx),
             xnor_shape_text(w, tw, sizeof tw));
-    c->spatial = x->rank - 2;
     c->channel_axis = c->weight_channel_axis = last ? 3 : 1;
     c->first_axis = c->first_weight_axis = last ? 1 : 2;
-    attr_pair(node, XNOR_ATTR_STRIDES, c->spatial, 0, 1, c->stride);
-    attr_pair(node, XNOR_ATTR_DILATIONS, c->spatial, 0, 1, c->dilation);
-    attr_pair(node, XNOR_ATTR_PADS, c->spatial, 0, 0, c->pad_begin);
-    attr_pair(node, XNOR_ATTR_PADS, c->spatial, c->spatial, 0, c->pad_end);
-    for (uint32_t i = 0; i < c->spatial; i++) {
-        c->kernel[i] = w->dims[i + c->first_weight_axis];
-        const int64_t most = INT32_MAX; // so that no sum of products overflows
-        if (c->stride[i] < 1 || c->dilation[i] < 1 || c->pad_begin[i] < 0 || c->pad_end[i] < 0 ||
-            c->kernel[i] < 1 || c->stride[i] > most || c->dilation[i] > most ||
-            c->pad_begin[i] > most || c->pad_end[i] > most || c->kernel[i] > most)
-            return xnor_fail(XNOR_E_SHAPE, "node '%s' (%s): bad stride, dilation or padding",
-                             node->name, xnor_op_name(node->op));
-    }
-    int64_t channels = x->dims[c->channel_axis], each = w->dims[c->weight_channel_axis], product;
+    XNOR_TRY(xnor_window_read(node, x->rank - 2, w->dims + c->first_weight_axis, &c->window));
+    // Channels of one side are the weight's first axis, of the other group times the channel axis.
+    const int64_t channels = x->dims[c->channel_axis], each = w->dims[c->weight_channel_axis];
+    int64_t product;
     bool bad = c->group < 1 || w->dims[0] < 0 || each < 0 || w->dims[0] % c->group ||
                __builtin_mul_overflow(each, c->group, &product);
-    if (bad || (channels >= 0 && channels != product))
+    const bool transposed = is_transposed(node);
+    if (bad || (channels >= 0 && channels != (transposed ? w->dims[0] : product)))
         return xnor_fail(XNOR_E_SHAPE, "node '%s' (%s): input %s, weight %s, %lld groups",
                          node->name, xnor_op_name(node->op), xnor_shape_text(x, tx, sizeof tx),
                          xnor_shape_text(w, tw, sizeof tw), (long long)c->group);
+    c->outputs = transposed ? product : w->dims[0];
+    const xnor_attr *extra = xnor_node_attr(node, XNOR_ATTR_OUTPUT_PADDING);
+    for (uint32_t i = 0; transposed && extra && i < c->window.axes && i < extra->count; i++) {
+        c->extra[i] = extra->ints[i];
+        if (c->extra[i] < 0 || c->extra[i] > INT32_MAX)
+            return xnor_fail(XNOR_E_SHAPE, "node '%s' (%s): output_padding %lld", node->name,
+                             xnor_op_name(node->op), (long long)c->extra[i]);
+    }
+    return XNOR_OK;
+}
+
+// The other way round than xnor_window_slide.
+static xnor_status spread(const xnor_node *node, const xnor_conv *c, xnor_shape *shape) {
+    const xnor_window *w = &c->window;
+    for (uint32_t i = 0; i < w->axes; i++) {
+        int64_t *dim = &shape->dims[c->first_axis + i];
+        if (*dim < 0) continue;
+        const bool large = *dim > INT32_MAX;
+        const int64_t reach = w->dilation[i] * (w->kernel[i] - 1) + 1;
+        if (!large)
+            *dim =
+                (*dim - 1) * w->stride[i] + reach + c->extra[i] - w->pad_begin[i] - w->pad_end[i];
+        if (large || *dim < 1)
+            return xnor_fail(XNOR_E_SHAPE, "node '%s' (%s): %s", node->name, xnor_op_name(node->op),
+                             large ? "the input is too large"
+                                   : "nothing is left within the padding");
+    }
     return XNOR_OK;
 }
 
@@ -56,19 +74,15 @@ static xnor_status infer_conv(xnor_graph *graph, const xnor_node *node) {
     const xnor_value *bias = xnor_in(graph, node, 2);
     xnor_conv c;
     XNOR_TRY(xnor_conv_read(node, &x->shape, &w->shape, &c));
-    if (bias && (bias->shape.rank != 1 || bias->shape.dims[0] != w->shape.dims[0]))
+    if (bias && (bias->shape.rank != 1 || bias->shape.dims[0] != c.outputs))
         return xnor_fail(XNOR_E_SHAPE, "node '%s' (%s): expected a bias for %lld channels",
-                         node->name, xnor_op_name(node->op), (long long)w->shape.dims[0]);
-    xnor_shape shape = {x->shape.rank, {x->shape.dims[0]}};
-    shape.dims[c.channel_axis] = w->shape.dims[0];
-    for (uint32_t i = 0; i < c.spatial; i++) {
-        int64_t in = x->shape.dims[i + c.first_axis];
-        int64_t span = in + c.pad_begin[i] + c.pad_end[i] - c.dilation[i] * (c.kernel[i] - 1) - 1;
-        if (in >= 0 && span < 0)
-            return xnor_fail(XNOR_E_SHAPE, "node '%s' (%s): the kernel is larger than the input",
-                             node->name, xnor_op_name(node->op));
-        shape.dims[i + c.first_axis] = in < 0 ? -1 : span / c.stride[i] + 1;
-    }
+                         node->name, xnor_op_name(node->op), (long long)c.outputs);
+    xnor_shape shape = x->shape;
+    shape.dims[c.channel_axis] = c.outputs;
+    if (is_transposed(node))
+        XNOR_TRY(spread(node, &c, &shape));
+    else
+        XNOR_TRY(xnor_window_slide(node, &c.window, c.first_axis, &shape));
     return xnor_set_output(graph, node, 0, x->dtype == XNOR_F64 ? XNOR_F64 : XNOR_F32, &shape);
 }
 
@@ -86,27 +100,28 @@ static steps steps_of(const xnor_shape *shape, uint32_t channel_axis, uint32_t f
 static xnor_status eval_conv(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
     xnor_conv c;
     XNOR_TRY(xnor_conv_read(node, &in[0].shape, &in[1].shape, &c));
-    bool two = c.spatial == 2, bias = node->input_count > 2 && in[2].data;
-    if (!two) c.kernel[1] = c.stride[1] = c.dilation[1] = 1;
+    const xnor_window *v = &c.window;
+    const bool two = v->axes == 2, bias = node->input_count > 2 && in[2].data;
     const int64_t *dims = in[0].shape.dims, *out_dims = out[0].shape.dims;
     const steps sx = steps_of(&in[0].shape, c.channel_axis, c.first_axis);
     const steps sy = steps_of(&out[0].shape, c.channel_axis, c.first_axis);
     const steps sw = steps_of(&in[1].shape, c.weight_channel_axis, c.first_weight_axis);
-    int64_t h = dims[c.first_axis], w = two ? dims[c.first_axis + 1] : 1;
-    int64_t out_h = out_dims[c.first_axis], out_w = two ? out_dims[c.first_axis + 1] : 1;
-    int64_t m = out_dims[c.channel_axis];
-    int64_t group_in = dims[c.channel_axis] / c.group, group_out = m / c.group;
+    const int64_t h = dims[c.first_axis], w = two ? dims[c.first_axis + 1] : 1;
+    const int64_t out_h = out_dims[c.first_axis], out_w = two ? out_dims[c.first_axis + 1] : 1;
+    const int64_t m = out_dims[c.channel_axis];
+    const int64_t group_in = dims[c.channel_axis] / c.group, group_out = m / c.group;
     for (int64_t b = 0; b < dims[0]; b++)
         for (int64_t o = 0; o < m; o++)
             for (int64_t y = 0; y < out_h; y++)
                 for (int64_t x = 0; x < out_w; x++) {
+                    const xnor_taps down = xnor_window_taps(v, 0, y, h);
+                    const xnor_taps along = xnor_window_taps(v, 1, x, w);
                     double sum = bias ? xnor_tensor_get(&in[2], (size_t)o) : 0;
                     for (int64_t i = 0; i < group_in; i++)
-                        for (int64_t ky = 0; ky < c.kernel[0]; ky++)
-                            for (int64_t kx = 0; kx < c.kernel[1]; kx++) {
-                                int64_t yy = y * c.stride[0] + ky * c.dilation[0] - c.pad_begin[0];
-                                int64_t xx = x * c.stride[1] + kx * c.dilation[1] - c.pad_begin[1];
-                                if (yy < 0 || yy >= h || xx < 0 || xx >= w) continue;
+                        for (int64_t ky = down.first; ky <= down.last; ky++)
+                            for (int64_t kx = along.first; kx <= along.last; kx++) {
+                                int64_t yy = down.begin + ky * v->dilation[0];
+                                int64_t xx = along.begin + kx * v->dilation[1];
                                 int64_t channel = o / group_out * group_in + i;
                                 int64_t tap = o * sw.first + i * sw.channel + ky * sw.y + kx * sw.x;
                                 int64_t pixel =
@@ -120,8 +135,47 @@ static xnor_status eval_conv(const xnor_node *node, const xnor_tensor *in, xnor_
     return XNOR_OK;
 }
 
+static xnor_status eval_transposed(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
+    xnor_conv c;
+    XNOR_TRY(xnor_conv_read(node, &in[0].shape, &in[1].shape, &c));
+    const xnor_window *v = &c.window;
+    const bool two = v->axes == 2, bias = node->input_count > 2 && in[2].data;
+    const steps sx = steps_of(&in[0].shape, c.channel_axis, c.first_axis);
+    const steps sw = steps_of(&in[1].shape, c.weight_channel_axis, c.first_weight_axis);
+    const int64_t *dims = in[0].shape.dims;
+    const int64_t h = dims[c.first_axis], w = two ? dims[c.first_axis + 1] : 1;
+    const int64_t group_in = dims[c.channel_axis] / c.group, group_out = c.outputs / c.group;
+    xnor_walk walk;
+    xnor_walk_init(&walk, &out[0].shape);
+    const size_t count = xnor_tensor_count(&out[0]);
+    for (size_t at = 0; at < count; at++, xnor_walk_next(&walk)) {
+        const int64_t o = walk.index[c.channel_axis];
+        double sum = bias ? xnor_tensor_get(&in[2], (size_t)o) : 0;
+        for (int64_t ky = 0; ky < v->kernel[0]; ky++)
+            for (int64_t kx = 0; kx < v->kernel[1]; kx++) {
+                const int64_t y = xnor_conv_giver(v, 0, h, walk.index[c.first_axis], ky);
+                const int64_t x =
+                    xnor_conv_giver(v, 1, w, two ? walk.index[c.first_axis + 1] : 0, kx);
+                if (y < 0 || x < 0) continue;
+                for (int64_t i = 0; i < group_in; i++) {
+                    const int64_t channel = o / group_out * group_in + i;
+                    const int64_t pixel =
+                        walk.index[0] * sx.first + channel * sx.channel + y * sx.y + x * sx.x;
+                    const int64_t tap =
+                        channel * sw.first + o % group_out * sw.channel + ky * sw.y + kx * sw.x;
+                    sum += xnor_tensor_get(&in[0], (size_t)pixel) *
+                           xnor_tensor_get(&in[1], (size_t)tap);
+                }
+            }
+        xnor_tensor_set(&out[0], at, sum);
+    }
+    return XNOR_OK;
+}
+
 const xnor_op_row xnor_ops_conv[] = {
     {XNOR_OP_CONV, {2, 3, 1, 0, infer_conv, eval_conv}},
     {XNOR_OP_CONV2D, {2, 3, 1, 0, infer_conv, eval_conv}},
+    {XNOR_OP_CONV_TRANSPOSE, {2, 3, 1, 0, infer_conv, eval_transposed}},
+    {XNOR_OP_CONV_TRANSPOSE2D, {2, 3, 1, 0, infer_conv, eval_transposed}},
     XNOR_OPS_END,
 };

@@ -1,48 +1,7 @@
-// Operators that rearrange elements: Transpose, Concat, Slice, Split, Expand, Tile, Gather.
+// Operators that rearrange elements: Concat, Split, Slice, Expand, Tile.
 #include "ops/ops.h"
 
 #include "core/tensor.h"
-
-// ---- Transpose ----------------------------------------------------------------------------------
-
-static xnor_status permutation(const xnor_node *node, uint32_t rank, uint32_t *perm) {
-    const xnor_attr *attr = xnor_node_attr(node, XNOR_ATTR_PERM);
-    uint32_t seen = 0;
-    for (uint32_t i = 0; i < rank; i++) {
-        int64_t axis = attr && i < attr->count ? attr->ints[i] : (int64_t)(rank - 1 - i);
-        if (axis < 0 || axis >= rank || seen >> axis & 1 || (attr && attr->count != rank))
-            return xnor_fail(XNOR_E_SHAPE,
-                             "node '%s' (Transpose): perm is no permutation of %u axes", node->name,
-                             rank);
-        perm[i] = (uint32_t)axis;
-        seen |= 1U << axis;
-    }
-    return XNOR_OK;
-}
-
-static xnor_status infer_transpose(xnor_graph *graph, const xnor_node *node) {
-    const xnor_value *x = xnor_in(graph, node, 0);
-    uint32_t perm[XNOR_MAX_RANK];
-    XNOR_TRY(permutation(node, x->shape.rank, perm));
-    xnor_shape shape = {.rank = x->shape.rank};
-    for (uint32_t i = 0; i < shape.rank; i++) shape.dims[i] = x->shape.dims[perm[i]];
-    return xnor_set_output(graph, node, 0, x->dtype, &shape);
-}
-
-static xnor_status eval_transpose(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
-    uint32_t perm[XNOR_MAX_RANK];
-    XNOR_TRY(permutation(node, in[0].shape.rank, perm));
-    int64_t strides[XNOR_MAX_RANK];
-    xnor_strides(&in[0].shape, strides);
-    xnor_walk walk;
-    xnor_walk_init(&walk, &out[0].shape);
-    walk.inputs = 1;
-    for (uint32_t i = 0; i < walk.rank; i++) walk.stride[0][i] = strides[perm[i]];
-    size_t count = xnor_tensor_count(&out[0]);
-    for (size_t i = 0; i < count; i++, xnor_walk_next(&walk))
-        xnor_tensor_move(&out[0], i, &in[0], (size_t)walk.offset[0]);
-    return XNOR_OK;
-}
 
 // ---- Concat, Split ------------------------------------------------------------------------------
 
@@ -329,7 +288,6 @@ static xnor_status eval_tile(const xnor_node *node, const xnor_tensor *in, xnor_
 }
 
 const xnor_op_row xnor_ops_move[] = {
-    {XNOR_OP_TRANSPOSE, {1, 1, 1, XNOR_MOVES, infer_transpose, eval_transpose}},
     {XNOR_OP_CONCAT, {1, XNOR_MAX_INPUTS, 1, XNOR_MOVES, infer_concat, eval_concat}},
     {XNOR_OP_SPLIT, {1, 2, XNOR_MAX_OUTPUTS, XNOR_MOVES, infer_split, eval_split}},
     {XNOR_OP_SLICE, {3, 5, 1, XNOR_MOVES, infer_slice, eval_slice}},

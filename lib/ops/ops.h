@@ -45,6 +45,8 @@ typedef struct xnor_op_row {
     X(reduce)                                                                                      \
     X(view)                                                                                        \
     X(move)                                                                                        \
+    X(permutation)                                                                                 \
+    X(pad)                                                                                         \
     X(matmul)                                                                                      \
     X(conv)                                                                                        \
     X(resize)                                                                                      \

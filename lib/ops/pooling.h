@@ -2,13 +2,12 @@
 #ifndef XNOR_OPS_POOLING_H
 #define XNOR_OPS_POOLING_H
 
-#include "graph/graph.h"
+#include "ops/window.h"
 
 typedef struct xnor_pooling {
-    uint32_t spatial; // 1 or 2 axes; of one the second has one element and a window of one
+    xnor_window window;
     uint32_t channel_axis, first_axis; // of x and of the result
-    int64_t kernel[2], stride[2], pad_begin[2], pad_end[2], dilation[2];
-    bool ceil, counts_padding;
+    bool counts_padding;               // in an average
 } xnor_pooling;
 
 // Reads and checks the attributes against the shape of the input. Attribute axis says where the channels are: 1, as
@@ -16,14 +15,13 @@ typedef struct xnor_pooling {
 XNOR_NODISCARD xnor_status xnor_pooling_read(const xnor_node *node, const xnor_shape *x,
                                              xnor_pooling *out);
 
-// The taps of one window along one axis: tap k looks at element begin + k·dilation; first .. last lie inside.
-typedef struct xnor_pooling_taps {
-    int64_t begin, first, last;
-    int64_t counted; // that an average is over: what rounding up adds is no padding
-} xnor_pooling_taps;
-
-// Window `at` along spatial axis i, which has `size` elements.
-xnor_pooling_taps xnor_pooling_taps_along(const xnor_pooling *windows, uint32_t i, int64_t at,
-                                          int64_t size);
+// What an average of these taps is over; what rounding up adds is no padding.
+static inline int64_t xnor_pooling_count(const xnor_pooling *p, const xnor_taps *y,
+                                         const xnor_taps *x) {
+    if (p->counts_padding) return y->padded * x->padded;
+    return y->last < y->first || x->last < x->first
+               ? 0
+               : (y->last - y->first + 1) * (x->last - x->first + 1);
+}
 
 #endif

@@ -2,6 +2,7 @@
 //
 //   Conv (kernel 1), Gemm, MatMul by a constant     ->  xnor_linear_f32 on the last axis
 //   Conv over height and width                      ->  xnor_conv2d_f32, channels last
+//   ConvTranspose over height and width             ->  xnor_conv_transpose2d_f32
 //   BatchNormalization, Add/Sub/Mul/Div/Neg by a per-channel constant  ->  xnor_affine
 //   GlobalMaxPool, GlobalAveragePool                ->  ReduceMax, ReduceMean
 //   (s - f) + f                                     ->  s           straight-through leftovers
@@ -117,10 +118,12 @@ static xnor_status conv_to_linear(xnor_graph *graph, uint32_t index, bool *chang
     return xnor_emit_transpose(graph, &index, node.name, y, to_first, &out);
 }
 
-// Other convolutions of pictures.
+// Other convolutions of pictures, transposed ones among them: in both weights the taps move before the last axis.
 static xnor_status conv_to_conv2d(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
-    if (node.op != XNOR_OP_CONV || !xnor_is_constant(graph, node.inputs[1])) return XNOR_OK;
+    const bool transposed = node.op == XNOR_OP_CONV_TRANSPOSE;
+    if (!transposed && node.op != XNOR_OP_CONV) return XNOR_OK;
+    if (!xnor_is_constant(graph, node.inputs[1])) return XNOR_OK;
     const xnor_value source = graph->values[node.inputs[1]];
     const xnor_shape *w = &source.shape;
     bool bias = node.input_count > 2 && node.inputs[2] != XNOR_NO_VALUE;
@@ -128,6 +131,7 @@ static xnor_status conv_to_conv2d(xnor_graph *graph, uint32_t index, bool *chang
         graph->values[node.inputs[0]].dtype != XNOR_F32 ||
         (bias && !xnor_is_constant(graph, node.inputs[2])))
         return XNOR_OK;
+    const xnor_op op = transposed ? XNOR_OP_CONV_TRANSPOSE2D : XNOR_OP_CONV2D;
     uint32_t to_last[XNOR_MAX_RANK], to_first[XNOR_MAX_RANK];
     xnor_layout_perms(4, to_last, to_first);
     const xnor_shape shape = {4, {w->dims[0], w->dims[2], w->dims[3], w->dims[1]}};
@@ -143,7 +147,7 @@ static xnor_status conv_to_conv2d(xnor_graph *graph, uint32_t index, bool *chang
     }
     xnor_graph_remove_node(&graph->nodes[index]);
     XNOR_TRY(xnor_emit_transpose(graph, &index, node.name, node.inputs[0], to_last, &inputs[0]));
-    XNOR_TRY(xnor_emit_as(graph, &index, XNOR_OP_CONV2D, &node, inputs, bias ? 3 : 2, &y));
+    XNOR_TRY(xnor_emit_as(graph, &index, op, &node, inputs, bias ? 3 : 2, &y));
     *changed = true;
     return xnor_emit_transpose(graph, &index, node.name, y, to_first, &out);
 }

@@ -42,7 +42,8 @@ xnor_status xnor_pass_check(xnor_graph *graph) {
         const xnor_node *node = &graph->nodes[i];
         if (node->op == XNOR_OP_MUL) XNOR_TRY(check_product(graph, node));
         if (node->op != XNOR_OP_LINEAR && node->op != XNOR_OP_AFFINE && node->op != XNOR_OP_CONV &&
-            node->op != XNOR_OP_CONV2D)
+            node->op != XNOR_OP_CONV2D && node->op != XNOR_OP_CONV_TRANSPOSE &&
+            node->op != XNOR_OP_CONV_TRANSPOSE2D)
             continue;
         for (uint32_t k = 1; k < node->input_count; k++)
             if (!all_finite(graph, node->inputs[k]))

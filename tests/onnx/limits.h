@@ -21,6 +21,7 @@ LIMIT("Pow", "element type UINT64 (13) is not supported", "types")
 LIMIT("Resize", "mode 'cubic' is not supported", "modes `nearest` and `linear`")
 LIMIT("Resize", "coordinate_transformation_mode 'tf_crop_and_resize'",
       "`asymmetric` or `tf_half_pixel_for_nn` coordinates")
+LIMIT("ConvTranspose", "one or two spatial axes", "one or two spatial axes")
 LIMIT("AveragePool", "one or two spatial axes", "one or two spatial axes")
 LIMIT("MaxPool", "one or two spatial axes", "one or two spatial axes")
 LIMIT("MaxPool", "the indices of the maxima are not supported", "one output")

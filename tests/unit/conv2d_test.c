@@ -94,9 +94,10 @@ Test(conv2d, refuses_windows_that_do_not_fit) {
         const char *reason;
     } bad[] = {
         {{1, 4, 4, 2, 2, 1, {5, 5}, {1, 1}, {1, 1}, {0, 0, 0, 0}, false}, "larger than the input"},
-        {{1, 4, 4, 2, 2, 1, {3, 3}, {0, 1}, {1, 1}, {0, 0, 0, 0}, false}, "bad stride"},
-        {{1, 4, 4, 2, 2, 1, {3, 3}, {1, 1}, {1, INT64_MAX / 2}, {0, 0, 0, 0}, false}, "bad stride"},
-        {{1, 4, 4, 2, 2, 1, {3, 3}, {1, 1}, {1, 1}, {0, INT64_MAX, 0, 0}, false}, "bad stride"},
+        {{1, 4, 4, 2, 2, 1, {3, 3}, {0, 1}, {1, 1}, {0, 0, 0, 0}, false}, "out of range"},
+        {{1, 4, 4, 2, 2, 1, {3, 3}, {1, 1}, {1, INT64_MAX / 2}, {0, 0, 0, 0}, false},
+         "out of range"},
+        {{1, 4, 4, 2, 2, 1, {3, 3}, {1, 1}, {1, 1}, {0, INT64_MAX, 0, 0}, false}, "out of range"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         builder b;

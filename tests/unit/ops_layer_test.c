@@ -86,7 +86,40 @@ Test(ops_layer, conv_refuses_a_kernel_larger_than_the_input) {
     xnor_value_id x = builder_floats(&b, SHAPE(1, 1, 2), D(1, 2));
     xnor_value_id w = builder_floats(&b, SHAPE(1, 1, 3), D(1, 1, 1));
     builder_expect_error(&b, NODE(&b, XNOR_OP_CONV, x, w), XNOR_E_SHAPE,
-                         "the kernel is larger than the input");
+                         "the window is larger than the input");
+}
+
+// Every element gives 1, 2, 3 times itself to three neighbours, two apart.
+Test(ops_layer, transposed_conv_adds_windows_that_overlap) {
+    xnor_value_id x = builder_floats(&b, SHAPE(1, 1, 3), D(1, 10, 100));
+    xnor_value_id w = builder_floats(&b, SHAPE(1, 1, 3), D(1, 2, 3));
+    xnor_value_id y = NODE(&b, XNOR_OP_CONV_TRANSPOSE, x, w);
+    builder_attr(&b, XNOR_ATTR_STRIDES, I(2));
+    builder_expect(&b, y, SHAPE(1, 1, 7), D(1, 2, 13, 20, 130, 200, 300));
+    xnor_value_id cut = NODE(&b, XNOR_OP_CONV_TRANSPOSE, x, w, builder_floats(&b, SHAPE(1), D(5)));
+    builder_attr(&b, XNOR_ATTR_STRIDES, I(2));
+    builder_attr(&b, XNOR_ATTR_PADS, I(1, 2));
+    builder_attr(&b, XNOR_ATTR_OUTPUT_PADDING, I(1));
+    builder_expect(&b, cut, SHAPE(1, 1, 5), D(7, 18, 25, 135, 205));
+}
+
+Test(ops_layer, transposed_conv_of_groups_and_dilations) {
+    // Two groups of one channel, each to two: 1 and 2 of the first, 3 and 4 of the second.
+    xnor_value_id x = builder_floats(&b, SHAPE(1, 2, 1, 2), D(1, 2, 10, 20));
+    xnor_value_id w = builder_floats(&b, SHAPE(2, 2, 1, 2), D(1, 5, 2, 6, 3, 7, 4, 8));
+    xnor_value_id y = NODE(&b, XNOR_OP_CONV_TRANSPOSE, x, w);
+    builder_attr(&b, XNOR_ATTR_GROUP, I(2));
+    builder_attr(&b, XNOR_ATTR_DILATIONS, I(1, 2));
+    builder_expect(&b, y, SHAPE(1, 4, 1, 4),
+                   D(1, 2, 5, 10, 2, 4, 6, 12, 30, 60, 70, 140, 40, 80, 80, 160));
+}
+
+Test(ops_layer, transposed_conv_refuses_a_bias_of_another_length) {
+    xnor_value_id x = builder_floats(&b, SHAPE(1, 1, 2), D(1, 2));
+    xnor_value_id w = builder_floats(&b, SHAPE(1, 2, 1), D(1, 1));
+    xnor_value_id bias = builder_floats(&b, SHAPE(1), D(1));
+    builder_expect_error(&b, NODE(&b, XNOR_OP_CONV_TRANSPOSE, x, w, bias), XNOR_E_SHAPE,
+                         "expected a bias for 2 channels");
 }
 
 // ---- normalisations -----------------------------------------------------------------------------

@@ -269,3 +269,61 @@ Test(ops_shape, range_and_constant_of_shape) {
     builder_expect(&b, NODE(&b, XNOR_OP_CONSTANT_OF_SHAPE, builder_ints(&b, I(2)), fill), SHAPE(2),
                    D(7, 7));
 }
+
+// ---- blocks of pixels ---------------------------------------------------------------------------
+
+// Two channels of 2 x 2 pixels from 8 of one pixel each, in both orders, and back.
+Test(ops_shape, depth_becomes_space_in_both_orders) {
+    xnor_value_id x = builder_floats(&b, SHAPE(1, 8, 1, 1), D(0, 1, 2, 3, 4, 5, 6, 7));
+    xnor_value_id depth_first = NODE(&b, XNOR_OP_DEPTH_TO_SPACE, x);
+    builder_attr(&b, XNOR_ATTR_BLOCKSIZE, I(2));
+    builder_expect(&b, depth_first, SHAPE(1, 2, 2, 2), D(0, 2, 4, 6, 1, 3, 5, 7));
+    xnor_value_id column_first = NODE(&b, XNOR_OP_DEPTH_TO_SPACE, x);
+    builder_attr(&b, XNOR_ATTR_BLOCKSIZE, I(2));
+    builder_attr(&b, XNOR_ATTR_MODE, I(1));
+    builder_expect(&b, column_first, SHAPE(1, 2, 2, 2), D(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+Test(ops_shape, space_becomes_depth) {
+    xnor_value_id x = builder_floats(&b, SHAPE(1, 1, 2, 4), D(1, 2, 3, 4, 5, 6, 7, 8));
+    xnor_value_id y = NODE(&b, XNOR_OP_SPACE_TO_DEPTH, x);
+    builder_attr(&b, XNOR_ATTR_BLOCKSIZE, I(2));
+    builder_expect(&b, y, SHAPE(1, 4, 1, 2), D(1, 3, 2, 4, 5, 7, 6, 8));
+}
+
+Test(ops_shape, blocks_refuse_sizes_that_do_not_fit) {
+    xnor_value_id y =
+        NODE(&b, XNOR_OP_DEPTH_TO_SPACE, builder_floats(&b, SHAPE(1, 2, 1, 1), D(1, 2)));
+    builder_attr(&b, XNOR_ATTR_BLOCKSIZE, I(2));
+    builder_expect_error(&b, y, XNOR_E_SHAPE, "blocks of 2 pixels a side do not fit [1, 2, 1, 1]");
+}
+
+// ---- Pad ----------------------------------------------------------------------------------------
+
+Test(ops_shape, pad_in_every_mode) {
+    static const double expected[3][24] = {
+        {7, 7, 7, 7, 7, 7, 1, 2, 3, 7, 7, 4, 5, 6, 7, 7, 7, 7, 7, 7},
+        {1, 1, 2, 3, 3, 1, 1, 2, 3, 3, 4, 4, 5, 6, 6, 4, 4, 5, 6, 6},
+        {5, 4, 5, 6, 5, 2, 1, 2, 3, 2, 5, 4, 5, 6, 5, 2, 1, 2, 3, 2}};
+    for (int64_t mode = 0; mode < 3; mode++) {
+        xnor_value_id y = NODE(&b, XNOR_OP_PAD, matrix(), builder_ints(&b, I(1, 1, 1, 1)),
+                               builder_floats(&b, SCALAR, D(7)));
+        builder_attr(&b, XNOR_ATTR_MODE, &mode, 1);
+        builder_expect(&b, y, SHAPE(4, 5), expected[mode], 20);
+    }
+}
+
+Test(ops_shape, pad_of_some_axes_and_of_less_than_nothing) {
+    xnor_value_id y = NODE(&b, XNOR_OP_PAD, matrix(), builder_ints(&b, I(-1, 2)), XNOR_NO_VALUE,
+                           builder_ints(&b, I(-1)));
+    builder_expect(&b, y, SHAPE(2, 4), D(2, 3, 0, 0, 5, 6, 0, 0));
+}
+
+Test(ops_shape, pad_refuses_what_does_not_fit) {
+    static const int64_t pads[][4] = {{-2, 0, -1, 0}, {0, 3, 0, 0}, {INT64_MAX, 0, 0, 0}};
+    for (size_t i = 0; i < 3; i++) {
+        xnor_value_id y = NODE(&b, XNOR_OP_PAD, matrix(), builder_ints(&b, pads[i], 4));
+        builder_attr(&b, XNOR_ATTR_MODE, I(2));
+        builder_expect_error(&b, y, XNOR_E_SHAPE, "the padding does not fit [2, 3]");
+    }
+}
