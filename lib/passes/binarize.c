@@ -195,16 +195,24 @@ static bool pads(const xnor_node *node) {
     return false;
 }
 
-// Padding is 0 for the signs only where they are activations without a shift.
-static bool shifts(const xnor_sign *sign, size_t channels) {
-    for (size_t c = 0; c < channels; c++)
-        if (sign->shift[c] != 0) return true;
+// The sign for which every channel's activation is 0, which is what padding is: 0 where activations have no
+// shift, -1 or +1 where they are 0 for one sign, as behind ReLU. False where there is none.
+static bool find_padded(const xnor_sign *sign, size_t channels, double *out) {
+    static const double signs[] = {0, -1, 1};
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
+        bool all = true;
+        for (size_t c = 0; c < channels; c++)
+            all = all && sign->scale[c] * signs[i] + sign->shift[c] == 0;
+        *out = signs[i];
+        if (all) return true;
+    }
     return false;
 }
 
 // The windows of `bits`, with the attributes of the convolution.
 static xnor_status emit_patches(xnor_graph *graph, uint32_t *at, const xnor_node *conv,
-                                const xnor_shape *w, xnor_value_id bits, xnor_value_id *out) {
+                                const xnor_shape *w, xnor_value_id bits, double padded,
+                                xnor_value_id *out) {
     const int64_t kernel[2] = {w->dims[1], w->dims[2]};
     xnor_node *patches;
     XNOR_TRY(xnor_graph_add_value(graph, conv->name, XNOR_F32, NULL, out));
@@ -215,11 +223,12 @@ static xnor_status emit_patches(xnor_graph *graph, uint32_t *at, const xnor_node
         xnor_arena_copy(&graph->arena, conv->attrs, conv->attr_count * sizeof *conv->attrs);
     if (!patches->attrs) return xnor_fail(XNOR_E_MEMORY, "binarize: out of memory");
     XNOR_TRY(xnor_node_set_ints(graph, patches, XNOR_ATTR_KERNEL_SHAPE, kernel, 2));
+    if (padded != 0) XNOR_TRY(xnor_node_set_float(graph, patches, XNOR_ATTR_ALPHA, padded));
     return xnor_graph_infer_node(graph, (*at)++);
 }
 
-// sign -> xnor_conv2d_f32(w = ±s) becomes the windows of the signs and a layer on bits. What is padded is 0 in the
-// sum, so the windows are ternary there.
+// sign -> xnor_conv2d_f32(w = ±s) becomes the windows of the signs and a layer on bits. Where what is padded is no
+// sign, the windows are ternary there.
 static xnor_status binarize_conv2d(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
     xnor_sign sign;
@@ -231,7 +240,8 @@ static xnor_status binarize_conv2d(xnor_graph *graph, uint32_t index, bool *chan
     const int64_t channels = xnor_shape_last(&graph->values[node.inputs[0]].shape);
     if (group != 1 || channels < 1 || shape.dims[3] != channels) return XNOR_OK;
     XNOR_TRY(xnor_sign_find(graph, node.inputs[0], &sign, &found));
-    if (!found || (pads(&node) && shifts(&sign, (size_t)channels))) return XNOR_OK;
+    double padded = 0;
+    if (!found || (pads(&node) && !find_padded(&sign, (size_t)channels, &padded))) return XNOR_OK;
     XNOR_TRY(read_weights(graph, &node, &sign, (size_t)group, &w, &binary));
     if (!binary) return XNOR_OK;
     double zero = xnor_sign_of_zero(graph, sign.x, sign.zero);
@@ -240,7 +250,8 @@ static xnor_status binarize_conv2d(xnor_graph *graph, uint32_t index, bool *chan
     uint32_t at = index;
     xnor_graph_remove_node(&graph->nodes[index]);
     XNOR_TRY(emit_signs(graph, &at, node.name, sign.x, zero, &negated, &bits));
-    XNOR_TRY(emit_patches(graph, &at, &node, &shape, bits, &windows));
+    XNOR_TRY(emit_patches(graph, &at, &node, &shape, bits, negated ? -padded : padded,
+                          &windows));
     XNOR_TRY(emit_sums(graph, &at, node.name, windows, &w, negated, &acc));
     *changed = true;
     return xnor_emit_affine(graph, &at, node.name, acc, w.scale, w.shift, w.n, &out);
