@@ -26,5 +26,5 @@ xnor_status xnor_lower_conv2d(lowering *l, uint32_t index) {
     XNOR_TRY(xnor_model_pack_linear(l->plan->model, node->inputs[1], &packed));
     step->packed = packed;
     if (bias) step->parameters[0] = value_of(l, node->inputs[2])->data;
-    return XNOR_OK;
+    return xnor_lower_tail(l, step, index);
 }

@@ -250,8 +250,7 @@ static xnor_status binarize_conv2d(xnor_graph *graph, uint32_t index, bool *chan
     uint32_t at = index;
     xnor_graph_remove_node(&graph->nodes[index]);
     XNOR_TRY(emit_signs(graph, &at, node.name, sign.x, zero, &negated, &bits));
-    XNOR_TRY(emit_patches(graph, &at, &node, &shape, bits, negated ? -padded : padded,
-                          &windows));
+    XNOR_TRY(emit_patches(graph, &at, &node, &shape, bits, negated ? -padded : padded, &windows));
     XNOR_TRY(emit_sums(graph, &at, node.name, windows, &w, negated, &acc));
     *changed = true;
     return xnor_emit_affine(graph, &at, node.name, acc, w.scale, w.shift, w.n, &out);
