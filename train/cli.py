@@ -10,10 +10,20 @@ import torch
 
 from . import compare, data, dense, dense_export, export, grid, images, losses, loop, packs, prove, random_networks, random_pictures, scenes, tasks, weights
 from .binarize import BINARIZERS, ESTIMATORS
-from .networks import KINDS, PICTURES, initialise_from, make_network
+from .networks import KINDS, initialise_from, make_network
 from .networks.bimtdp import GATES, VARIANTS
 from .networks.layers import FLOAT, POOLS
 from .neighbours_onnx import GATHERS, SEARCHES
+
+
+# Network on pictures -> its settings that `random` takes from the arguments.
+PICTURE_SETTINGS = {
+    "hrnet": lambda args: dict(width=args.width),
+    "bimtdp": lambda args: dict(width=args.width, variant=FLOAT if args.float else args.variant, gate=args.gate,
+                                outputs=dict(args.tasks)),
+    "resnet18": lambda args: {},
+    "resnet50": lambda args: {},
+}
 
 
 def add_training(parser, epochs, lr, smoothing):
@@ -149,7 +159,7 @@ def parser():
     p.set_defaults(run=run_compare)
 
     p = commands.add_parser("random", help="write a network with random weights as ONNX, for benchmarks and tests")
-    p.add_argument("--net", choices=(*KINDS, *PICTURES), default="vanilla")
+    p.add_argument("--net", choices=(*KINDS, *PICTURE_SETTINGS), default="vanilla")
     p.add_argument("--binarizer", choices=tuple(BINARIZERS), help="default: LSR, on pictures IRNet")
     p.add_argument("--pool", choices=POOLS, help="default: ema-max, or what the network prescribes")
     p.add_argument("--channels", type=int, default=3, help="per point (default %(default)s)")
@@ -336,7 +346,7 @@ def form_of(args):
 
 
 def run_random(args):
-    if args.net in PICTURES:
+    if args.net in PICTURE_SETTINGS:
         run_random_picture(args)
         return
     form = form_of(args)
@@ -352,14 +362,6 @@ def run_random(args):
         indices = export.index_inputs(net, torch.from_numpy(x)) if form.neighbours == "inputs" else []
         for i, index in enumerate(indices):
             np.save(f"{stem}.index{i}.npy", index.numpy())
-
-
-# Network on pictures -> its settings that `random` takes from the arguments.
-PICTURE_SETTINGS = {
-    "hrnet": lambda args: dict(width=args.width),
-    "bimtdp": lambda args: dict(width=args.width, variant=FLOAT if args.float else args.variant, gate=args.gate,
-                                outputs=dict(args.tasks)),
-}
 
 
 def run_random_picture(args):

@@ -47,7 +47,10 @@ class Pictures(unittest.TestCase):
             return onnx.load(f"{folder}/net.onnx")
 
     def check_binary(self, kind, binarizer="IRNet", **config):
-        """Sums of binary layers are exact, their inputs balanced, and the exported module computes what the network does."""
+        """Sums of binary layers are exact, their inputs balanced, and the exported module computes what the network does.
+
+        -> network, binary convolutions, constants
+        """
         net = random_pictures.random_network(kind, binarizer, 3, size=SIZE, **config)
         convolutions, constants = binary_convolutions(self.export(net))
         self.assertEqual(len(convolutions), sum(isinstance(m, BinaryLinear) for m in net.modules()))
@@ -62,13 +65,12 @@ class Pictures(unittest.TestCase):
                 self.assertLess(abs(float(torch.sign(x).mean())), 0.5)
         for name, y in random_pictures.evaluate(net, picture).items():
             np.testing.assert_allclose(y, expected[name], atol=1e-5)
-        return net
+        return net, convolutions, constants
 
 
 class HRNetwork(Pictures):
     def test_binary_sums_are_exact_and_signs_balanced(self):
-        for binarizer in ("IRNet", "LSR", "BNN"):
-            self.check_binary("hrnet", binarizer, width=8)
+        self.check_binary("hrnet", "BNN", width=8)
 
     def test_shapes_and_size_are_those_of_the_published_network(self):
         net = make_network("hrnet", "float")
@@ -101,11 +103,10 @@ class MultiTask(Pictures):
     TASKS = dict(semseg=3, depth=1)
 
     def test_everything_between_first_and_last_layers_is_binary(self):
-        for settings in (dict(variant="plain"), dict(variant="f", gate="target")):
-            net = self.check_binary("bimtdp", width=4, outputs=self.TASKS, **settings)
-            reals = {name for name, m in net.named_modules() if isinstance(m, (Real, torch.nn.Linear))}
-            kept = ("backbone.stem.0.0", ".se.", ".decoder.", ".last_layer.3", ".deviation")
-            self.assertEqual({name for name in reals if not any(k in name for k in kept)}, set())
+        net, *_ = self.check_binary("bimtdp", width=4, outputs=self.TASKS, variant="f", gate="target")
+        reals = {name for name, m in net.named_modules() if isinstance(m, (Real, torch.nn.Linear))}
+        kept = ("backbone.stem.0.0", ".se.", ".decoder.", ".last_layer.3", ".deviation")
+        self.assertEqual({name for name in reals if not any(k in name for k in kept)}, set())
 
     def test_only_the_distillation_of_variant_c_is_binary_and_it_reads_zeros_and_ones(self):
         net = random_pictures.random_network("bimtdp", "IRNet", 3, size=SIZE, width=4, outputs=self.TASKS, variant="c")
@@ -162,6 +163,19 @@ class MultiTask(Pictures):
         unmoved = [name for name, p in net.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
         # A squeeze to one unit may be dead behind its ReLU.
         self.assertEqual([name for name in unmoved if ".squeeze." not in name], [])
+
+
+class Residual(Pictures):
+    def test_binary_sums_are_exact_and_signs_balanced(self):
+        for binarizer in ("IRNet", "LSR"):
+            self.check_binary("resnet18", binarizer)
+
+    def test_shapes_are_those_of_the_published_networks(self):
+        for kind, channels, weights in (("resnet18", 64, 11176512), ("resnet50", 256, 23508032)):
+            net = make_network(kind, "float").eval()
+            shapes = {name: tuple(y.shape) for name, y in net(torch.zeros(1, 3, *SIZE)).items()}
+            self.assertEqual(shapes, {f"stride{s}": (1, channels * s // 4, 64 // s, 96 // s) for s in (4, 8, 16, 32)})
+            self.assertEqual(sum(p.numel() for p in net.parameters()), weights)  # torchvision's without its last layer
 
 
 if __name__ == "__main__":
