@@ -2,6 +2,7 @@
 
 import inspect
 
+from . import bineal_tasks
 from .bimtdp import BiMTDP
 from .dgcnn import DGCNN, DGCNN4
 from .hrnet import HRNet
@@ -38,6 +39,7 @@ PICTURES = {
     "bimtdp": (BiMTDP, {}),
     "resnet18": (ResNet, dict(depth=18)),
     "resnet50": (ResNet, dict(depth=50)),
+    **bineal_tasks.TASKS,
 }
 
 
@@ -56,7 +58,9 @@ def make_network(kind, binarizer="LSR", pool=None, classes=10, points=1024, chan
     if kind in PICTURES:
         network, variant = PICTURES[kind]
         refuse_unknown(kind, network, more, variant)
-        return network(binarizer=binarizer, **({"estimator": estimator} if estimator else {}), **variant, **more)
+        known = inspect.signature(network).parameters
+        more.update({k: v for k, v in dict(classes=classes, estimator=estimator).items() if k in known and v is not None})
+        return network(binarizer=binarizer, **variant, **more)
     if kind not in KINDS:
         raise ValueError(f"network {kind}: not one of {', '.join(KINDS)}")
     network, variant = KINDS[kind]
