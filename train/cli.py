@@ -10,10 +10,25 @@ import torch
 
 from . import compare, data, dense, dense_export, export, grid, images, losses, loop, packs, prove, random_networks, random_pictures, scenes, tasks, weights
 from .binarize import BINARIZERS, ESTIMATORS
-from .networks import KINDS, PICTURES, initialise_from, make_network
+from .networks import KINDS, initialise_from, make_network
 from .networks.bimtdp import GATES, VARIANTS
+from .networks.bineal_tasks import BINEAL
 from .networks.layers import FLOAT, POOLS
 from .neighbours_onnx import GATHERS, SEARCHES
+
+
+# Network on pictures -> its settings that `random` takes from the arguments.
+PICTURE_SETTINGS = {
+    "hrnet": lambda args: dict(width=args.width),
+    "bimtdp": lambda args: dict(width=args.width, variant=FLOAT if args.float else args.variant, gate=args.gate,
+                                outputs=dict(args.tasks)),
+    "resnet18": lambda args: {},
+    "resnet50": lambda args: {},
+    **{kind: lambda args: dict(binarizer=args.binarizer or BINEAL, classes=args.classes, multiplier=args.multiplier)
+       for kind in ("bineal-classify", "bineal-segment", "bineal-detect")},
+    **{kind: lambda args: dict(binarizer=args.binarizer or BINEAL, multiplier=args.multiplier)
+       for kind in ("bineal-enlarge", "bineal-match")},
+}
 
 
 def add_training(parser, epochs, lr, smoothing):
@@ -149,8 +164,8 @@ def parser():
     p.set_defaults(run=run_compare)
 
     p = commands.add_parser("random", help="write a network with random weights as ONNX, for benchmarks and tests")
-    p.add_argument("--net", choices=(*KINDS, *PICTURES), default="vanilla")
-    p.add_argument("--binarizer", choices=tuple(BINARIZERS), help="default: LSR, on pictures IRNet")
+    p.add_argument("--net", choices=(*KINDS, *PICTURE_SETTINGS), default="vanilla")
+    p.add_argument("--binarizer", choices=tuple(BINARIZERS), help="default: LSR, on pictures IRNet; bineal has its own")
     p.add_argument("--pool", choices=POOLS, help="default: ema-max, or what the network prescribes")
     p.add_argument("--channels", type=int, default=3, help="per point (default %(default)s)")
     p.add_argument("--float", action="store_true", help="the full-precision network (ReLU)")
@@ -161,6 +176,8 @@ def parser():
     p.add_argument("--size", type=int, nargs=2, default=(480, 640), metavar=("HEIGHT", "WIDTH"),
                    help="of the picture, multiples of 32 (default %(default)s)")
     p.add_argument("--width", type=int, default=18, help="HRNet: channels of the finest branch (default %(default)s)")
+    p.add_argument("--multiplier", type=float, metavar="M",
+                   help="bineal: times the channels of the full-precision network (default 1.5 or 2; 1 with --float)")
     p.add_argument("--variant", choices=VARIANTS, default="f", help="bimtdp: see networks/bimtdp.py (default %(default)s)")
     p.add_argument("--gate", choices=GATES, default="source", help="bimtdp: the task whose features open it (default %(default)s)")
     p.add_argument("--tasks", nargs="+", type=task, default=[("semseg", 40), ("depth", 1)], metavar="NAME:CHANNELS",
@@ -336,7 +353,7 @@ def form_of(args):
 
 
 def run_random(args):
-    if args.net in PICTURES:
+    if args.net in PICTURE_SETTINGS:
         run_random_picture(args)
         return
     form = form_of(args)
@@ -354,18 +371,11 @@ def run_random(args):
             np.save(f"{stem}.index{i}.npy", index.numpy())
 
 
-# Network on pictures -> its settings that `random` takes from the arguments.
-PICTURE_SETTINGS = {
-    "hrnet": lambda args: dict(width=args.width),
-    "bimtdp": lambda args: dict(width=args.width, variant=FLOAT if args.float else args.variant, gate=args.gate,
-                                outputs=dict(args.tasks)),
-}
-
-
 def run_random_picture(args):
     settings = PICTURE_SETTINGS[args.net](args)
+    binarizer = settings.pop("binarizer", args.binarizer or "IRNet")
     real = args.float or settings.get("variant") == FLOAT
-    net = random_pictures.random_network(args.net, FLOAT if real else args.binarizer or "IRNet", args.seed, **settings)
+    net = random_pictures.random_network(args.net, FLOAT if real else binarizer, args.seed, **settings)
     dense_export.write(net, args.out, *args.size)
     if args.pair:
         stem = args.out[:-5] if args.out.endswith(".onnx") else args.out

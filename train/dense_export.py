@@ -51,16 +51,24 @@ def deployed(net, enlarged=False):
     """The network in evaluation form. enlarged: scores at the picture's size."""
     net = copy.deepcopy(net).eval()
     with torch.no_grad():
-        for module in list(net.modules()):
-            for name, child in list(module.named_children()):
-                if isinstance(child, binarize.XNORLinear):
-                    raise ValueError(f"{name}: XNOR scales of activations are not exported for pictures")
-                if isinstance(child, binarize.BinaryLinear):
-                    setattr(module, name, _Convolution(child))
-            if hasattr(module, "plain"):
-                module.plain = True
+        _deploy(net)
     net.enlarged = enlarged
     return net.requires_grad_(False)
+
+
+def _deploy(module):
+    """Replaces what has another form in evaluation: binary layers, and modules that have a method deployed()."""
+    for name, child in module.named_children():
+        if isinstance(child, binarize.XNORLinear):
+            raise ValueError(f"{name}: XNOR scales of activations are not exported for pictures")
+        if isinstance(child, binarize.BinaryLinear):
+            setattr(module, name, _Convolution(child))
+        elif hasattr(child, "deployed"):
+            setattr(module, name, child.deployed().eval())
+        else:
+            _deploy(child)
+    if hasattr(module, "plain"):
+        module.plain = True
 
 
 class _Listed(nn.Module):

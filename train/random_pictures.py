@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from . import binarize, dense_export
-from .networks import make_network
+from .networks import bineal, make_network
 
 
 def random_picture(height, width, seed=0, count=1):
@@ -45,6 +45,13 @@ def random_network(kind, binarizer, seed=0, size=(128, 160), negative=0.1, **con
             if hasattr(module, "shift"):
                 nn.init.normal_(module.shift, 0.0, 0.2)
             module.train()  # takes its scale from the first picture
+        elif isinstance(module, bineal.Convolution):
+            nn.init.uniform_(module.alpha, 0.5, 1.5)
+            module.scale.mul_(torch.empty_like(module.scale).uniform_(0.5, 1.5))
+        elif isinstance(module, bineal.Activation):
+            for shift in (module.tau, module.b0, module.b1):
+                nn.init.normal_(shift, 0.0, 0.15)
+            nn.init.uniform_(module.k, 0.1, 0.9)
     net(pictures)
     return net.eval()
 

@@ -2,6 +2,7 @@
 
 import inspect
 
+from . import bineal_tasks
 from .bimtdp import BiMTDP
 from .dgcnn import DGCNN, DGCNN4
 from .hrnet import HRNet
@@ -11,6 +12,7 @@ from .pointcnn import PointCNN
 from .pointconv import PointConvNet
 from .pointnet2 import MULTI_SCALE, SINGLE_SCALE, PointNet2
 from .pointnet import PartSegmentation, PointNet, SemanticSegmentation
+from .resnet import ResNet
 
 # Name -> class and what distinguishes the variant.
 KINDS = {
@@ -30,8 +32,15 @@ KINDS = {
     "pointconv-density": (PointConvNet, dict(density=True)),
 }
 
-# Networks on pictures: name -> class. They take a picture [batch, 3, height, width] and give {name: map}.
-PICTURES = {"mtinet": MTINet, "hrnet": HRNet, "bimtdp": BiMTDP}
+# The same of networks on pictures. They take a picture [batch, 3, height, width] and give {name: map}.
+PICTURES = {
+    "mtinet": (MTINet, {}),
+    "hrnet": (HRNet, {}),
+    "bimtdp": (BiMTDP, {}),
+    "resnet18": (ResNet, dict(depth=18)),
+    "resnet50": (ResNet, dict(depth=50)),
+    **bineal_tasks.TASKS,
+}
 
 
 def make_network(kind, binarizer="LSR", pool=None, classes=10, points=1024, channels=3, activation="hardtanh",
@@ -47,9 +56,11 @@ def make_network(kind, binarizer="LSR", pool=None, classes=10, points=1024, chan
     more        what only this kind of network has, such as k of DGCNN
     """
     if kind in PICTURES:
-        network = PICTURES[kind]
-        refuse_unknown(kind, network, more)
-        return network(binarizer=binarizer, **({"estimator": estimator} if estimator else {}), **more)
+        network, variant = PICTURES[kind]
+        refuse_unknown(kind, network, more, variant)
+        known = inspect.signature(network).parameters
+        more.update({k: v for k, v in dict(classes=classes, estimator=estimator).items() if k in known and v is not None})
+        return network(binarizer=binarizer, **variant, **more)
     if kind not in KINDS:
         raise ValueError(f"network {kind}: not one of {', '.join(KINDS)}")
     network, variant = KINDS[kind]
