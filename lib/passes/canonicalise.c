@@ -5,6 +5,7 @@
 //   ConvTranspose over height and width             ->  xnor_conv_transpose2d_f32
 //   BatchNormalization, Add/Sub/Mul/Div/Neg by a per-channel constant  ->  xnor_affine
 //   GlobalMaxPool, GlobalAveragePool                ->  ReduceMax, ReduceMean
+//   Split                                           ->  a Slice for each part
 //   (s - f) + f                                     ->  s           straight-through leftovers
 //   equal nodes                                     ->  one
 //
@@ -268,12 +269,45 @@ static xnor_status normal_reduction(xnor_graph *graph, uint32_t index, bool *cha
     return xnor_node_set_ints(graph, node, XNOR_ATTR_AXES, ints, count);
 }
 
+// ---- parts --------------------------------------------------------------------------------------
+
+static xnor_status split_to_slices(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    static const char *const names[] = {"start", "end", "axis"};
+    const xnor_shape one = {1, {1}};
+    uint32_t axis;
+    int64_t start = 0;
+    if (node.op != XNOR_OP_SPLIT) return XNOR_OK;
+    XNOR_TRY(xnor_axis(&node, xnor_node_int(&node, XNOR_ATTR_AXIS, 0),
+                       graph->values[node.inputs[0]].shape.rank, &axis));
+    for (uint32_t i = 0; i < node.output_count; i++)
+        if (graph->values[node.outputs[i]].shape.dims[axis] < 0) return XNOR_OK;
+    xnor_graph_remove_node(&graph->nodes[index]);
+    *changed = true;
+    for (uint32_t i = 0; i < node.output_count; i++) {
+        xnor_value_id inputs[4] = {node.inputs[0]}, out = node.outputs[i];
+        const int64_t end = start + graph->values[out].shape.dims[axis];
+        const int64_t values[3] = {start, end, axis};
+        for (int k = 0; k < 3; k++) {
+            void *data;
+            XNOR_TRY(
+                xnor_graph_add_constant(graph, names[k], XNOR_I64, &one, &inputs[k + 1], &data));
+            *(int64_t *)data = values[k];
+        }
+        XNOR_TRY(xnor_emit(graph, &index, XNOR_OP_SLICE, node.name, inputs, 4, &out));
+        start = end;
+    }
+    return XNOR_OK;
+}
+
 xnor_status xnor_pass_canonicalise(xnor_graph *graph) {
     static const xnor_rule rules[] = {
-        xnor_drop_noop,    xnor_drop_duplicate,      xnor_simplify_like,   xnor_simplify_uniform,
-        xnor_simplify_sum, xnor_simplify_comparison, matmul_to_linear,     gemm_to_linear,
-        conv_to_linear,    conv_to_conv2d,           batch_norm_to_affine, channels_to_affine,
-        normal_reduction,  xnor_layout_simplify,     xnor_layout_sink,     NULL,
+        xnor_drop_noop,        xnor_drop_duplicate, xnor_simplify_like,
+        xnor_simplify_uniform, xnor_simplify_sum,   xnor_simplify_comparison,
+        xnor_simplify_expand,  matmul_to_linear,    gemm_to_linear,
+        conv_to_linear,        conv_to_conv2d,      batch_norm_to_affine,
+        channels_to_affine,    normal_reduction,    split_to_slices,
+        xnor_layout_simplify,  xnor_layout_sink,    NULL,
     };
     static const xnor_rule settle[] = {xnor_drop_noop, xnor_layout_settle, xnor_layout_join_views,
                                        NULL};

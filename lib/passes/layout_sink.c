@@ -2,40 +2,81 @@
 #include "core/tensor.h"
 #include "passes/layout.h"
 
+// True if a Reshape puts x's axes in the order of `perm`: only those of size 1 move.
+static bool moves_units(const xnor_graph *graph, xnor_value_id x, const uint32_t *perm) {
+    const xnor_shape *shape = &graph->values[x].shape;
+    uint32_t previous = 0, unknown = 0;
+    for (uint32_t i = 0; i < shape->rank; i++) {
+        if (shape->dims[perm[i]] == 1) continue;
+        if (perm[i] < previous) return false;
+        previous = perm[i];
+        unknown += shape->dims[perm[i]] < 0;
+    }
+    return unknown <= 1;
+}
+
+static xnor_status emit_moved_units(xnor_graph *graph, uint32_t *at, const char *name,
+                                    xnor_value_id x, const uint32_t *perm, xnor_value_id *out) {
+    const xnor_shape shape = graph->values[x].shape;
+    const xnor_shape vector = {1, {shape.rank}};
+    xnor_value_id inputs[2] = {x};
+    void *data;
+    *out = XNOR_NO_VALUE;
+    XNOR_TRY(xnor_graph_add_constant(graph, name, XNOR_I64, &vector, &inputs[1], &data));
+    for (uint32_t i = 0; i < shape.rank; i++) ((int64_t *)data)[i] = shape.dims[perm[i]];
+    return xnor_emit(graph, at, XNOR_OP_RESHAPE, name, inputs, 2, out);
+}
+
+// All operands but constants are transposed alike, or have the rank of those and only axes of size 1 to move, as a
+// factor per channel has.
 static xnor_status sink_elementwise(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
-    uint32_t perm[XNOR_MAX_RANK] = {0}, other[XNOR_MAX_RANK] = {0};
+    uint32_t perm[XNOR_MAX_RANK] = {0}, other[XNOR_MAX_RANK] = {0}, inverse[XNOR_MAX_RANK];
     uint32_t rank = graph->values[node.outputs[0]].shape.rank, transposed = 0;
     xnor_value_id inputs[XNOR_MAX_INPUTS], out = node.outputs[0], y = XNOR_NO_VALUE;
+    bool is_moved[XNOR_MAX_INPUTS] = {false};
     for (uint32_t k = 0; k < node.input_count; k++) {
         inputs[k] = node.inputs[k];
         if (inputs[k] == XNOR_NO_VALUE || xnor_is_constant(graph, inputs[k])) continue;
         xnor_value_id x;
-        if (!xnor_layout_transposed(graph, inputs[k], &x, transposed ? other : perm) ||
-            graph->values[x].shape.rank != rank)
-            return XNOR_OK;
+        if (graph->values[inputs[k]].shape.rank != rank) return XNOR_OK;
+        if (!xnor_layout_transposed(graph, inputs[k], &x, transposed ? other : perm)) {
+            is_moved[k] = true;
+            continue;
+        }
         for (uint32_t i = 0; transposed && i < rank; i++)
             if (other[i] != perm[i]) return XNOR_OK;
         inputs[k] = x;
         transposed++;
     }
     if (!transposed) return XNOR_OK;
+    for (uint32_t i = 0; i < rank; i++) inverse[perm[i]] = i;
     for (uint32_t k = 0; k < node.input_count; k++)
-        if (node.inputs[k] != XNOR_NO_VALUE && xnor_is_constant(graph, node.inputs[k])) {
-            if (graph->values[node.inputs[k]].shape.rank > rank) return XNOR_OK;
+        if (inputs[k] != XNOR_NO_VALUE &&
+            (graph->values[inputs[k]].shape.rank > rank ||
+             (is_moved[k] && !moves_units(graph, inputs[k], inverse))))
+            return XNOR_OK;
+    uint32_t at = index;
+    for (uint32_t k = 0; k < node.input_count; k++)
+        if (is_moved[k]) {
+            XNOR_TRY(emit_moved_units(graph, &at, node.name, node.inputs[k], inverse, &inputs[k]));
+        } else if (node.inputs[k] != XNOR_NO_VALUE && xnor_is_constant(graph, node.inputs[k])) {
             XNOR_TRY(xnor_layout_constant(graph, node.inputs[k], perm, rank, &inputs[k]));
         }
-    uint32_t at = index;
-    XNOR_TRY(xnor_emit_copy(graph, &at, index, inputs, &y));
+    XNOR_TRY(xnor_emit_copy(graph, &at, at, inputs, &y));
     xnor_graph_remove_node(&graph->nodes[at]);
     *changed = true;
     return xnor_emit_transpose(graph, &at, node.name, y, perm, &out);
 }
 
-// Reductions, softmax and concatenation: the axis is renamed.
+static bool is_place(xnor_op op) {
+    return op == XNOR_OP_ARG_MAX || op == XNOR_OP_ARG_MIN;
+}
+
+// Reductions, the place of a maximum, softmax and concatenation: the axis is renamed.
 static xnor_status sink_axis_operator(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
-    bool reduction = xnor_layout_is_reduction(node.op);
+    const bool reduction = xnor_layout_is_reduction(node.op), place = is_place(node.op);
     uint32_t perm[XNOR_MAX_RANK] = {0}, other[XNOR_MAX_RANK] = {0}, rank = 0;
     xnor_value_id inputs[XNOR_MAX_INPUTS], out = node.outputs[0], y = XNOR_NO_VALUE;
     for (uint32_t k = 0; k < node.input_count; k++) {
@@ -51,7 +92,7 @@ static xnor_status sink_axis_operator(xnor_graph *graph, uint32_t index, bool *c
     uint32_t count = reduction ? axes->count : 1, mask = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t axis;
-        int64_t fallback = node.op == XNOR_OP_CONCAT ? 0 : -1;
+        int64_t fallback = node.op == XNOR_OP_CONCAT || place ? 0 : -1;
         XNOR_TRY(xnor_axis(
             &node, reduction ? axes->ints[i] : xnor_node_int(&node, XNOR_ATTR_AXIS, fallback), rank,
             &axis));
@@ -59,7 +100,7 @@ static xnor_status sink_axis_operator(xnor_graph *graph, uint32_t index, bool *c
         mask |= 1U << perm[axis];
     }
     uint32_t after[XNOR_MAX_RANK], after_rank = 0;
-    if (reduction && !xnor_node_int(&node, XNOR_ATTR_KEEPDIMS, 1)) {
+    if ((reduction || place) && !xnor_node_int(&node, XNOR_ATTR_KEEPDIMS, 1)) {
         for (uint32_t i = 0; i < rank; i++) {
             if (mask >> perm[i] & 1) continue;
             uint32_t position = 0;
@@ -85,28 +126,6 @@ static xnor_status sink_axis_operator(xnor_graph *graph, uint32_t index, bool *c
     return xnor_emit_transpose(graph, &at, node.name, y, after, &out);
 }
 
-// Reshape of x to its axes in the order of `perm`, if only axes of size 1 move: *out, else it stays
-// XNOR_NO_VALUE.
-static xnor_status emit_moved_units(xnor_graph *graph, uint32_t *at, const char *name,
-                                    xnor_value_id x, const uint32_t *perm, xnor_value_id *out) {
-    const xnor_shape shape = graph->values[x].shape;
-    uint32_t previous = 0, unknown = 0;
-    *out = XNOR_NO_VALUE;
-    for (uint32_t i = 0; i < shape.rank; i++) {
-        if (shape.dims[perm[i]] == 1) continue;
-        if (perm[i] < previous) return XNOR_OK;
-        previous = perm[i];
-        unknown += shape.dims[perm[i]] < 0;
-    }
-    if (unknown > 1) return XNOR_OK;
-    const xnor_shape vector = {1, {shape.rank}};
-    xnor_value_id inputs[2] = {x};
-    void *data;
-    XNOR_TRY(xnor_graph_add_constant(graph, name, XNOR_I64, &vector, &inputs[1], &data));
-    for (uint32_t i = 0; i < shape.rank; i++) ((int64_t *)data)[i] = shape.dims[perm[i]];
-    return xnor_emit(graph, at, XNOR_OP_RESHAPE, name, inputs, 2, out);
-}
-
 // concat(repeat(x), transpose(y)) -> concat(transpose(repeat(x')), transpose(y)), x' having only axes
 // of size 1 moved: global features beside those of points.
 static xnor_status align_concat(xnor_graph *graph, uint32_t index, bool *changed) {
@@ -129,8 +148,8 @@ static xnor_status align_concat(xnor_graph *graph, uint32_t index, bool *changed
     for (uint32_t i = 0; i < rank; i++) inverse[perm[i]] = i;
     const xnor_node repeat = graph->nodes[producer];
     xnor_value_id inputs[2], y = XNOR_NO_VALUE, aligned = XNOR_NO_VALUE;
+    if (!moves_units(graph, repeat.inputs[0], inverse)) return XNOR_OK;
     XNOR_TRY(emit_moved_units(graph, &at, repeat.name, repeat.inputs[0], inverse, &inputs[0]));
-    if (inputs[0] == XNOR_NO_VALUE) return XNOR_OK;
     XNOR_TRY(xnor_layout_emit_counts(graph, &at, &repeat, inverse, &inputs[1]));
     XNOR_TRY(xnor_emit(graph, &at, repeat.op, repeat.name, inputs, 2, &y));
     XNOR_TRY(xnor_emit_transpose(graph, &at, repeat.name, y, perm, &aligned));
@@ -247,6 +266,75 @@ static xnor_status sink_unit_view(xnor_graph *graph, uint32_t index, bool *chang
     return xnor_emit_transpose(graph, &at, node.name, y, after, &out);
 }
 
+// A Reshape that splits axes and joins neighbouring ones: axis i of x becomes parts[i] axes of the result, and the
+// one before it joins the same axis of the result if joined[i].
+typedef struct regrouping {
+    uint32_t parts[XNOR_MAX_RANK];
+    bool joined[XNOR_MAX_RANK];
+} regrouping;
+
+// From sizes alone, of which one may be unknown. Views that only add or remove axes of size 1 are none of these.
+static bool match_regrouping(const xnor_shape *x, const xnor_shape *y, regrouping *out) {
+    uint32_t unknown = 0, i = 0, j = 0;
+    bool regroups = false;
+    for (uint32_t k = 0; k < y->rank; k++) unknown += y->dims[k] < 0;
+    *out = (regrouping){{0}, {false}};
+    while (i < x->rank && j < y->rank) {
+        int64_t from = x->dims[i], to = y->dims[j];
+        const uint32_t first = i, start = j;
+        i++;
+        j++;
+        if ((from < 0) != (to < 0) || (from == 1) != (to == 1) || unknown > 1) return false;
+        while (from != to)
+            if (from > to ? j == y->rank || y->dims[j] < 2 ||
+                                __builtin_mul_overflow(to, y->dims[j++], &to)
+                          : i == x->rank || x->dims[i] < 2 ||
+                                __builtin_mul_overflow(from, x->dims[i++], &from))
+                return false;
+        // Several to several is more than one of these.
+        if (i - first > 1 && j - start > 1) return false;
+        regroups = regroups || i - first > 1 || j - start > 1;
+        out->parts[first] = j - start;
+        for (uint32_t k = first + 1; k < i; k++) out->joined[k] = true;
+    }
+    return regroups && i == x->rank && j == y->rank;
+}
+
+// view(transpose(x)) -> transpose(view(x)) where what is joined is side by side in x, too: groups of channels.
+static xnor_status sink_regrouping(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node node = graph->nodes[index];
+    uint32_t perm[XNOR_MAX_RANK], start[XNOR_MAX_RANK] = {0}, after[XNOR_MAX_RANK];
+    xnor_value_id x, out = node.outputs[0], y = XNOR_NO_VALUE;
+    regrouping r;
+    if (node.op != XNOR_OP_RESHAPE || !xnor_layout_transposed(graph, node.inputs[0], &x, perm))
+        return XNOR_OK;
+    const xnor_shape from = graph->values[node.inputs[0]].shape, to = graph->values[out].shape;
+    if (!match_regrouping(&from, &to, &r)) return XNOR_OK;
+    // By axis of x: the first of its axes in the result, and how many they are.
+    uint32_t count[XNOR_MAX_RANK] = {0}, rank = 0;
+    for (uint32_t i = 0, j = 0; i < from.rank; i++) {
+        if (r.joined[i] && perm[i] != perm[i - 1] + 1) return XNOR_OK;
+        start[perm[i]] = j;
+        count[perm[i]] = r.parts[i];
+        j += r.parts[i];
+    }
+    const xnor_shape vector = {1, {to.rank}};
+    xnor_value_id inputs[2] = {x};
+    void *data;
+    XNOR_TRY(xnor_graph_add_constant(graph, node.name, XNOR_I64, &vector, &inputs[1], &data));
+    for (uint32_t k = 0; k < from.rank; k++) {
+        for (uint32_t i = 0; i < count[k]; i++) {
+            after[start[k] + i] = rank;
+            ((int64_t *)data)[rank++] = to.dims[start[k] + i];
+        }
+    }
+    uint32_t at = index;
+    XNOR_TRY(xnor_emit(graph, &at, XNOR_OP_RESHAPE, node.name, inputs, 2, &y));
+    xnor_graph_remove_node(&graph->nodes[at]);
+    *changed = true;
+    return xnor_emit_transpose(graph, &at, node.name, y, after, &out);
+}
+
 // Operators on pictures that say where the channels are: they were moved to axis 1.
 static xnor_status sink_picture(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
@@ -268,32 +356,36 @@ static xnor_status sink_picture(xnor_graph *graph, uint32_t index, bool *changed
     return xnor_emit_transpose(graph, &at, node.name, y, to_first, &out);
 }
 
-// A Pad names its axes: they are renamed.
-static xnor_status sink_pad(xnor_graph *graph, uint32_t index, bool *changed) {
-    enum { AXES = 3 };
+// Pad and Slice name their axes: they are renamed.
+static xnor_status sink_named_axes(xnor_graph *graph, uint32_t index, bool *changed) {
+    enum { STARTS = 1, AXES = 3, STEPS = 4 };
     const xnor_node node = graph->nodes[index];
     uint32_t perm[XNOR_MAX_RANK];
     const bool named = node.input_count > AXES && node.inputs[AXES] != XNOR_NO_VALUE;
     const uint32_t rank = graph->values[node.outputs[0]].shape.rank;
-    xnor_value_id inputs[AXES + 1], out = node.outputs[0], y = XNOR_NO_VALUE;
+    xnor_value_id inputs[STEPS + 1], out = node.outputs[0], y = XNOR_NO_VALUE;
     if (!xnor_layout_transposed(graph, node.inputs[0], &inputs[0], perm) ||
         (named && !xnor_is_constant(graph, node.inputs[AXES])))
         return XNOR_OK;
-    for (uint32_t k = 1; k < AXES; k++)
+    for (uint32_t k = 1; k <= STEPS; k++)
         inputs[k] = k < node.input_count ? node.inputs[k] : XNOR_NO_VALUE;
-    const size_t count = named ? xnor_constant_count(graph, node.inputs[AXES]) : rank;
-    const xnor_shape vector = {1, {(int64_t)count}};
+    // Without names the first axes are meant, all of them by a Pad.
+    const xnor_value_id listed = node.inputs[named ? AXES : STARTS];
+    int64_t count = node.op == XNOR_OP_PAD && !named ? rank : graph->values[listed].shape.dims[0];
+    if (count < 0 || count > rank) return XNOR_OK;
+    const xnor_shape vector = {1, {count}};
     void *data;
     XNOR_TRY(xnor_graph_add_constant(graph, node.name, XNOR_I64, &vector, &inputs[AXES], &data));
-    for (size_t i = 0; i < count; i++) {
-        uint32_t axis = (uint32_t)i;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t axis = i;
         if (named)
             XNOR_TRY(xnor_axis(&node, (int64_t)xnor_constant_get(graph, node.inputs[AXES], i), rank,
                                &axis));
         ((int64_t *)data)[i] = perm[axis];
     }
     uint32_t at = index;
-    XNOR_TRY(xnor_emit_as(graph, &at, XNOR_OP_PAD, &node, inputs, AXES + 1, &y));
+    const uint32_t inputs_count = node.input_count > STEPS ? STEPS + 1 : AXES + 1;
+    XNOR_TRY(xnor_emit_as(graph, &at, node.op, &node, inputs, inputs_count, &y));
     xnor_graph_remove_node(&graph->nodes[at]);
     *changed = true;
     return xnor_emit_transpose(graph, &at, node.name, y, perm, &out);
@@ -303,19 +395,23 @@ xnor_status xnor_layout_sink(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node *node = &graph->nodes[index];
     const xnor_op_info *info = xnor_op_lookup(node->op);
     if (node->output_count != 1) return XNOR_OK;
-    if (info->flags & XNOR_VIEW) return sink_unit_view(graph, index, changed);
+    if (info->flags & XNOR_VIEW) {
+        XNOR_TRY(sink_unit_view(graph, index, changed));
+        return *changed ? XNOR_OK : sink_regrouping(graph, index, changed);
+    }
     if (info->flags & XNOR_ELEMENTWISE) return sink_elementwise(graph, index, changed);
     if (node->op == XNOR_OP_CONCAT) {
         XNOR_TRY(align_concat(graph, index, changed));
         if (*changed) return XNOR_OK;
     }
     if (xnor_layout_is_reduction(node->op) || node->op == XNOR_OP_CONCAT ||
-        node->op == XNOR_OP_SOFTMAX || node->op == XNOR_OP_LOG_SOFTMAX)
+        node->op == XNOR_OP_SOFTMAX || node->op == XNOR_OP_LOG_SOFTMAX || is_place(node->op))
         return sink_axis_operator(graph, index, changed);
     if (node->op == XNOR_OP_MAX_POOL || node->op == XNOR_OP_AVERAGE_POOL ||
         node->op == XNOR_OP_DEPTH_TO_SPACE || node->op == XNOR_OP_SPACE_TO_DEPTH)
         return sink_picture(graph, index, changed);
-    if (node->op == XNOR_OP_PAD) return sink_pad(graph, index, changed);
+    if (node->op == XNOR_OP_PAD || node->op == XNOR_OP_SLICE)
+        return sink_named_axes(graph, index, changed);
     bool per_axis = node->op == XNOR_OP_TILE || node->op == XNOR_OP_RESIZE;
     return per_axis ? sink_per_axis(graph, index, changed) : XNOR_OK;
 }

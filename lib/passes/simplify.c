@@ -280,3 +280,30 @@ xnor_status xnor_simplify_like(xnor_graph *graph, uint32_t index, bool *changed)
     }
     return XNOR_OK;
 }
+
+// ---- operands that broadcast anyway -------------------------------------------------------------
+
+xnor_status xnor_simplify_expand(xnor_graph *graph, uint32_t index, bool *changed) {
+    const xnor_node *node = &graph->nodes[index];
+    if (!is_elementwise(node)) return XNOR_OK;
+    const xnor_shape *y = &graph->values[node->outputs[0]].shape;
+    for (uint32_t k = 0; k < node->input_count; k++) {
+        const xnor_node *expand =
+            node->inputs[k] == XNOR_NO_VALUE ? NULL : producer_of(graph, node->inputs[k]);
+        if (!expand || expand->op != XNOR_OP_EXPAND ||
+            graph->values[expand->inputs[0]].shape.rank > y->rank)
+            continue;
+        const xnor_shape *wide = &graph->values[node->inputs[k]].shape;
+        for (uint32_t j = 0; j < node->input_count; j++) {
+            if (j == k || node->inputs[j] == XNOR_NO_VALUE || node->inputs[j] == node->inputs[k])
+                continue;
+            bool same = xnor_shape_known(wide) &&
+                        xnor_shape_equal(wide, &graph->values[node->inputs[j]].shape);
+            if (!same && !has_shape_of(graph, expand->inputs[1], node->inputs[j])) continue;
+            node->inputs[k] = expand->inputs[0];
+            *changed = true;
+            return XNOR_OK;
+        }
+    }
+    return XNOR_OK;
+}

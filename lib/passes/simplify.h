@@ -13,5 +13,7 @@ xnor_status xnor_simplify_comparison(xnor_graph *graph, uint32_t index, bool *ch
 xnor_status xnor_simplify_uniform(xnor_graph *graph, uint32_t index, bool *changed);
 // An operand that is one value in the shape of another operand (ones_like, zeros_like) -> a scalar.
 xnor_status xnor_simplify_like(xnor_graph *graph, uint32_t index, bool *changed);
+// f(x, Expand(r)) -> f(x, r) where x has the shape that r is expanded to.
+xnor_status xnor_simplify_expand(xnor_graph *graph, uint32_t index, bool *changed);
 
 #endif

@@ -281,3 +281,20 @@ Test(canonicalise, an_output_that_is_an_input_is_copied) {
     canonicalise(NODE(&b, XNOR_OP_IDENTITY, x));
     cr_assert_eq(graph_count(&b.graph, XNOR_OP_IDENTITY), 1);
 }
+
+Test(canonicalise, an_operand_that_broadcasts_is_not_expanded) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 3, -1));
+    xnor_value_id norm = NODE(&b, XNOR_OP_REDUCE_L2, x);
+    builder_attr(&b, XNOR_ATTR_AXES, I(1));
+    xnor_value_id wide = NODE(&b, XNOR_OP_EXPAND, norm, NODE(&b, XNOR_OP_SHAPE, x));
+    canonicalise(NODE(&b, XNOR_OP_DIV, x, wide));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_EXPAND), 0);
+}
+
+Test(canonicalise, an_operand_that_widens_the_other_is_expanded) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 1));
+    xnor_value_id z = builder_input(&b, "z", XNOR_F32, SHAPE(1, 3));
+    xnor_value_id wide = NODE(&b, XNOR_OP_EXPAND, x, builder_ints(&b, I(4, 2, 3)));
+    canonicalise(NODE(&b, XNOR_OP_ADD, wide, z));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_EXPAND), 1);
+}

@@ -216,3 +216,81 @@ Test(layout, new_axes_stay_behind_a_transpose) {
     const xnor_node *transpose = graph_find(&b.graph, XNOR_OP_TRANSPOSE);
     cr_assert_eq(transpose->inputs[0], b.graph.inputs[0]);
 }
+
+// ---- pictures -----------------------------------------------------------------------------------
+
+static xnor_value_id channels_last(xnor_value_id x) {
+    xnor_value_id y = NODE(&b, XNOR_OP_TRANSPOSE, x);
+    builder_attr(&b, XNOR_ATTR_PERM, I(0, 2, 3, 1));
+    return y;
+}
+
+static xnor_value_id channels_first(xnor_value_id x) {
+    xnor_value_id y = NODE(&b, XNOR_OP_TRANSPOSE, x);
+    builder_attr(&b, XNOR_ATTR_PERM, I(0, 3, 1, 2));
+    return y;
+}
+
+static xnor_value_id picture(void) {
+    return channels_first(builder_input(&b, "x", XNOR_F32, SHAPE(2, 4, 5, 6)));
+}
+
+Test(layout, the_place_of_a_maximum_is_renamed) {
+    xnor_value_id y = NODE(&b, XNOR_OP_ARG_MAX, picture());
+    builder_attr(&b, XNOR_ATTR_AXIS, I(1));
+    builder_attr(&b, XNOR_ATTR_KEEPDIMS, I(0));
+    canonicalise(y);
+    cr_assert_eq(transposes(), 0);
+    cr_assert_eq(xnor_node_int(graph_find(&b.graph, XNOR_OP_ARG_MAX), XNOR_ATTR_AXIS, 9), 3);
+}
+
+Test(layout, slices_are_renamed) {
+    xnor_value_id part =
+        NODE(&b, XNOR_OP_SLICE, picture(), builder_ints(&b, I(0, 1)), builder_ints(&b, I(2, 4)));
+    part = NODE(&b, XNOR_OP_SLICE, part, builder_ints(&b, I(4)), builder_ints(&b, I(-9)),
+                builder_ints(&b, I(-1)), builder_ints(&b, I(-2)));
+    canonicalise(channels_last(part));
+    cr_assert_eq(transposes(), 0);
+}
+
+Test(layout, parts_of_a_split_are_slices) {
+    xnor_value_id part = NODE_OUTPUTS(&b, XNOR_OP_SPLIT, 2, picture());
+    builder_attr(&b, XNOR_ATTR_AXIS, I(1));
+    builder_attr(&b, XNOR_ATTR_SPLIT, I(2, 4));
+    xnor_value_id wide = NODE(&b, XNOR_OP_REDUCE_SUM, part + 1);
+    builder_attr(&b, XNOR_ATTR_AXES, I(1));
+    canonicalise(channels_last(NODE(&b, XNOR_OP_SUB, part, wide)));
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_SLICE), 2);
+    cr_assert_eq(transposes(), 0);
+}
+
+Test(layout, a_factor_per_channel_does_not_hold_a_transpose_up) {
+    xnor_value_id factor = builder_input(&b, "factor", XNOR_F32, SHAPE(2, 6, 1, 1));
+    canonicalise(channels_last(NODE(&b, XNOR_OP_MUL, factor, picture())));
+    cr_assert_eq(transposes(), 0);
+}
+
+// A factor per pixel moves.
+Test(layout, a_factor_per_pixel_and_channel_does) {
+    xnor_value_id factor = builder_input(&b, "factor", XNOR_F32, SHAPE(2, 6, 4, 5));
+    canonicalise(NODE(&b, XNOR_OP_MUL, factor, picture()));
+    cr_assert_eq(transposes(), 1);
+}
+
+Test(layout, groups_of_channels_are_split_and_joined_in_place) {
+    xnor_value_id groups =
+        NODE(&b, XNOR_OP_RESHAPE, picture(), builder_ints(&b, I(-1, 3, 2, 4, 5)));
+    xnor_value_id share = NODE(&b, XNOR_OP_SOFTMAX, groups);
+    builder_attr(&b, XNOR_ATTR_AXIS, I(2));
+    xnor_value_id y = NODE(&b, XNOR_OP_RESHAPE, share, builder_ints(&b, I(2, 6, 4, 5)));
+    canonicalise(channels_last(y));
+    cr_assert_eq(transposes(), 0);
+    cr_assert_eq(xnor_node_int(graph_find(&b.graph, XNOR_OP_SOFTMAX), XNOR_ATTR_AXIS, 9), 4);
+}
+
+// Channels and rows of pixels are not side by side when channels are last.
+Test(layout, what_is_not_side_by_side_is_not_joined) {
+    xnor_value_id y = NODE(&b, XNOR_OP_RESHAPE, picture(), builder_ints(&b, I(2, 24, 5)));
+    canonicalise(NODE(&b, XNOR_OP_EXP, y));
+    cr_assert_eq(transposes(), 1);
+}
