@@ -218,6 +218,26 @@ xnor_status xnor_step_acc_thr(const xnor_step *s, const xnor_run *run) {
     return over_rows(s, run, tile_acc_thr);
 }
 
+bool xnor_has_zero(size_t rows, size_t n, const uint64_t *nonzero) {
+    enum { LOOK = 4096 }; // words until the answer is asked for
+    const size_t words = xnor_words(n), count = rows * words;
+    const uint64_t used = n % 64 ? (UINT64_C(1) << n % 64) - 1 : UINT64_MAX;
+    if (words == 1) {
+        for (size_t i = 0; i < count; i += LOOK) {
+            uint64_t all = used;
+            for (size_t k = i; k < i + LOOK && k < count; k++) all &= nonzero[k];
+            if (all != used) return true;
+        }
+        return false;
+    }
+    for (size_t row = 0; row < rows; row++, nonzero += words) {
+        uint64_t all = UINT64_MAX;
+        for (size_t k = 0; k + 1 < words; k++) all &= nonzero[k];
+        if (all != UINT64_MAX || (nonzero[words - 1] & used) != used) return true;
+    }
+    return false;
+}
+
 void xnor_rows_thr_ternary(const xnor_kernels *kernels, size_t rows, size_t n, const int32_t *acc,
                            const int32_t *thr, const int32_t *zero, uint64_t *positive,
                            uint64_t *nonzero) {

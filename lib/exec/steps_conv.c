@@ -16,7 +16,7 @@ typedef struct conv {
     const xnor_run *run;
     xnor_patch_args args; // plane: of the first image
     int padded;
-    bool ternary; // the image
+    bool ternary; // the image, and it has zeros
     size_t out_height, out_width;
     size_t inner_begin[2], inner_end[2]; // output pixels whose windows lie inside: height, width
     size_t image_words;                  // of one plane of one image
@@ -246,7 +246,6 @@ static xnor_status run_conv(const xnor_step *s, const xnor_run *run) {
                        .pad_left = (size_t)p.pad_begin[1],
                        .plane = run->values[s->x]},
               .padded = p.padded,
-              .ternary = x->dtype == XNOR_TERNARY,
               .out_height = (size_t)windows->dims[1],
               .out_width = (size_t)windows->dims[2],
               .image_words = height * width * pixel_words,
@@ -254,6 +253,9 @@ static xnor_status run_conv(const xnor_step *s, const xnor_run *run) {
               .words = xnor_words(s->k),
               .columns = s->groups * s->n};
     if (s->tail) xnor_tail_bind(s->tail, run, &c.tail);
+    c.ternary = x->dtype == XNOR_TERNARY &&
+                xnor_has_zero(xnor_shape_rows(&x->shape), channels,
+                              (const uint64_t *)run->values[s->x] + c.plane_words);
     find_inner(&p, 0, height, c.out_height, &c.inner_begin[0], &c.inner_end[0]);
     find_inner(&p, 1, width, c.out_width, &c.inner_begin[1], &c.inner_end[1]);
     c.capacity = clamp(CONV_ROW_WORDS / c.words, 1, CONV_PIXELS);

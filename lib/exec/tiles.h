@@ -24,6 +24,10 @@ static inline bool is_cancelled(const xnor_run *run) {
     return run->cancel && atomic_load_explicit(run->cancel, memory_order_relaxed);
 }
 
+// Whether any of [rows, n] ternary values is 0, by their plane of what is not. Signs of reals may be 0 but hardly
+// ever are: looking once through the plane costs less than masks do.
+bool xnor_has_zero(size_t rows, size_t n, const uint64_t *nonzero);
+
 // What steps do with sums acc [rows, n].
 // Signs by a limit from which on they are +1, and one from which on they are 0.
 void xnor_rows_thr_ternary(const xnor_kernels *kernels, size_t rows, size_t n, const int32_t *acc,
