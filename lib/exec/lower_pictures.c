@@ -1,6 +1,7 @@
 // Operators on pictures with channels last, [batch, height, width, channels], and those that move elements.
 #include "exec/lower.h"
 #include "exec/steps_conv2d.h"
+#include "exec/steps_resize.h"
 #include "ops/conv.h"
 
 xnor_status xnor_lower_conv_transpose(lowering *l, uint32_t index) {
@@ -51,11 +52,24 @@ xnor_status xnor_lower_resize(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     const xnor_value *x = value_of(l, node->inputs[0]), *y = value_of(l, node->outputs[0]);
     bool direct = x->dtype == XNOR_F32 && y->dtype == XNOR_F32 && x->shape.rank == 4 &&
-                  x->shape.dims[0] == y->shape.dims[0] && x->shape.dims[3] == y->shape.dims[3];
+                  x->shape.dims[0] == y->shape.dims[0] && x->shape.dims[3] == y->shape.dims[3] &&
+                  x->shape.dims[3] <= XNOR_RESIZE_FLOATS / 2;
     for (uint32_t i = 2; i < node->input_count; i++)
         direct = direct && (node->inputs[i] == XNOR_NO_VALUE || value_of(l, node->inputs[i])->data);
     xnor_step *step = xnor_add_step(l, direct ? xnor_step_resize : xnor_step_reference, node);
-    if (direct) step->rows = (size_t)(y->shape.dims[0] * y->shape.dims[1]);
+    if (!direct) return XNOR_OK;
+    step->rows = (size_t)(y->shape.dims[0] * y->shape.dims[1]);
+    // Channels come first in what leaves the network: lines are turned while they are short.
+    const uint32_t user = only_user(l, step->y);
+    static const int64_t channels_first[] = {0, 3, 1, 2};
+    const xnor_attr *perm = user == UINT32_MAX || l->graph->nodes[user].op != XNOR_OP_TRANSPOSE
+                                ? NULL
+                                : xnor_node_attr(&l->graph->nodes[user], XNOR_ATTR_PERM);
+    for (uint32_t i = 0; perm && i < 4; i++)
+        if (perm->ints[i] != channels_first[i]) perm = NULL;
+    if (!perm) return XNOR_OK;
+    step->y = l->graph->nodes[user].outputs[0];
+    l->done[user] = 1;
     return XNOR_OK;
 }
 

@@ -1,53 +1,97 @@
-// Nearest and linear resizing of pictures with channels last: two rows are mixed, in each two pixels.
+// Nearest and linear resizing of pictures with channels last: two rows are mixed, in the mixture two pixels. The
+// result may have its channels first.
 #include <string.h>
 
+#include "exec/steps_resize.h"
 #include "exec/tiles.h"
 #include "ops/resize.h"
+
+enum { TILE_LINES = 16, BLOCK_PIXELS = 512 };
 
 typedef struct resize_context {
     const xnor_step *step;
     const xnor_run *run;
     xnor_resize_axis y, x;
     size_t in_height, in_width, out_height, out_width, channels;
+    bool channels_first; // of the result
 } resize_context;
 
-// Weights of the four pixels in the order in which the reference adds them.
-static void mix(const float *const *from, const float *weights, size_t channels, float *out) {
-    for (size_t c = 0; c < channels; c++)
-        out[c] = ((weights[0] * from[0][c] + weights[1] * from[1][c]) + weights[2] * from[2][c]) +
-                 weights[3] * from[3][c];
+// Neighbouring pixels of a line and what they are mixed of: pixels of a line from `origin` on.
+typedef struct block {
+    size_t begin, count, origin, length;
+    int32_t first[BLOCK_PIXELS], second[BLOCK_PIXELS];
+    float share[BLOCK_PIXELS];
+    bool copies; // every share is 0
+} block;
+
+// As many pixels from `begin` on as have their sources in XNOR_RESIZE_FLOATS.
+static void find_block(const resize_context *r, size_t begin, block *b) {
+    const size_t room = XNOR_RESIZE_FLOATS / r->channels;
+    *b = (block){.begin = begin, .copies = true};
+    for (size_t x = begin; x < r->out_width && b->count < BLOCK_PIXELS; x++) {
+        int64_t left, right;
+        double part;
+        xnor_resize_source(&r->x, (int64_t)x, &left, &right, &part);
+        if (b->count == 0) b->origin = (size_t)left;
+        if ((size_t)right + 1 - b->origin > room) break;
+        b->length = (size_t)right + 1 - b->origin;
+        b->first[b->count] = (int32_t)((size_t)left - b->origin);
+        b->second[b->count] = (int32_t)((size_t)right - b->origin);
+        b->share[b->count++] = (float)part;
+        b->copies = b->copies && part == 0;
+    }
 }
 
-static void tile_rows(void *context, size_t begin, size_t end) {
+static void mix_line(const resize_context *r, const block *b, const float *x, size_t channels,
+                     float *out) {
+    if (!b->copies) {
+        r->run->kernels->mix_pixels_f32(b->count, channels, x, b->first, b->second, b->share, out);
+        return;
+    }
+    for (size_t p = 0; p < b->count; p++)
+        memcpy(out + p * channels, x + (size_t)b->first[p] * channels, channels * sizeof *out);
+}
+
+// One line of the result, as far as the block goes.
+static void resize_line(const resize_context *r, const block *b, size_t row) {
+    const size_t channels = r->channels, line = r->in_width * channels;
+    const size_t picture = row / r->out_height, y = row % r->out_height;
+    const size_t plane = r->out_height * r->out_width;
+    float mixed[XNOR_RESIZE_FLOATS], turned[XNOR_RESIZE_FLOATS];
+    int64_t top, bottom;
+    double down;
+    xnor_resize_source(&r->y, (int64_t)y, &top, &bottom, &down);
+    const float *x = (const float *)r->run->values[r->step->x] + picture * r->in_height * line +
+                     b->origin * channels;
+    const float *from = x + (size_t)top * line;
+    float *out = (float *)r->run->values[r->step->y] + picture * plane * channels;
+    if (down != 0) {
+        r->run->kernels->mix_f32(b->length * channels, from, x + (size_t)bottom * line, (float)down,
+                                 mixed);
+        from = mixed;
+    }
+    if (!r->channels_first) {
+        mix_line(r, b, from, channels, out + (y * r->out_width + b->begin) * channels);
+        return;
+    }
+    for (size_t p = 0; p < b->length; p++)
+        for (size_t c = 0; c < channels; c++) turned[c * b->length + p] = from[p * channels + c];
+    for (size_t c = 0; c < channels; c++)
+        mix_line(r, b, turned + c * b->length, 1, out + c * plane + y * r->out_width + b->begin);
+}
+
+static void tile_lines(void *context, size_t begin, size_t end) {
     const resize_context *r = context;
-    const size_t row_floats = r->in_width * r->channels;
-    for (size_t row = begin; row < end; row++) {
-        const float *picture = (const float *)r->run->values[r->step->x] +
-                               row / r->out_height * r->in_height * row_floats;
-        float *out = (float *)r->run->values[r->step->y] + row * r->out_width * r->channels;
-        int64_t top, bottom, left, right;
-        double down, along;
-        xnor_resize_source(&r->y, (int64_t)(row % r->out_height), &top, &bottom, &down);
-        const float *rows[2] = {picture + (size_t)top * row_floats,
-                                picture + (size_t)bottom * row_floats};
-        for (size_t x = 0; x < r->out_width; x++, out += r->channels) {
-            xnor_resize_source(&r->x, (int64_t)x, &left, &right, &along);
-            const size_t l = (size_t)left * r->channels, g = (size_t)right * r->channels;
-            if (down == 0 && along == 0) {
-                memcpy(out, rows[0] + l, r->channels * sizeof *out);
-                continue;
-            }
-            const float *const from[4] = {rows[0] + l, rows[1] + l, rows[0] + g, rows[1] + g};
-            const float weights[4] = {(float)((1 - down) * (1 - along)),
-                                      (float)(down * (1 - along)), (float)((1 - down) * along),
-                                      (float)(down * along)};
-            mix(from, weights, r->channels, out);
-        }
+    block b;
+    for (size_t x = 0; x < r->out_width; x += b.count) {
+        find_block(r, x, &b);
+        for (size_t row = begin; row < end; row++) resize_line(r, &b, row);
     }
 }
 
 xnor_status xnor_step_resize(const xnor_step *s, const xnor_run *run) {
-    const int64_t *in = s->graph->values[s->x].shape.dims, *out = s->graph->values[s->y].shape.dims;
+    const int64_t *in = s->graph->values[s->x].shape.dims;
+    const int64_t *out = s->graph->values[s->node->outputs[0]].shape.dims;
     static const xnor_tensor none = {0};
     xnor_tensor targets[2] = {none, none};
     for (uint32_t i = 0; i < 2 && i + 2 < s->node->input_count; i++) {
@@ -64,7 +108,8 @@ xnor_status xnor_step_resize(const xnor_step *s, const xnor_run *run) {
         .in_width = (size_t)in[2],
         .out_height = (size_t)out[1],
         .out_width = (size_t)out[2],
-        .channels = (size_t)in[3]};
-    xnor_parallel_for(run->pool, s->rows, 1, run->cancel, tile_rows, &r);
+        .channels = (size_t)in[3],
+        .channels_first = s->y != s->node->outputs[0]};
+    xnor_parallel_for(run->pool, s->rows, TILE_LINES, run->cancel, tile_lines, &r);
     return XNOR_OK;
 }

@@ -121,6 +121,12 @@ ALWAYS_INLINE vf vf_gate(vf v) {
 
 #include "kernels/pointwise.h"
 
+ALWAYS_INLINE vf vf_gather(const float *p, const int32_t *at) {
+    return _mm256_i32gather_ps(p, _mm256_loadu_si256((const __m256i *)(const void *)at), 4);
+}
+
+#include "kernels/mix.h"
+
 typedef __m256i vu;
 #define U64_LANES 4
 

@@ -141,6 +141,12 @@ ALWAYS_INLINE vf vf_gate(vf v) {
 
 #include "kernels/pointwise.h"
 
+ALWAYS_INLINE vf vf_gather(const float *p, const int32_t *at) {
+    return _mm512_i32gather_ps(_mm512_loadu_si512(at), p, 4);
+}
+
+#include "kernels/mix.h"
+
 typedef __m512i vu;
 #define U64_LANES 8
 

@@ -168,6 +168,11 @@ typedef struct xnor_kernels {
     // mean[r] = mean over c of |min(high, max(low, x[r][c]))|, in a fixed order.
     void (*rows_magnitude)(size_t rows, size_t n, const float *x, size_t x_stride, float low,
                            float high, float *mean);
+    // out[i] = fma(share, b[i], (1 - share)·a[i])
+    void (*mix_f32)(size_t count, const float *a, const float *b, float share, float *out);
+    // out[p][c] = fma(share[p], x[second[p]][c], (1 - share[p])·x[first[p]][c]); x: [..][channels]
+    void (*mix_pixels_f32)(size_t pixels, size_t channels, const float *x, const int32_t *first,
+                           const int32_t *second, const float *share, float *out);
     // Runs the program on rows first .. first + rows of its maps. acc [rows][n]: the values that it begins with;
     // where it is NULL, x is. rows · n is at most XNOR_POINTWISE_MAX, and so is every sum below 2^24.
     void (*pointwise)(const xnor_pointwise *program, size_t first, size_t rows, const int32_t *acc,

@@ -120,6 +120,13 @@ ALWAYS_INLINE vf vf_gate(vf v) {
 
 #include "kernels/pointwise.h"
 
+ALWAYS_INLINE vf vf_gather(const float *p, const int32_t *at) {
+    const float lanes[4] = {p[at[0]], p[at[1]], p[at[2]], p[at[3]]};
+    return vld1q_f32(lanes);
+}
+
+#include "kernels/mix.h"
+
 typedef uint64x2_t vu;
 #define U64_LANES 2
 

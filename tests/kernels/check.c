@@ -864,6 +864,54 @@ static void check_pointwise(checker *check) {
     }
 }
 
+// ---- mixtures -----------------------------------------------------------------------------------
+
+static float random_share(void) {
+    return (float)random_below(5) / 4.0f;
+}
+
+static void check_mix(checker *check) {
+    for (size_t i = 0; i < COUNT(value_counts) * 8; i++) {
+        const size_t count = value_counts[i % COUNT(value_counts)];
+        const float share = random_share();
+        float *a = input(SLOT_A, count * sizeof *a), *b = input(SLOT_B, count * sizeof *b);
+        for (size_t j = 0; j < count; j++) {
+            a[j] = random_float(true);
+            b[j] = random_float(true);
+        }
+        check->expected->mix_f32(count, a, b, share, output(SIDE_EXPECTED, count * sizeof *a));
+        check->found->mix_f32(count, a, b, share, output(SIDE_FOUND, count * sizeof *a));
+        char what[64];
+        snprintf(what, sizeof what, "count %zu, share %g", count, (double)share);
+        compare(check, count * sizeof *a, true, what);
+    }
+}
+
+static void check_mix_pixels(checker *check) {
+    for (size_t i = 0; i < COUNT(value_counts) * 16; i++) {
+        const size_t channels = random_below(3) ? value_counts[i % COUNT(value_counts)] : 1;
+        const size_t pixels = 1 + random_below(40), from = 1 + random_below(20);
+        float *x = input(SLOT_A, from * channels * sizeof *x);
+        float *share = input(SLOT_B, pixels * sizeof *share);
+        int32_t *first = input(SLOT_X, pixels * sizeof *first);
+        int32_t *second = input(SLOT_BIAS, pixels * sizeof *second);
+        for (size_t j = 0; j < from * channels; j++) x[j] = random_float(true);
+        for (size_t p = 0; p < pixels; p++) {
+            share[p] = random_share();
+            first[p] = (int32_t)random_below(from);
+            second[p] = (int32_t)random_below(from);
+        }
+        const size_t bytes = pixels * channels * sizeof *x;
+        check->expected->mix_pixels_f32(pixels, channels, x, first, second, share,
+                                        output(SIDE_EXPECTED, bytes));
+        check->found->mix_pixels_f32(pixels, channels, x, first, second, share,
+                                     output(SIDE_FOUND, bytes));
+        char what[64];
+        snprintf(what, sizeof what, "%zu pixels of %zu channels", pixels, channels);
+        compare(check, bytes, true, what);
+    }
+}
+
 // ---- main ---------------------------------------------------------------------------------------
 
 static const struct {
@@ -891,6 +939,8 @@ static const struct {
     {"rows_max", check_rows_max},
     {"rows_magnitude", check_rows_magnitude},
     {"pointwise", check_pointwise},
+    {"mix_f32", check_mix},
+    {"mix_pixels_f32", check_mix_pixels},
 };
 
 static void check_set(const xnor_kernels *expected, const xnor_kernels *found, size_t work_limit,

@@ -326,6 +326,19 @@ static void rows_magnitude(size_t rows, size_t n, const float *x, size_t x_strid
     }
 }
 
+static void mix_f32(size_t count, const float *a, const float *b, float share, float *out) {
+    for (size_t i = 0; i < count; i++) out[i] = fmaf(share, b[i], (1 - share) * a[i]);
+}
+
+static void mix_pixels_f32(size_t pixels, size_t channels, const float *x, const int32_t *first,
+                           const int32_t *second, const float *share, float *out) {
+    for (size_t i = 0; i < pixels * channels; i++) {
+        const size_t p = i / channels, c = i % channels;
+        const float a = x[(size_t)first[p] * channels + c];
+        out[i] = fmaf(share[p], x[(size_t)second[p] * channels + c], (1 - share[p]) * a);
+    }
+}
+
 // Value by value.
 static void pointwise(const xnor_pointwise *program, size_t first, size_t rows, const int32_t *acc,
                       const float *x) {
@@ -393,5 +406,7 @@ const xnor_kernels naive_kernels = {
     .rows_affine = rows_affine,
     .rows_max = rows_max,
     .rows_magnitude = rows_magnitude,
+    .mix_f32 = mix_f32,
+    .mix_pixels_f32 = mix_pixels_f32,
     .pointwise = pointwise,
 };
