@@ -329,20 +329,6 @@ static xnor_status lower_threshold(lowering *l, uint32_t index) {
     return XNOR_OK;
 }
 
-static xnor_status lower_reduce_max(lowering *l, uint32_t index) {
-    const xnor_node *node = &l->graph->nodes[index];
-    xnor_dtype dtype = value_of(l, node->inputs[0])->dtype;
-    bool direct = (dtype == XNOR_ACC || dtype == XNOR_F32) && reduces_rows(l, node);
-    xnor_step *step = xnor_add_step(l, direct ? xnor_step_rows_max : xnor_step_reference, node);
-    if (!direct) return XNOR_OK;
-    const xnor_shape *x = &value_of(l, step->x)->shape;
-    step->rows = (size_t)x->dims[x->rank - 2];
-    step->groups = rows_of(l, step->x) / step->rows;
-    step->active = l->active[step->x];
-    step->n = last_of(l, step->x);
-    return XNOR_OK;
-}
-
 static xnor_status lower_softmax(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     const xnor_value *x = value_of(l, node->inputs[0]);
@@ -480,7 +466,15 @@ static const struct {
     {XNOR_OP_MATMUL, lower_matmul},
     {XNOR_OP_BINARIZE, lower_binarize},
     {XNOR_OP_THRESHOLD, lower_threshold},
-    {XNOR_OP_REDUCE_MAX, lower_reduce_max},
+    {XNOR_OP_REDUCE_L1, xnor_lower_reduce},
+    {XNOR_OP_REDUCE_L2, xnor_lower_reduce},
+    {XNOR_OP_REDUCE_MAX, xnor_lower_reduce},
+    {XNOR_OP_REDUCE_MEAN, xnor_lower_reduce},
+    {XNOR_OP_REDUCE_MIN, xnor_lower_reduce},
+    {XNOR_OP_REDUCE_SUM, xnor_lower_reduce},
+    {XNOR_OP_REDUCE_SUM_SQUARE, xnor_lower_reduce},
+    {XNOR_OP_ARG_MAX, xnor_lower_place},
+    {XNOR_OP_ARG_MIN, xnor_lower_place},
     {XNOR_OP_AFFINE, lower_affine},
     {XNOR_OP_CLIP, lower_clip},
     {XNOR_OP_RELU, lower_clip},
@@ -493,8 +487,6 @@ static const struct {
     {XNOR_OP_TABLE, xnor_lower_table},
     {XNOR_OP_EXPAND, xnor_lower_repeat},
     {XNOR_OP_TILE, xnor_lower_repeat},
-    {XNOR_OP_REDUCE_MEAN, xnor_lower_sum},
-    {XNOR_OP_REDUCE_SUM, xnor_lower_sum},
     {XNOR_OP_ABS, xnor_lower_abs},
     {XNOR_OP_PRELU, xnor_lower_prelu},
     {XNOR_OP_CEIL, xnor_lower_unary},

@@ -14,12 +14,6 @@ typedef struct group_context {
     size_t first; // row of the group's first
 } group_context;
 
-// Rows of group `group` to compute: all, or as many as are distinct.
-static size_t active_rows(const xnor_step *step, const xnor_run *run, size_t group) {
-    if (step->active == XNOR_NO_VALUE) return step->rows;
-    return (size_t)((const int32_t *)run->values[step->active])[group];
-}
-
 static void tile_in_group(void *context, size_t begin, size_t end);
 
 // The distinct rows of whole groups.
@@ -27,7 +21,7 @@ static void tile_groups(void *context, size_t begin, size_t end) {
     const group_context *c = context;
     const xnor_step *s = c->inner.step;
     for (size_t group = begin; group < end; group++) {
-        size_t rows = active_rows(s, c->inner.run, group);
+        size_t rows = xnor_active_rows(s, c->inner.run, group);
         for (size_t row = 0; row < rows && !is_cancelled(c->inner.run); row += TILE_ROWS) {
             size_t stop = row + TILE_ROWS < rows ? row + TILE_ROWS : rows;
             group_context tile = *c;
@@ -61,7 +55,7 @@ static xnor_status over_rows(const xnor_step *step, const xnor_run *run, xnor_ti
         return XNOR_OK;
     }
     for (size_t group = 0; group < step->groups; group++) {
-        size_t rows = active_rows(step, run, group);
+        size_t rows = xnor_active_rows(step, run, group);
         context.first = group * step->rows;
         xnor_parallel_for(run->pool, rows, tile_rows(rows, threads), run->cancel, tile_in_group,
                           &context);
@@ -133,7 +127,7 @@ xnor_status xnor_step_gemm_thr_offset(const xnor_step *s, const xnor_run *run) {
             limits[c] = xnor_popcount_limit((int64_t)s->k, (int64_t)thresholds[c] - offset[c]);
         run->kernels->gemm_limits(s->k, s->n, limits, packed);
         group_context context = {{&own, run}, tile_gemm_thr, group * s->rows};
-        xnor_parallel_for(run->pool, active_rows(s, run, group), TILE_ROWS, run->cancel,
+        xnor_parallel_for(run->pool, xnor_active_rows(s, run, group), TILE_ROWS, run->cancel,
                           tile_in_group, &context);
     }
     return XNOR_OK;
@@ -150,7 +144,7 @@ static size_t pieces_of(const xnor_step *s, const xnor_run *run) {
 
 static void max_of_group(const xnor_step *s, const xnor_run *run, size_t group, size_t first,
                          size_t last) {
-    size_t words = xnor_words(s->k), rows = active_rows(s, run, group);
+    size_t words = xnor_words(s->k), rows = xnor_active_rows(s, run, group);
     int32_t *max = (int32_t *)run->values[s->y] + group * s->n;
     for (size_t i = first; i < last; i++) max[i] = INT32_MIN;
     for (size_t row = 0; row < rows; row += TILE_ROWS * 4) {
@@ -246,28 +240,6 @@ static void tile_acc_thr_ternary(void *context, size_t begin, size_t end) {
 
 xnor_status xnor_step_acc_thr_ternary(const xnor_step *s, const xnor_run *run) {
     return over_rows(s, run, tile_acc_thr_ternary);
-}
-
-// [groups, rows, n] -> [groups, n]. NaN stays NaN.
-#define ROWS_MAX(type)                                                                             \
-    for (size_t group = 0; group < s->groups; group++) {                                           \
-        const type *x = (const type *)run->values[s->x] + group * s->rows * s->n;                  \
-        type *max = (type *)run->values[s->y] + group * s->n;                                      \
-        memcpy(max, x, s->n * sizeof *max);                                                        \
-        for (size_t row = 1; row < active_rows(s, run, group); row++)                              \
-            for (size_t c = 0; c < s->n; c++) {                                                    \
-                type v = x[row * s->n + c];                                                        \
-                max[c] = v > max[c] || v != v ? v : max[c];                                        \
-            }                                                                                      \
-    }
-
-xnor_status xnor_step_rows_max(const xnor_step *s, const xnor_run *run) {
-    if (s->graph->values[s->x].dtype == XNOR_ACC) {
-        ROWS_MAX(int32_t)
-    } else {
-        ROWS_MAX(float)
-    }
-    return XNOR_OK;
 }
 
 // ---- float layers -------------------------------------------------------------------------------
