@@ -332,14 +332,22 @@ static xnor_status lower_threshold(lowering *l, uint32_t index) {
 static xnor_status lower_softmax(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     const xnor_value *x = value_of(l, node->inputs[0]);
-    int64_t axis = xnor_node_int(node, XNOR_ATTR_AXIS, -1);
-    bool direct = x->dtype == XNOR_F32 && x->shape.rank > 0 &&
-                  (axis == -1 || axis == (int64_t)x->shape.rank - 1);
-    xnor_step *step = xnor_add_step(l, direct ? xnor_step_softmax : xnor_step_reference, node);
-    if (!direct) return XNOR_OK;
-    set_rows(l, step);
-    step->n = last_of(l, step->x);
-    step->low = node->op == XNOR_OP_LOG_SOFTMAX ? 1 : 0;
+    uint32_t axis;
+    XNOR_TRY(xnor_axis(node, xnor_node_int(node, XNOR_ATTR_AXIS, -1), x->shape.rank, &axis));
+    const bool last = axis + 1 == x->shape.rank, real = x->dtype == XNOR_F32;
+    xnor_step *step = xnor_add_step(l, real ? xnor_step_softmax : xnor_step_reference, node);
+    if (!real) return XNOR_OK;
+    if (last) {
+        set_rows(l, step);
+        step->n = last_of(l, step->x);
+        return XNOR_OK;
+    }
+    step->run = xnor_step_softmax_columns;
+    step->n = 1;
+    for (uint32_t i = 0; i < x->shape.rank; i++) {
+        size_t *into = i < axis ? &step->groups : i > axis ? &step->n : &step->rows;
+        *into *= (size_t)x->shape.dims[i];
+    }
     return XNOR_OK;
 }
 

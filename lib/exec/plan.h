@@ -109,6 +109,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(pack_ternary)                                                                                \
     X(acc_add)                                                                                     \
     X(softmax)                                                                                     \
+    X(softmax_columns)                                                                             \
     X(affine)                                                                                      \
     X(clip)                                                                                        \
     X(arithmetic)                                                                                  \

@@ -42,8 +42,8 @@ static size_t tile_rows(size_t rows, size_t threads) {
     return share < TILE_ROWS ? (share ? share : LEAST) : TILE_ROWS;
 }
 
-// Tiles over the rows of all groups. Threads share the groups, or the rows where groups are few.
-static xnor_status over_rows(const xnor_step *step, const xnor_run *run, xnor_tile tile) {
+// Threads share the groups, or the rows where groups are few.
+xnor_status xnor_over_rows(const xnor_step *step, const xnor_run *run, xnor_tile tile) {
     size_t threads = xnor_pool_threads(run->pool);
     if (step->active == XNOR_NO_VALUE) {
         size_t rows = step->groups * step->rows;
@@ -84,7 +84,7 @@ static void tile_gemm_acc(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_gemm_acc(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_gemm_acc);
+    return xnor_over_rows(s, run, tile_gemm_acc);
 }
 
 static void tile_gemm_acc_ternary(void *context, size_t begin, size_t end) {
@@ -97,7 +97,7 @@ static void tile_gemm_acc_ternary(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_gemm_acc_ternary(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_gemm_acc_ternary);
+    return xnor_over_rows(s, run, tile_gemm_acc_ternary);
 }
 
 static void tile_gemm_thr(void *context, size_t begin, size_t end) {
@@ -109,7 +109,7 @@ static void tile_gemm_thr(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_gemm_thr(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_gemm_thr);
+    return xnor_over_rows(s, run, tile_gemm_thr);
 }
 
 // Thresholds that differ from cloud to cloud: acc + offset >= T  <=>  acc >= T - offset. The packed
@@ -196,7 +196,7 @@ static void tile_acc_add(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_acc_add(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_acc_add);
+    return xnor_over_rows(s, run, tile_acc_add);
 }
 
 static void tile_acc_thr(void *context, size_t begin, size_t end) {
@@ -209,7 +209,7 @@ static void tile_acc_thr(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_acc_thr(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_acc_thr);
+    return xnor_over_rows(s, run, tile_acc_thr);
 }
 
 void xnor_rows_thr_ternary(const xnor_kernels *kernels, size_t rows, size_t n, const int32_t *acc,
@@ -239,7 +239,7 @@ static void tile_acc_thr_ternary(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_acc_thr_ternary(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_acc_thr_ternary);
+    return xnor_over_rows(s, run, tile_acc_thr_ternary);
 }
 
 // ---- float layers -------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ static void tile_linear(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_linear(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_linear);
+    return xnor_over_rows(s, run, tile_linear);
 }
 
 static void tile_linear_bits(void *context, size_t begin, size_t end) {
@@ -266,7 +266,7 @@ static void tile_linear_bits(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_linear_bits(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_linear_bits);
+    return xnor_over_rows(s, run, tile_linear_bits);
 }
 
 // Products of real features with a real matrix per group (T-Net transforms): rows are tiled over
@@ -293,11 +293,11 @@ static void tile_matmul(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_matmul(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_matmul);
+    return xnor_over_rows(s, run, tile_matmul);
 }
 
 xnor_status xnor_step_matmul_bits(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_matmul);
+    return xnor_over_rows(s, run, tile_matmul);
 }
 
 // ---- signs of reals -----------------------------------------------------------------------------
@@ -311,7 +311,7 @@ static void tile_pack(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_pack(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_pack);
+    return xnor_over_rows(s, run, tile_pack);
 }
 
 static void tile_pack_ternary(void *context, size_t begin, size_t end) {
@@ -325,7 +325,7 @@ static void tile_pack_ternary(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_pack_ternary(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_pack_ternary);
+    return xnor_over_rows(s, run, tile_pack_ternary);
 }
 
 // ---- element-wise on reals ----------------------------------------------------------------------
@@ -354,7 +354,7 @@ static void tile_affine(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_affine(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_affine);
+    return xnor_over_rows(s, run, tile_affine);
 }
 
 static void clip(size_t count, const float *x, float low, float high, float *y) {
@@ -373,7 +373,7 @@ static void tile_clip(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_clip(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_clip);
+    return xnor_over_rows(s, run, tile_clip);
 }
 
 static void tile_linear_clip(void *context, size_t begin, size_t end) {
@@ -385,7 +385,7 @@ static void tile_linear_clip(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_linear_clip(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_linear_clip);
+    return xnor_over_rows(s, run, tile_linear_clip);
 }
 
 // a op b with broadcasting. Rows are the output's last axis; along it an operand advances or stays.
@@ -440,28 +440,6 @@ xnor_status xnor_step_arithmetic(const xnor_step *s, const xnor_run *run) {
                            y + (row + i) * s->n);
     }
     return XNOR_OK;
-}
-
-// Softmax, or its logarithm (low != 0), of each row.
-static void tile_softmax(void *context, size_t begin, size_t end) {
-    const tile_context *c = context;
-    const xnor_step *s = c->step;
-    for (size_t row = begin; row < end; row++) {
-        const float *x = (const float *)c->run->values[s->x] + row * s->n;
-        float *y = (float *)c->run->values[s->y] + row * s->n;
-        float largest = x[0];
-        double sum = 0;
-        for (size_t i = 1; i < s->n; i++) largest = x[i] > largest ? x[i] : largest;
-        for (size_t i = 0; i < s->n; i++) sum += (double)(y[i] = expf(x[i] - largest));
-        // The largest element adds 1 to the sum.
-        double log_sum = log(sum > 0 ? sum : 1);
-        for (size_t i = 0; i < s->n; i++)
-            y[i] = (float)(s->low != 0 ? (double)(x[i] - largest) - log_sum : (double)y[i] / sum);
-    }
-}
-
-xnor_status xnor_step_softmax(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_softmax);
 }
 
 // [groups, rows, n] -> [groups, n, rows] of float32, in blocks whose lines stay in the cache

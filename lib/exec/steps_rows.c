@@ -235,20 +235,6 @@ xnor_status xnor_step_table(const xnor_step *s, const xnor_run *run) {
 
 // ---- element-wise functions ---------------------------------------------------------------------
 
-static void tile_unary(void *context, size_t begin, size_t end) {
-    const tile_context *c = context;
-    const xnor_step *s = c->step;
-    xnor_unary_function function = xnor_unary_of(s->node->op);
-    const float *x = c->run->values[s->x];
-    float *y = c->run->values[s->y];
-    for (size_t i = begin * s->n; i < end * s->n; i++)
-        y[i] = (float)function((double)x[i], s->node);
-}
-
-xnor_status xnor_step_unary(const xnor_step *s, const xnor_run *run) {
-    return over(s, run, s->rows, TILE_ROWS, tile_unary);
-}
-
 static void tile_repeat(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
     const xnor_step *s = c->step;
