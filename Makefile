@@ -103,7 +103,8 @@ $(B)/lib/kernels/neon_dotprod.o: isa_cflags := -march=armv8.2-a+dotprod
 endif
 
 $(B)/lib/%.o: folder_cflags := $(lib_inc)
-$(B)/lib/exec/%.o $(B)/lib/task/%.o: folder_cflags := $(lib_inc) $(if $(SAN),,-O3)
+# No floating-point flag is ever read, so both sides of a choice may be computed: loops become vectors.
+$(B)/lib/exec/%.o $(B)/lib/task/%.o: folder_cflags := $(lib_inc) -fno-trapping-math $(if $(SAN),,-O3)
 # gcc 12 at -O3 rearranges the kernels' tiles: 75 % of the machine's limit instead of 104 %.
 $(B)/lib/kernels/%.o: folder_cflags := $(lib_inc) $(if $(SAN),,-O2)
 $(B)/lib/onnx/%.o: folder_cflags := $(lib_inc) -I$(B)/gen

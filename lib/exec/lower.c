@@ -329,31 +329,25 @@ static xnor_status lower_threshold(lowering *l, uint32_t index) {
     return XNOR_OK;
 }
 
-static xnor_status lower_reduce_max(lowering *l, uint32_t index) {
-    const xnor_node *node = &l->graph->nodes[index];
-    xnor_dtype dtype = value_of(l, node->inputs[0])->dtype;
-    bool direct = (dtype == XNOR_ACC || dtype == XNOR_F32) && reduces_rows(l, node);
-    xnor_step *step = xnor_add_step(l, direct ? xnor_step_rows_max : xnor_step_reference, node);
-    if (!direct) return XNOR_OK;
-    const xnor_shape *x = &value_of(l, step->x)->shape;
-    step->rows = (size_t)x->dims[x->rank - 2];
-    step->groups = rows_of(l, step->x) / step->rows;
-    step->active = l->active[step->x];
-    step->n = last_of(l, step->x);
-    return XNOR_OK;
-}
-
 static xnor_status lower_softmax(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     const xnor_value *x = value_of(l, node->inputs[0]);
-    int64_t axis = xnor_node_int(node, XNOR_ATTR_AXIS, -1);
-    bool direct = x->dtype == XNOR_F32 && x->shape.rank > 0 &&
-                  (axis == -1 || axis == (int64_t)x->shape.rank - 1);
-    xnor_step *step = xnor_add_step(l, direct ? xnor_step_softmax : xnor_step_reference, node);
-    if (!direct) return XNOR_OK;
-    set_rows(l, step);
-    step->n = last_of(l, step->x);
-    step->low = node->op == XNOR_OP_LOG_SOFTMAX ? 1 : 0;
+    uint32_t axis;
+    XNOR_TRY(xnor_axis(node, xnor_node_int(node, XNOR_ATTR_AXIS, -1), x->shape.rank, &axis));
+    const bool last = axis + 1 == x->shape.rank, real = x->dtype == XNOR_F32;
+    xnor_step *step = xnor_add_step(l, real ? xnor_step_softmax : xnor_step_reference, node);
+    if (!real) return XNOR_OK;
+    if (last) {
+        set_rows(l, step);
+        step->n = last_of(l, step->x);
+        return XNOR_OK;
+    }
+    step->run = xnor_step_softmax_columns;
+    step->n = 1;
+    for (uint32_t i = 0; i < x->shape.rank; i++) {
+        size_t *into = i < axis ? &step->groups : i > axis ? &step->n : &step->rows;
+        *into *= (size_t)x->shape.dims[i];
+    }
     return XNOR_OK;
 }
 
@@ -480,7 +474,15 @@ static const struct {
     {XNOR_OP_MATMUL, lower_matmul},
     {XNOR_OP_BINARIZE, lower_binarize},
     {XNOR_OP_THRESHOLD, lower_threshold},
-    {XNOR_OP_REDUCE_MAX, lower_reduce_max},
+    {XNOR_OP_REDUCE_L1, xnor_lower_reduce},
+    {XNOR_OP_REDUCE_L2, xnor_lower_reduce},
+    {XNOR_OP_REDUCE_MAX, xnor_lower_reduce},
+    {XNOR_OP_REDUCE_MEAN, xnor_lower_reduce},
+    {XNOR_OP_REDUCE_MIN, xnor_lower_reduce},
+    {XNOR_OP_REDUCE_SUM, xnor_lower_reduce},
+    {XNOR_OP_REDUCE_SUM_SQUARE, xnor_lower_reduce},
+    {XNOR_OP_ARG_MAX, xnor_lower_place},
+    {XNOR_OP_ARG_MIN, xnor_lower_place},
     {XNOR_OP_AFFINE, lower_affine},
     {XNOR_OP_CLIP, lower_clip},
     {XNOR_OP_RELU, lower_clip},
@@ -493,8 +495,6 @@ static const struct {
     {XNOR_OP_TABLE, xnor_lower_table},
     {XNOR_OP_EXPAND, xnor_lower_repeat},
     {XNOR_OP_TILE, xnor_lower_repeat},
-    {XNOR_OP_REDUCE_MEAN, xnor_lower_sum},
-    {XNOR_OP_REDUCE_SUM, xnor_lower_sum},
     {XNOR_OP_ABS, xnor_lower_abs},
     {XNOR_OP_PRELU, xnor_lower_prelu},
     {XNOR_OP_CEIL, xnor_lower_unary},

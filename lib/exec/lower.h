@@ -112,7 +112,8 @@ bool xnor_lower_in_edge_sum(const lowering *l, uint32_t operand);
 xnor_status xnor_lower_abs(lowering *l, uint32_t index);
 xnor_status xnor_lower_prelu(lowering *l, uint32_t index);
 xnor_status xnor_lower_repeat(lowering *l, uint32_t index);
-xnor_status xnor_lower_sum(lowering *l, uint32_t index);
+xnor_status xnor_lower_reduce(lowering *l, uint32_t index);
+xnor_status xnor_lower_place(lowering *l, uint32_t index);
 xnor_status xnor_lower_table(lowering *l, uint32_t index);
 xnor_status xnor_lower_unary(lowering *l, uint32_t index);
 

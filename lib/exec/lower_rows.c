@@ -201,25 +201,6 @@ xnor_status xnor_lower_abs(lowering *l, uint32_t index) {
     return XNOR_OK;
 }
 
-// ReduceSum and ReduceMean.
-xnor_status xnor_lower_sum(lowering *l, uint32_t index) {
-    const xnor_node *node = &l->graph->nodes[index];
-    xnor_dtype dtype = value_of(l, node->inputs[0])->dtype;
-    bool mean = node->op == XNOR_OP_REDUCE_MEAN;
-    bool rows = (dtype == XNOR_F32 || (dtype == XNOR_ACC && mean)) && reduces_axis(l, node, 2);
-    bool last = dtype == XNOR_F32 && reduces_axis(l, node, 1);
-    xnor_step_run run = rows   ? xnor_step_rows_mean
-                        : last ? xnor_step_row_mean
-                               : xnor_step_reference;
-    xnor_step *step = xnor_add_step(l, run, node);
-    if (!rows && !last) return XNOR_OK;
-    step->n = last_of(l, step->x);
-    step->rows = rows ? points_of(l, step->x) : rows_of(l, step->x);
-    step->groups = rows ? rows_of(l, step->x) / step->rows : 1;
-    step->high = mean ? (float)(rows ? step->rows : step->n) : 1;
-    return XNOR_OK;
-}
-
 // ---- element-wise functions ---------------------------------------------------------------------
 
 xnor_status xnor_lower_table(lowering *l, uint32_t index) {

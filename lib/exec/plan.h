@@ -94,7 +94,6 @@ enum { XNOR_EDGE_CODES = 64 };
     X(gemm_max)                                                                                    \
     X(acc_thr)                                                                                     \
     X(acc_thr_ternary)                                                                             \
-    X(rows_max)                                                                                    \
     X(linear)                                                                                      \
     X(conv2d)                                                                                      \
     X(conv_transpose)                                                                              \
@@ -110,6 +109,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(pack_ternary)                                                                                \
     X(acc_add)                                                                                     \
     X(softmax)                                                                                     \
+    X(softmax_columns)                                                                             \
     X(affine)                                                                                      \
     X(clip)                                                                                        \
     X(arithmetic)                                                                                  \
@@ -130,8 +130,9 @@ enum { XNOR_EDGE_CODES = 64 };
     X(gemm_mean)                                                                                   \
     X(gemm_rows_max)                                                                               \
     X(row_magnitude)                                                                               \
-    X(row_mean)                                                                                    \
-    X(rows_mean)                                                                                   \
+    X(reduce)                                                                                      \
+    X(extreme)                                                                                     \
+    X(place)                                                                                       \
     X(table)                                                                                       \
     X(repeat)                                                                                      \
     X(unary)                                                                                       \

@@ -14,12 +14,6 @@ typedef struct group_context {
     size_t first; // row of the group's first
 } group_context;
 
-// Rows of group `group` to compute: all, or as many as are distinct.
-static size_t active_rows(const xnor_step *step, const xnor_run *run, size_t group) {
-    if (step->active == XNOR_NO_VALUE) return step->rows;
-    return (size_t)((const int32_t *)run->values[step->active])[group];
-}
-
 static void tile_in_group(void *context, size_t begin, size_t end);
 
 // The distinct rows of whole groups.
@@ -27,7 +21,7 @@ static void tile_groups(void *context, size_t begin, size_t end) {
     const group_context *c = context;
     const xnor_step *s = c->inner.step;
     for (size_t group = begin; group < end; group++) {
-        size_t rows = active_rows(s, c->inner.run, group);
+        size_t rows = xnor_active_rows(s, c->inner.run, group);
         for (size_t row = 0; row < rows && !is_cancelled(c->inner.run); row += TILE_ROWS) {
             size_t stop = row + TILE_ROWS < rows ? row + TILE_ROWS : rows;
             group_context tile = *c;
@@ -48,8 +42,8 @@ static size_t tile_rows(size_t rows, size_t threads) {
     return share < TILE_ROWS ? (share ? share : LEAST) : TILE_ROWS;
 }
 
-// Tiles over the rows of all groups. Threads share the groups, or the rows where groups are few.
-static xnor_status over_rows(const xnor_step *step, const xnor_run *run, xnor_tile tile) {
+// Threads share the groups, or the rows where groups are few.
+xnor_status xnor_over_rows(const xnor_step *step, const xnor_run *run, xnor_tile tile) {
     size_t threads = xnor_pool_threads(run->pool);
     if (step->active == XNOR_NO_VALUE) {
         size_t rows = step->groups * step->rows;
@@ -61,7 +55,7 @@ static xnor_status over_rows(const xnor_step *step, const xnor_run *run, xnor_ti
         return XNOR_OK;
     }
     for (size_t group = 0; group < step->groups; group++) {
-        size_t rows = active_rows(step, run, group);
+        size_t rows = xnor_active_rows(step, run, group);
         context.first = group * step->rows;
         xnor_parallel_for(run->pool, rows, tile_rows(rows, threads), run->cancel, tile_in_group,
                           &context);
@@ -90,7 +84,7 @@ static void tile_gemm_acc(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_gemm_acc(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_gemm_acc);
+    return xnor_over_rows(s, run, tile_gemm_acc);
 }
 
 static void tile_gemm_acc_ternary(void *context, size_t begin, size_t end) {
@@ -103,7 +97,7 @@ static void tile_gemm_acc_ternary(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_gemm_acc_ternary(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_gemm_acc_ternary);
+    return xnor_over_rows(s, run, tile_gemm_acc_ternary);
 }
 
 static void tile_gemm_thr(void *context, size_t begin, size_t end) {
@@ -115,7 +109,7 @@ static void tile_gemm_thr(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_gemm_thr(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_gemm_thr);
+    return xnor_over_rows(s, run, tile_gemm_thr);
 }
 
 // Thresholds that differ from cloud to cloud: acc + offset >= T  <=>  acc >= T - offset. The packed
@@ -133,7 +127,7 @@ xnor_status xnor_step_gemm_thr_offset(const xnor_step *s, const xnor_run *run) {
             limits[c] = xnor_popcount_limit((int64_t)s->k, (int64_t)thresholds[c] - offset[c]);
         run->kernels->gemm_limits(s->k, s->n, limits, packed);
         group_context context = {{&own, run}, tile_gemm_thr, group * s->rows};
-        xnor_parallel_for(run->pool, active_rows(s, run, group), TILE_ROWS, run->cancel,
+        xnor_parallel_for(run->pool, xnor_active_rows(s, run, group), TILE_ROWS, run->cancel,
                           tile_in_group, &context);
     }
     return XNOR_OK;
@@ -150,7 +144,7 @@ static size_t pieces_of(const xnor_step *s, const xnor_run *run) {
 
 static void max_of_group(const xnor_step *s, const xnor_run *run, size_t group, size_t first,
                          size_t last) {
-    size_t words = xnor_words(s->k), rows = active_rows(s, run, group);
+    size_t words = xnor_words(s->k), rows = xnor_active_rows(s, run, group);
     int32_t *max = (int32_t *)run->values[s->y] + group * s->n;
     for (size_t i = first; i < last; i++) max[i] = INT32_MIN;
     for (size_t row = 0; row < rows; row += TILE_ROWS * 4) {
@@ -202,7 +196,7 @@ static void tile_acc_add(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_acc_add(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_acc_add);
+    return xnor_over_rows(s, run, tile_acc_add);
 }
 
 static void tile_acc_thr(void *context, size_t begin, size_t end) {
@@ -215,7 +209,7 @@ static void tile_acc_thr(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_acc_thr(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_acc_thr);
+    return xnor_over_rows(s, run, tile_acc_thr);
 }
 
 bool xnor_has_zero(size_t rows, size_t n, const uint64_t *nonzero) {
@@ -265,29 +259,7 @@ static void tile_acc_thr_ternary(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_acc_thr_ternary(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_acc_thr_ternary);
-}
-
-// [groups, rows, n] -> [groups, n]. NaN stays NaN.
-#define ROWS_MAX(type)                                                                             \
-    for (size_t group = 0; group < s->groups; group++) {                                           \
-        const type *x = (const type *)run->values[s->x] + group * s->rows * s->n;                  \
-        type *max = (type *)run->values[s->y] + group * s->n;                                      \
-        memcpy(max, x, s->n * sizeof *max);                                                        \
-        for (size_t row = 1; row < active_rows(s, run, group); row++)                              \
-            for (size_t c = 0; c < s->n; c++) {                                                    \
-                type v = x[row * s->n + c];                                                        \
-                max[c] = v > max[c] || v != v ? v : max[c];                                        \
-            }                                                                                      \
-    }
-
-xnor_status xnor_step_rows_max(const xnor_step *s, const xnor_run *run) {
-    if (s->graph->values[s->x].dtype == XNOR_ACC) {
-        ROWS_MAX(int32_t)
-    } else {
-        ROWS_MAX(float)
-    }
-    return XNOR_OK;
+    return xnor_over_rows(s, run, tile_acc_thr_ternary);
 }
 
 // ---- float layers -------------------------------------------------------------------------------
@@ -301,7 +273,7 @@ static void tile_linear(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_linear(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_linear);
+    return xnor_over_rows(s, run, tile_linear);
 }
 
 static void tile_linear_bits(void *context, size_t begin, size_t end) {
@@ -314,7 +286,7 @@ static void tile_linear_bits(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_linear_bits(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_linear_bits);
+    return xnor_over_rows(s, run, tile_linear_bits);
 }
 
 // Products of real features with a real matrix per group (T-Net transforms): rows are tiled over
@@ -341,11 +313,11 @@ static void tile_matmul(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_matmul(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_matmul);
+    return xnor_over_rows(s, run, tile_matmul);
 }
 
 xnor_status xnor_step_matmul_bits(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_matmul);
+    return xnor_over_rows(s, run, tile_matmul);
 }
 
 // ---- signs of reals -----------------------------------------------------------------------------
@@ -359,7 +331,7 @@ static void tile_pack(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_pack(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_pack);
+    return xnor_over_rows(s, run, tile_pack);
 }
 
 static void tile_pack_ternary(void *context, size_t begin, size_t end) {
@@ -373,7 +345,7 @@ static void tile_pack_ternary(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_pack_ternary(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_pack_ternary);
+    return xnor_over_rows(s, run, tile_pack_ternary);
 }
 
 // ---- element-wise on reals ----------------------------------------------------------------------
@@ -402,7 +374,7 @@ static void tile_affine(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_affine(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_affine);
+    return xnor_over_rows(s, run, tile_affine);
 }
 
 static void clip(size_t count, const float *x, float low, float high, float *y) {
@@ -421,7 +393,7 @@ static void tile_clip(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_clip(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_clip);
+    return xnor_over_rows(s, run, tile_clip);
 }
 
 static void tile_linear_clip(void *context, size_t begin, size_t end) {
@@ -433,7 +405,7 @@ static void tile_linear_clip(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_linear_clip(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_linear_clip);
+    return xnor_over_rows(s, run, tile_linear_clip);
 }
 
 // a op b with broadcasting. Rows are the output's last axis; along it an operand advances or stays.
@@ -488,28 +460,6 @@ xnor_status xnor_step_arithmetic(const xnor_step *s, const xnor_run *run) {
                            y + (row + i) * s->n);
     }
     return XNOR_OK;
-}
-
-// Softmax, or its logarithm (low != 0), of each row.
-static void tile_softmax(void *context, size_t begin, size_t end) {
-    const tile_context *c = context;
-    const xnor_step *s = c->step;
-    for (size_t row = begin; row < end; row++) {
-        const float *x = (const float *)c->run->values[s->x] + row * s->n;
-        float *y = (float *)c->run->values[s->y] + row * s->n;
-        float largest = x[0];
-        double sum = 0;
-        for (size_t i = 1; i < s->n; i++) largest = x[i] > largest ? x[i] : largest;
-        for (size_t i = 0; i < s->n; i++) sum += (double)(y[i] = expf(x[i] - largest));
-        // The largest element adds 1 to the sum.
-        double log_sum = log(sum > 0 ? sum : 1);
-        for (size_t i = 0; i < s->n; i++)
-            y[i] = (float)(s->low != 0 ? (double)(x[i] - largest) - log_sum : (double)y[i] / sum);
-    }
-}
-
-xnor_status xnor_step_softmax(const xnor_step *s, const xnor_run *run) {
-    return over_rows(s, run, tile_softmax);
 }
 
 // [groups, rows, n] -> [groups, n, rows] of float32, in blocks whose lines stay in the cache

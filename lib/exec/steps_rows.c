@@ -9,7 +9,7 @@
 #include "ops/ops.h"
 
 // Sums of a few rows at a time stay in the first-level cache.
-enum { SUMS = 8192, MEAN_CHANNELS = 64 };
+enum { SUMS = 8192 };
 
 // ---- integer layers with a factor per row -------------------------------------------------------
 
@@ -118,53 +118,6 @@ xnor_status xnor_step_row_magnitude(const xnor_step *s, const xnor_run *run) {
 }
 
 // ---- means --------------------------------------------------------------------------------------
-
-static void tile_row_mean(void *context, size_t begin, size_t end) {
-    const tile_context *c = context;
-    const xnor_step *s = c->step;
-    for (size_t row = begin; row < end; row++) {
-        const float *x = (const float *)c->run->values[s->x] + row * s->n;
-        double sum = 0;
-        for (size_t i = 0; i < s->n; i++) sum += (double)x[i];
-        ((float *)c->run->values[s->y])[row] = (float)(sum / (double)s->high);
-    }
-}
-
-// The sum of each row over `high`.
-xnor_status xnor_step_row_mean(const xnor_step *s, const xnor_run *run) {
-    return over(s, run, s->rows, TILE_ROWS, tile_row_mean);
-}
-
-#define ADD_ROWS(type)                                                                             \
-    for (size_t row = 0; row < s->rows; row++) {                                                   \
-        const type *x = (const type *)c->run->values[s->x] + (group * s->rows + row) * s->n;       \
-        for (size_t i = first; i < last; i++) sum[i - first] += (double)x[i];                      \
-    }
-
-// Blocks of channels of all groups.
-static void tile_rows_mean(void *context, size_t begin, size_t end) {
-    const tile_context *c = context;
-    const xnor_step *s = c->step;
-    size_t blocks = (s->n + MEAN_CHANNELS - 1) / MEAN_CHANNELS;
-    for (size_t block = begin; block < end; block++) {
-        size_t group = block / blocks, first = block % blocks * MEAN_CHANNELS;
-        size_t last = first + MEAN_CHANNELS < s->n ? first + MEAN_CHANNELS : s->n;
-        double sum[MEAN_CHANNELS] = {0};
-        if (s->graph->values[s->x].dtype == XNOR_ACC) {
-            ADD_ROWS(int32_t)
-        } else {
-            ADD_ROWS(float)
-        }
-        float *y = (float *)c->run->values[s->y] + group * s->n;
-        for (size_t i = first; i < last; i++) y[i] = (float)(sum[i - first] / (double)s->high);
-    }
-}
-
-// [groups, rows, n] -> [groups, n]: the sum of rows over `high`.
-xnor_status xnor_step_rows_mean(const xnor_step *s, const xnor_run *run) {
-    size_t blocks = (s->n + MEAN_CHANNELS - 1) / MEAN_CHANNELS;
-    return over(s, run, s->groups * blocks, 1, tile_rows_mean);
-}
 
 // The mean of the sums of an integer layer over rows needs no sums of single rows:
 //   sum over rows of sum over k of x[row][k]·w[k] = sum over k of w[k]·(2·count[k] - rows)
@@ -281,20 +234,6 @@ xnor_status xnor_step_table(const xnor_step *s, const xnor_run *run) {
 }
 
 // ---- element-wise functions ---------------------------------------------------------------------
-
-static void tile_unary(void *context, size_t begin, size_t end) {
-    const tile_context *c = context;
-    const xnor_step *s = c->step;
-    xnor_unary_function function = xnor_unary_of(s->node->op);
-    const float *x = c->run->values[s->x];
-    float *y = c->run->values[s->y];
-    for (size_t i = begin * s->n; i < end * s->n; i++)
-        y[i] = (float)function((double)x[i], s->node);
-}
-
-xnor_status xnor_step_unary(const xnor_step *s, const xnor_run *run) {
-    return over(s, run, s->rows, TILE_ROWS, tile_unary);
-}
 
 static void tile_repeat(void *context, size_t begin, size_t end) {
     const tile_context *c = context;

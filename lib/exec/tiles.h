@@ -20,6 +20,15 @@ static inline xnor_status over(const xnor_step *step, const xnor_run *run, size_
     return XNOR_OK;
 }
 
+// Tiles over the rows of all groups, or the distinct ones of each.
+xnor_status xnor_over_rows(const xnor_step *step, const xnor_run *run, xnor_tile tile);
+
+// Rows of group `group` to compute: all, or as many as are distinct.
+static inline size_t xnor_active_rows(const xnor_step *step, const xnor_run *run, size_t group) {
+    if (step->active == XNOR_NO_VALUE) return step->rows;
+    return (size_t)((const int32_t *)run->values[step->active])[group];
+}
+
 static inline bool is_cancelled(const xnor_run *run) {
     return run->cancel && atomic_load_explicit(run->cancel, memory_order_relaxed);
 }

@@ -143,7 +143,7 @@ Test(rows, the_minimum_is_a_maximum_of_negated_sums) {
 
 Test(rows, a_function_that_turns_back_stays_before_the_maximum) {
     xnor_value_id y = NODE(&b, XNOR_OP_ABS, scaled(xnor_layer(points())));
-    expect_step(reduce(XNOR_OP_REDUCE_MAX, y, 1, 0), 20, "rows_max");
+    expect_step(reduce(XNOR_OP_REDUCE_MAX, y, 1, 0), 20, "extreme");
 }
 
 Test(rows, a_factor_that_is_no_number_makes_the_maximum_none) {
@@ -198,15 +198,15 @@ Test(rows, means_of_sums_are_exact) {
 
 Test(rows, the_mean_of_clipped_values_needs_them_all) {
     xnor_value_id y = clip(scaled(layer(sign(points()), K, N)));
-    expect_step(reduce(XNOR_OP_REDUCE_MEAN, y, 1, 0), 300, "rows_mean");
+    expect_step(reduce(XNOR_OP_REDUCE_MEAN, y, 1, 0), 300, "reduce");
 }
 
 Test(rows, the_mean_of_real_rows) {
-    expect_step(reduce(XNOR_OP_REDUCE_MEAN, points(), -1, 0), 9, "row_mean");
+    expect_step(reduce(XNOR_OP_REDUCE_MEAN, points(), -1, 0), 9, "reduce");
 }
 
 Test(rows, the_sum_over_points) {
-    expect_step(reduce(XNOR_OP_REDUCE_SUM, points(), 1, 1), 9, "rows_mean");
+    expect_step(reduce(XNOR_OP_REDUCE_SUM, points(), 1, 1), 9, "reduce");
 }
 
 // ---- tables and element-wise functions ----------------------------------------------------------
