@@ -157,6 +157,8 @@ static xnor_status take(builder *b, uint32_t index, xnor_value_id x, xnor_value_
         xnor_tail_op *op = append(b, XNOR_POINTWISE_CLIP);
         op->low = (float)low;
         op->high = (float)high;
+    } else if (is_real(l, x) && node->op == XNOR_OP_ROUND) {
+        append(b, XNOR_POINTWISE_ROUND);
     } else if (is_real(l, x) && (node->op == XNOR_OP_ADD || node->op == XNOR_OP_MUL)) {
         const bool adds = node->op == XNOR_OP_ADD;
         const xnor_value_id other = node->inputs[node->inputs[0] == x];

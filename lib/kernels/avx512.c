@@ -139,6 +139,10 @@ ALWAYS_INLINE vf vf_gate(vf v) {
     return _mm512_maskz_mov_ps(above, _mm512_set1_ps(1));
 }
 
+ALWAYS_INLINE vf vf_round(vf v) {
+    return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
 #include "kernels/pointwise.h"
 
 ALWAYS_INLINE vf vf_gather(const float *p, const int32_t *at) {

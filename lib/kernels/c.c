@@ -79,6 +79,9 @@ static void pointwise_op_of(const xnor_pointwise_op *op, size_t element, size_t 
     case XNOR_POINTWISE_GATE:
         for (size_t i = 0; i < count; i++) v[i] = v[i] > 0 ? 1 : 0;
         return;
+    case XNOR_POINTWISE_ROUND:
+        for (size_t i = 0; i < count; i++) v[i] = rintf(v[i]);
+        return;
     case XNOR_POINTWISE_STORE:
         memcpy((float *)op->y + element, v, count * sizeof *v);
         return;

@@ -47,6 +47,7 @@ typedef enum xnor_pointwise_code {
     XNOR_POINTWISE_MUL,     // v · a[row][channel]
     XNOR_POINTWISE_CLIP,    // min(high, max(low, v)); NaN stays NaN
     XNOR_POINTWISE_GATE,    // v > 0 ? 1 : 0
+    XNOR_POINTWISE_ROUND,   // to the nearest integer, halves to the even one
     XNOR_POINTWISE_STORE,   // y[row][channel] = v
     // Bits, of whole words for each row (padding bits 0); v stays as it is. AT_LEAST: of numbers only.
     XNOR_POINTWISE_SIGNS,           // y: v >= 0

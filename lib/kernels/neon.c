@@ -118,6 +118,10 @@ ALWAYS_INLINE vf vf_gate(vf v) {
     return vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(v, vdupq_n_f32(0)), one));
 }
 
+ALWAYS_INLINE vf vf_round(vf v) {
+    return vrndnq_f32(v);
+}
+
 #include "kernels/pointwise.h"
 
 ALWAYS_INLINE vf vf_gather(const float *p, const int32_t *at) {

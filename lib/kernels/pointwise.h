@@ -1,6 +1,7 @@
 // Programs of operations on single values, for every vector set: a file includes this after rows.h and
 // after it has defined
 //     vf_gate(v)    lane by lane: v > 0 ? 1 : 0
+//     vf_round(v)   to the nearest integer, halves to the even one
 // 64 values stay in registers through the whole program, so that what is not asked for is never stored.
 //
 // Limited by loads and stores: one a vector for every map and every parameter of the program.
@@ -112,6 +113,9 @@ ALWAYS_INLINE void pointwise_block(const xnor_pointwise *program, size_t at, siz
             break;
         case XNOR_POINTWISE_GATE:
             POINTWISE_EACH(vf_gate(v[k]));
+            break;
+        case XNOR_POINTWISE_ROUND:
+            POINTWISE_EACH(vf_round(v[k]));
             break;
         case XNOR_POINTWISE_STORE:
             pointwise_store((float *)op->y + element, count, v);

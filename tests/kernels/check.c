@@ -776,9 +776,9 @@ static float random_value(bool special) {
 static size_t make_program(xnor_pointwise *p, size_t rows, bool acc, bool numbers, const void *sums,
                            const float *map, const float *scale, const float *shift) {
     static const xnor_pointwise_code codes[] = {
-        XNOR_POINTWISE_AFFINE, XNOR_POINTWISE_ADD,   XNOR_POINTWISE_MUL,
-        XNOR_POINTWISE_CLIP,   XNOR_POINTWISE_GATE,  XNOR_POINTWISE_STORE,
-        XNOR_POINTWISE_SIGNS,  XNOR_POINTWISE_STORE, XNOR_POINTWISE_TERNARY};
+        XNOR_POINTWISE_AFFINE, XNOR_POINTWISE_ADD,    XNOR_POINTWISE_MUL,   XNOR_POINTWISE_CLIP,
+        XNOR_POINTWISE_GATE,   XNOR_POINTWISE_ROUND,  XNOR_POINTWISE_STORE, XNOR_POINTWISE_SIGNS,
+        XNOR_POINTWISE_STORE,  XNOR_POINTWISE_TERNARY};
     const size_t plane = (PROGRAM_FIRST + rows) * xnor_words(p->n) * sizeof(uint64_t);
     size_t bytes = 0, planes = 0;
     p->op_count = 0;

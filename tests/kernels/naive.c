@@ -364,6 +364,11 @@ static void pointwise(const xnor_pointwise *program, size_t first, size_t rows, 
             if (op->code == XNOR_POINTWISE_CLIP && isless(v, op->low)) v = op->low;
             if (op->code == XNOR_POINTWISE_CLIP && isgreater(v, op->high)) v = op->high;
             if (op->code == XNOR_POINTWISE_GATE) v = isgreater(v, 0) ? 1 : 0;
+            if (op->code == XNOR_POINTWISE_ROUND && fabsf(v) < 8388608.0f) {
+                const float whole = floorf(v), part = v - whole;
+                const bool up = part > 0.5f || (part == 0.5f && fmodf(whole, 2) != 0);
+                v = copysignf(whole + (up ? 1 : 0), v);
+            }
             if (op->code == XNOR_POINTWISE_STORE) ((float *)op->y)[at] = v;
             if (op->code == XNOR_POINTWISE_SIGNS) bit = isgreaterequal(v, 0);
             if (op->code == XNOR_POINTWISE_TERNARY) {
