@@ -33,11 +33,12 @@ if [ -z "${XNORD_DATA:-}" ]; then
     echo "SKIP models against PyTorch: XNORD_DATA is not set"
 else
     for weights in models/*/weights.npz; do
-        if /usr/bin/python3 -m train compare "$weights" --build "$build"; then
-            passed=$((passed + 1))
-        else
-            failed=$((failed + 1))
-        fi
+        /usr/bin/python3 -m train compare "$weights" --build "$build"
+        case $? in
+            0) passed=$((passed + 1)) ;;
+            77) ;; # its data has to be made first: it says so
+            *) failed=$((failed + 1)) ;;
+        esac
     done
 fi
 echo "$passed passed, $failed failed"

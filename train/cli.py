@@ -118,11 +118,6 @@ def parser():
         add_common(p)
         p.set_defaults(run=run_dense)
 
-    p = commands.add_parser("dense-eval", help="scores of a multi-task network on the validation part")
-    p.add_argument("checkpoint")
-    add_common(p)
-    p.set_defaults(run=run_dense_eval)
-
     p = commands.add_parser("grid", help="binarizers x pooling x parts of the loss, as in the KDR paper")
     p.add_argument("-o", "--out", required=True, metavar="FOLDER", help="checkpoints and results; continued if they exist")
     p.add_argument("--rows", nargs="+", default=["*"], metavar="PATTERN", help="only rows such as 'lsr-*' or '*-kdr'")
@@ -150,6 +145,8 @@ def parser():
     p = commands.add_parser("export", help="write a checkpoint as ONNX")
     p.add_argument("checkpoint")
     add_export(p)
+    p.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"),
+                   help="networks on pictures: only this size, multiples of 32 (default: any)")
     p.set_defaults(run=run_export)
 
     p = commands.add_parser("pack", help="write what the network needs to run (signs as bits) as a small .npz")
@@ -287,9 +284,11 @@ def run_eval(args):
     source = packs.load(args.data, classes)
     if source.classes != classes:
         raise data.DataError(f"the checkpoint knows the classes {classes}, the data has {source.classes}")
-    part = source if args.all else source.split(args.fold)[1]
+    part = source if args.all and not isinstance(source, images.Split) else source.split(args.fold)[1]
     if isinstance(part, scenes.Scenes):
         eval_scenes(net, part)
+    elif isinstance(part, images.Pictures):
+        eval_pictures(net, part, source.own)
     else:
         eval_clouds(net, part, args)
     if args.through_daemon:
@@ -307,6 +306,14 @@ def eval_clouds(net, part, args):
         print(f"  {name:<12} {value:6.2f} %  of {count}")
     if args.save:
         np.savez(args.save, points=points, labels=part.labels, log_probs=log_probs, argmax=log_probs.argmax(1))
+
+
+def eval_pictures(net, part, own):
+    for name, pictures in (("held out", part), ("own part", own)):
+        if pictures is not None and len(pictures):
+            print(f"{name}: {len(pictures)} pictures")
+            for figure, value in dense.figures(net, pictures).items():
+                print(f"  {figure:<20} {value:8.3f}")
 
 
 def eval_scenes(net, part):
@@ -334,17 +341,26 @@ def run_pack(args):
     weights.save(net, classes, args.out)
 
 
+SKIPPED = 77  # exit code
+
+
 def run_compare(args):
     net, classes = load_any(args.checkpoint)
     path = Path(args.checkpoint)
     folder = path if path.is_dir() else path.parent
-    _, validation = packs.load(args.data, classes).split(args.fold)
+    source = packs.load(args.data, classes)
+    if source.classes != classes and not args.data:
+        print(f"SKIP {folder.resolve().name}: no pack of its classes in $XNORD_DATA, and no --data")
+        return SKIPPED
+    _, validation = source.split(args.fold)
     if not compare.compare(net, classes, str(folder / f"{folder.resolve().name}.xnor"), args.build, validation):
         raise ValueError("the compiled model and PyTorch differ")
 
 
 def run_export(args):
     net, _ = load_any(args.checkpoint)
+    if net.config["kind"] == "mtinet":
+        return dense_export.write(net, args.out, *(args.size or (64, 96)), any_size=args.size is None)
     export.write(net, args.out, form_of(args))
 
 
@@ -406,13 +422,6 @@ def run_dense(args):
     if start:
         initialise_from(net, loop.load_network(start)[0])
     loop.train(net, source, options, args.out, teacher, log)
-
-
-def run_dense_eval(args):
-    net, checkpoint = loop.load_network(args.checkpoint)
-    task = tasks.of(load_pictures(args), None, {**checkpoint["options"], **({} if args.fold is None else {"fold": args.fold})})
-    for name, value in task.validate(net).items():
-        log(f"{name} {value:.2f}")
 
 
 def run_prove(args):

@@ -9,8 +9,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
+from PIL import Image
 
-from . import data, scenes, tasks
+from . import data, dense, images, scenes, targets, tasks
 
 
 def run_compiled(xnorctl, model, points):
@@ -87,8 +89,8 @@ def wait_ready(xnorctl, socket, daemon, log):
 
 def compare(net, classes, model, build, part):
     """Prints the counts of differing labels; True when there is none. model: path NAME/NAME.xnor."""
-    kind = compare_scenes if isinstance(part, scenes.Scenes) else compare_clouds
-    return kind(net, classes, model, build, part)
+    kinds = {scenes.Scenes: compare_scenes, images.Pictures: compare_pictures}
+    return kinds.get(type(part), compare_clouds)(net, classes, model, build, part)
 
 
 def compare_clouds(net, classes, model, build, clouds):
@@ -105,6 +107,46 @@ def compare_clouds(net, classes, model, build, clouds):
           f"from PyTorch: {differ} compiled, {differ_daemon} through the daemon; largest difference of "
           f"log-probabilities {np.abs(compiled - log_probs).max():.3g}")
     return differ == 0 and differ_daemon == 0 and len(through) == len(clouds)
+
+
+# Of the pixels of all pictures. Signs of real sums lie so near to zero here and there that another order of the
+# same additions turns them.
+MOST_DIFFERENT = 0.002
+
+
+def compare_pictures(net, classes, model, build, pictures):
+    """Labels of every pixel; other tasks by their figures."""
+    height, width = pictures.images.shape[1:3]
+    kinds, found = targets.of(pictures), {}
+    for picture in pictures.images:
+        with tempfile.TemporaryDirectory() as folder:
+            np.save(f"{folder}/in.npy", dense.padded(picture[None]).numpy())
+            subprocess.run([f"{build}/xnorctl", "run", model, "--input", f"image={folder}/in.npy", "--output-dir", folder], check=True)
+            for name, target in kinds.items():
+                scores = torch.from_numpy(np.load(f"{folder}/{name}.npy"))
+                found.setdefault(name, []).append(target.prediction(dense.enlarged(scores, height, width)))
+    expected, truth = dense.predict(net, pictures), pictures.truth()
+    for name, target in kinds.items():
+        here, there = (target.figures(part, truth[target.truth]) for part in (np.concatenate(found[name]), expected[name]))
+        print("  " + ", ".join(f"{k} {v:.3f} compiled, {there[k]:.3f} PyTorch" for k, v in here.items() if not k.startswith("iou_")))
+    compiled = (np.concatenate(found["semseg"]) != expected["semseg"]).mean()
+    through = (run_daemon_pictures(build, str(Path(model).parent.parent), Path(model).stem, pictures.images)
+               != expected["semseg"]).mean()
+    print(f"compare {Path(model).stem}: {len(pictures)} validation pictures, labels that differ from PyTorch: "
+          f"{100 * compiled:.4f} % compiled, {100 * through:.4f} % through the daemon")
+    return max(compiled, through) <= MOST_DIFFERENT
+
+
+def run_daemon_pictures(build, models, name, pictures):
+    """Class ids of every pixel, [pictures, height, width], by a private daemon."""
+    with private_daemon(build, models) as (folder, socket):
+        os.mkdir(f"{folder}/pictures")
+        files = [f"{folder}/pictures/{i:06d}.png" for i in range(len(pictures))]
+        for path, picture in zip(files, pictures):
+            Image.fromarray(picture).save(path)
+        subprocess.run([f"{build}/xnorctl", "infer", name, *files, *socket, "--outputs", "semseg", "--out", f"{folder}/out"],
+                       check=True, stdout=subprocess.DEVNULL)
+        return np.stack([np.asarray(Image.open(f"{folder}/out/{Path(path).name}.semseg.png")) for path in files])
 
 
 def compare_scenes(net, classes, model, build, part):

@@ -61,17 +61,29 @@ class Dense:
         return row
 
 
+def padded(pictures):
+    """Pictures [pictures, height, width, 3] as the network takes them, with grey up to multiples of 32."""
+    height, width = pictures.shape[1:3]
+    return F.pad(torch.from_numpy(images.prepared(pictures)), (0, -width % 32, 0, -height % 32))
+
+
+def enlarged(scores, height, width):
+    """Scores at a quarter of a padded picture's size -> at the picture's. What was padded is cut off first."""
+    return F.interpolate(scores[..., :-(-height // 4), :-(-width // 4)], (height, width), mode="bilinear", align_corners=False)
+
+
 @torch.no_grad()
 def predict(net, pictures, batch=8):
-    """{task: array [pictures, ...]} at the pictures' size. Pictures are padded to multiples of 32 with grey."""
+    """{task: array [pictures, ...]} at the pictures' size, as the daemon answers."""
     net.eval()
     height, width = pictures.images.shape[1:3]
     kinds, found = targets.of(pictures), {}
+    net.enlarged = False
     for i in range(0, len(pictures), batch):
-        x = torch.from_numpy(images.prepared(pictures.images[i:i + batch]))
-        scores = net(F.pad(x, (0, -width % 32, 0, -height % 32)))
+        scores = net(padded(pictures.images[i:i + batch]))
         for name, target in kinds.items():
-            found.setdefault(name, []).append(target.prediction(scores[name][..., :height, :width]))
+            found.setdefault(name, []).append(target.prediction(enlarged(scores[name], height, width)))
+    net.enlarged = True
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 

@@ -81,13 +81,14 @@ class _Listed(nn.Module):
         return tuple(scores[name] for name in self.names)
 
 
-def write(net, path, height, width, enlarged=False):
-    """Writes the network as ONNX for pictures of one size."""
+def write(net, path, height, width, enlarged=False, any_size=False):
+    """Writes the network as ONNX for pictures of one size, or of any whose sides are multiples of 32."""
     if height % 32 or width % 32:
         raise ValueError(f"{height} x {width}: both must be multiples of 32")
     names = output_names(net)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(_Listed(deployed(net, enlarged), names), torch.zeros(1, 3, height, width), str(path), opset_version=OPSET,
-                          do_constant_folding=True, input_names=["image"], output_names=names)
+                          do_constant_folding=True, input_names=["image"], output_names=names,
+                          dynamic_axes={"image": {2: "height", 3: "width"}} if any_size else None)
     onnx.checker.check_model(str(path))

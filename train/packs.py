@@ -41,7 +41,7 @@ def default(classes):
                         "or give --data FOLDER with meshes as FOLDER/CLASS/train/*.off")
     for path in sorted(Path(folder).glob("*.npz")) if classes else ():
         with np.load(path) as pack:
-            if "class_names" in pack.files and [str(c) for c in pack["class_names"]] == classes:
+            if "class_names" in pack.files and [str(c) for c in pack["class_names"] if str(c) != "void"] == classes:
                 return path
     return Path(folder) / MODELNET10
 
