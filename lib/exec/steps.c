@@ -408,60 +408,6 @@ xnor_status xnor_step_linear_clip(const xnor_step *s, const xnor_run *run) {
     return xnor_over_rows(s, run, tile_linear_clip);
 }
 
-// a op b with broadcasting. Rows are the output's last axis; along it an operand advances or stays.
-#define ARITHMETIC_ROW(expression)                                                                 \
-    for (size_t i = 0; i < n; i++) {                                                               \
-        const float a = x[i * step_a], b = w[i * step_b];                                          \
-        y[i] = expression;                                                                         \
-    }
-
-static void arithmetic_row(xnor_op op, size_t n, const float *x, size_t step_a, const float *w,
-                           size_t step_b, float *y) {
-    switch (op) {
-    case XNOR_OP_ADD:
-        ARITHMETIC_ROW(a + b) break;
-    case XNOR_OP_SUB:
-        ARITHMETIC_ROW(a - b) break;
-    case XNOR_OP_MUL:
-    case XNOR_OP_POW: // of 2: by itself
-        ARITHMETIC_ROW(a * b) break;
-    default:
-        ARITHMETIC_ROW(a / b) break;
-    }
-}
-
-// The last two axes are looped over here, because rows may be short (three coordinates).
-xnor_status xnor_step_arithmetic(const xnor_step *s, const xnor_run *run) {
-    const xnor_shape *a = &s->graph->values[s->x].shape, *b = &s->graph->values[s->w].shape;
-    const xnor_shape *out = &s->graph->values[s->y].shape;
-    xnor_walk walk;
-    xnor_walk_init(&walk, out);
-    xnor_walk_add(&walk, a);
-    xnor_walk_add(&walk, b);
-    size_t step_a = 0, step_b = 0, row_a = 0, row_b = 0, rows = 1;
-    if (walk.rank) {
-        walk.rank--;
-        step_a = (size_t)walk.stride[0][walk.rank];
-        step_b = (size_t)walk.stride[1][walk.rank];
-    }
-    if (walk.rank) {
-        walk.rank--;
-        row_a = (size_t)walk.stride[0][walk.rank];
-        row_b = (size_t)walk.stride[1][walk.rank];
-        rows = (size_t)walk.dims[walk.rank];
-    }
-    float *y = run->values[s->y];
-    for (size_t row = 0; row < s->rows; row += rows, xnor_walk_next(&walk)) {
-        if (is_cancelled(run)) break;
-        const float *x = (const float *)run->values[s->x] + walk.offset[0];
-        const float *w = (const float *)run->values[s->w] + walk.offset[1];
-        for (size_t i = 0; i < rows; i++)
-            arithmetic_row(s->node->op, s->n, x + i * row_a, step_a, w + i * row_b, step_b,
-                           y + (row + i) * s->n);
-    }
-    return XNOR_OK;
-}
-
 // [groups, rows, n] -> [groups, n, rows] of float32, in blocks whose lines stay in the cache
 static void tile_transpose(void *context, size_t begin, size_t end) {
     enum { BLOCK = 16 };

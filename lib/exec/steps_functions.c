@@ -87,7 +87,7 @@ static void tile_unary(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_unary(const xnor_step *s, const xnor_run *run) {
-    return over(s, run, s->rows, 1 + CHUNK / s->n, tile_unary);
+    return over(s, run, s->rows, 1 + CHUNK / (s->n + 1), tile_unary);
 }
 
 // ---- softmax ------------------------------------------------------------------------------------
@@ -195,5 +195,6 @@ static void tile_softmax_columns(void *context, size_t begin, size_t end) {
 // [groups, rows, n], along the rows.
 xnor_status xnor_step_softmax_columns(const xnor_step *s, const xnor_run *run) {
     const size_t blocks = (s->n + COLUMNS - 1) / COLUMNS;
-    return over(s, run, s->groups * blocks, 1 + CHUNK / (s->rows * COLUMNS), tile_softmax_columns);
+    return over(s, run, s->groups * blocks, 1 + CHUNK / (s->rows * COLUMNS + 1),
+                tile_softmax_columns);
 }

@@ -1,5 +1,6 @@
 // Plans: shapes, refusals, where values live, and graphs that only a hostile file holds.
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -340,6 +341,37 @@ Test(plan, integer_layers_of_no_rows) {
     xnor_value_id signs = NODE(&odd, XNOR_OP_BINARIZE, empty_rows(odd_input()));
     xnor_value_id w = builder_tensor(&odd, XNOR_BITS, SHAPE(2, 4), D(1, 1, -1, 1, -1, 1, 1, 1));
     expect_reference(NODE(&odd, XNOR_OP_NEG, NODE(&odd, XNOR_OP_XNOR_LINEAR, signs, w)));
+}
+
+static xnor_value_id empty_columns(xnor_value_id x) {
+    return NODE(&odd, XNOR_OP_SLICE, x, builder_ints(&odd, I(0)), builder_ints(&odd, I(0)),
+                builder_ints(&odd, I(1)));
+}
+
+static xnor_value_id along(xnor_op op, xnor_value_id x, int64_t axis) {
+    xnor_value_id y = NODE(&odd, op, x);
+    builder_attr(&odd, op == XNOR_OP_REDUCE_SUM ? XNOR_ATTR_AXES : XNOR_ATTR_AXIS, &axis, 1);
+    return y;
+}
+
+Test(plan, functions_of_nothing) {
+    xnor_value_id x = odd_input(), rows = empty_rows(x), columns = empty_columns(x);
+    builder_output(&odd, NODE(&odd, XNOR_OP_PAD, rows, builder_ints(&odd, I(1, 0, 1, 2))), "pad");
+    const xnor_value_id empty[] = {
+        NODE(&odd, XNOR_OP_SIGMOID, rows),         NODE(&odd, XNOR_OP_SIGMOID, columns),
+        along(XNOR_OP_SOFTMAX, rows, 0),           along(XNOR_OP_SOFTMAX, rows, 1),
+        along(XNOR_OP_SOFTMAX, columns, 0),        along(XNOR_OP_SOFTMAX, columns, 1),
+        along(XNOR_OP_REDUCE_SUM, rows, 1),        along(XNOR_OP_REDUCE_SUM, columns, 0),
+        along(XNOR_OP_REDUCE_SUM, rows, 1),        NODE(&odd, XNOR_OP_TRANSPOSE, rows),
+        NODE(&odd, XNOR_OP_TRANSPOSE, columns),    along(XNOR_OP_ARG_MAX, rows, 1),
+        NODE(&odd, XNOR_OP_SUB, columns, columns), along(XNOR_OP_ARG_MAX, columns, 0),
+    };
+    for (size_t i = 0; i < sizeof empty / sizeof *empty; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "y%zu", i);
+        builder_output(&odd, empty[i], name);
+    }
+    expect_reference(NODE(&odd, XNOR_OP_EXP, columns));
 }
 
 static void expect_refusal(xnor_value_id y, xnor_status status, const char *text) {
