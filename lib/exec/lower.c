@@ -445,7 +445,7 @@ static xnor_status lower_transpose(lowering *l, uint32_t index) {
             i - fixed < rank - split ? split + (i - fixed) : fixed + (i - fixed) - (rank - split);
         blocks = perm->ints[i] == (int64_t)expect;
     }
-    if (!blocks) return xnor_lower_permutation(l, index);
+    if (!blocks) return xnor_lower_strided(l, index);
     xnor_step *step = xnor_add_step(l, xnor_step_transpose, node);
     step->groups = step->rows = step->n = 1;
     for (uint32_t i = 0; i < rank; i++) {
@@ -465,8 +465,8 @@ static const struct {
     {XNOR_OP_LINEAR, lower_linear},
     {XNOR_OP_CONV2D, xnor_lower_conv2d},
     {XNOR_OP_CONV_TRANSPOSE2D, xnor_lower_conv_transpose},
-    {XNOR_OP_DEPTH_TO_SPACE, xnor_lower_permutation},
-    {XNOR_OP_SPACE_TO_DEPTH, xnor_lower_permutation},
+    {XNOR_OP_DEPTH_TO_SPACE, xnor_lower_strided},
+    {XNOR_OP_SPACE_TO_DEPTH, xnor_lower_strided},
     {XNOR_OP_PAD, xnor_lower_pad},
     {XNOR_OP_RESIZE, xnor_lower_resize},
     {XNOR_OP_MAX_POOL, xnor_lower_pool},
@@ -517,7 +517,7 @@ static const struct {
     {XNOR_OP_TANH, xnor_lower_unary},
     {XNOR_OP_CONCAT, xnor_lower_concat},
     {XNOR_OP_TRANSPOSE, lower_transpose},
-    {XNOR_OP_SLICE, xnor_lower_slice},
+    {XNOR_OP_SLICE, xnor_lower_strided},
     {XNOR_OP_DISTINCT, lower_distinct},
     {XNOR_OP_K_NEAREST, xnor_lower_nearest},
     {XNOR_OP_EDGES, xnor_lower_edges},

@@ -86,12 +86,11 @@ xnor_status xnor_lower_layer_tail(lowering *l, xnor_step *step, uint32_t layer);
 
 // One rule per operator.
 xnor_status xnor_lower_patches(lowering *l, uint32_t index);
-xnor_status xnor_lower_slice(lowering *l, uint32_t index);
 xnor_status xnor_lower_concat(lowering *l, uint32_t index);
 xnor_status xnor_lower_grouped(lowering *l, uint32_t index);
 xnor_status xnor_lower_conv2d(lowering *l, uint32_t index);
 xnor_status xnor_lower_conv_transpose(lowering *l, uint32_t index);
-xnor_status xnor_lower_permutation(lowering *l, uint32_t index);
+xnor_status xnor_lower_strided(lowering *l, uint32_t index);
 xnor_status xnor_lower_pad(lowering *l, uint32_t index);
 xnor_status xnor_lower_resize(lowering *l, uint32_t index);
 xnor_status xnor_lower_pool(lowering *l, uint32_t index);

@@ -27,19 +27,23 @@ xnor_status xnor_lower_conv_transpose(lowering *l, uint32_t index) {
     return XNOR_OK;
 }
 
-xnor_status xnor_lower_permutation(lowering *l, uint32_t index) {
+static bool has_constants(const lowering *l, const xnor_node *node) {
+    for (uint32_t i = 1; i < node->input_count; i++)
+        if (node->inputs[i] != XNOR_NO_VALUE && !value_of(l, node->inputs[i])->data) return false;
+    return true;
+}
+
+xnor_status xnor_lower_strided(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
-    bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32;
-    xnor_add_step(l, direct ? xnor_step_permute : xnor_step_reference, node);
+    bool direct = value_of(l, node->inputs[0])->dtype == XNOR_F32 && has_constants(l, node);
+    xnor_add_step(l, direct ? xnor_step_strided : xnor_step_reference, node);
     return XNOR_OK;
 }
 
 xnor_status xnor_lower_pad(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     const xnor_value *x = value_of(l, node->inputs[0]);
-    bool direct = x->dtype == XNOR_F32 && x->shape.rank > 0;
-    for (uint32_t i = 1; i < node->input_count; i++)
-        direct = direct && (node->inputs[i] == XNOR_NO_VALUE || value_of(l, node->inputs[i])->data);
+    bool direct = x->dtype == XNOR_F32 && x->shape.rank > 0 && has_constants(l, node);
     xnor_step *step = xnor_add_step(l, direct ? xnor_step_pad : xnor_step_reference, node);
     if (!direct || node->input_count < 3 || node->inputs[2] == XNOR_NO_VALUE) return XNOR_OK;
     const xnor_value *value = value_of(l, node->inputs[2]);
@@ -53,9 +57,7 @@ xnor_status xnor_lower_resize(lowering *l, uint32_t index) {
     const xnor_value *x = value_of(l, node->inputs[0]), *y = value_of(l, node->outputs[0]);
     bool direct = x->dtype == XNOR_F32 && y->dtype == XNOR_F32 && x->shape.rank == 4 &&
                   x->shape.dims[0] == y->shape.dims[0] && x->shape.dims[3] == y->shape.dims[3] &&
-                  x->shape.dims[3] <= XNOR_RESIZE_FLOATS / 2;
-    for (uint32_t i = 2; i < node->input_count; i++)
-        direct = direct && (node->inputs[i] == XNOR_NO_VALUE || value_of(l, node->inputs[i])->data);
+                  x->shape.dims[3] <= XNOR_RESIZE_FLOATS / 2 && has_constants(l, node);
     xnor_step *step = xnor_add_step(l, direct ? xnor_step_resize : xnor_step_reference, node);
     if (!direct) return XNOR_OK;
     step->rows = (size_t)(y->shape.dims[0] * y->shape.dims[1]);

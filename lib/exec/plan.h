@@ -97,7 +97,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(linear)                                                                                      \
     X(conv2d)                                                                                      \
     X(conv_transpose)                                                                              \
-    X(permute)                                                                                     \
+    X(strided)                                                                                     \
     X(pad)                                                                                         \
     X(resize)                                                                                      \
     X(pooling)                                                                                     \
@@ -139,7 +139,6 @@ enum { XNOR_EDGE_CODES = 64 };
     X(prelu)                                                                                       \
     X(concat)                                                                                      \
     X(transpose)                                                                                   \
-    X(slice)                                                                                       \
     X(reference)
 #define XNOR_STEP_DECLARE(name)                                                                    \
     xnor_status xnor_step_##name(const xnor_step *step, const xnor_run *run);

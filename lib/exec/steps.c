@@ -408,18 +408,20 @@ xnor_status xnor_step_linear_clip(const xnor_step *s, const xnor_run *run) {
     return xnor_over_rows(s, run, tile_linear_clip);
 }
 
-// [groups, rows, n] -> [groups, n, rows] of float32, in blocks whose lines stay in the cache
+// [groups, rows, n] -> [groups, n, rows] of float32, in blocks whose lines stay in the cache: some rows of one group.
 static void tile_transpose(void *context, size_t begin, size_t end) {
     enum { BLOCK = 16 };
     const tile_context *c = context;
     const xnor_step *s = c->step;
-    const size_t rows = s->rows, n = s->n;
-    for (size_t group = begin; group < end; group++) {
-        const float *x = (const float *)c->run->values[s->x] + group * rows * n;
-        float *y = (float *)c->run->values[s->y] + group * rows * n;
-        for (size_t r = 0; r < rows; r += BLOCK)
+    const size_t rows = s->rows, n = s->n, tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    for (size_t tile = begin; tile < end; tile++) {
+        const float *x = (const float *)c->run->values[s->x] + tile / tiles * rows * n;
+        float *y = (float *)c->run->values[s->y] + tile / tiles * rows * n;
+        const size_t first = tile % tiles * TILE_ROWS;
+        const size_t last = first + TILE_ROWS < rows ? first + TILE_ROWS : rows;
+        for (size_t r = first; r < last; r += BLOCK)
             for (size_t k = 0; k < n; k += BLOCK) {
-                const size_t r_end = r + BLOCK < rows ? r + BLOCK : rows;
+                const size_t r_end = r + BLOCK < last ? r + BLOCK : last;
                 const size_t k_end = k + BLOCK < n ? k + BLOCK : n;
                 for (size_t i = k; i < k_end; i++)
                     for (size_t row = r; row < r_end; row++) y[i * rows + row] = x[row * n + i];
@@ -428,7 +430,8 @@ static void tile_transpose(void *context, size_t begin, size_t end) {
 }
 
 xnor_status xnor_step_transpose(const xnor_step *s, const xnor_run *run) {
-    return over(s, run, s->groups, 1 + TILE_ROWS / (s->rows + 1), tile_transpose);
+    const size_t tiles = (s->rows + TILE_ROWS - 1) / TILE_ROWS;
+    return over(s, run, s->groups * tiles, 1 + TILE_ROWS / (s->rows + 1), tile_transpose);
 }
 
 // ---- last resort --------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-// Operators that rearrange elements: Concat, Split, Slice, Expand, Tile.
+// Operators that copy elements: Concat, Split, Expand, Tile.
 #include "ops/ops.h"
 
 #include "core/tensor.h"
@@ -105,104 +105,6 @@ static xnor_status eval_split(const xnor_node *node, const xnor_tensor *in, xnor
     return XNOR_OK;
 }
 
-// ---- Slice --------------------------------------------------------------------------------------
-
-typedef struct slice {
-    int64_t start[XNOR_MAX_RANK], step[XNOR_MAX_RANK];
-} slice;
-
-// Fills one axis of a slice; returns its length. Bounds are clamped as ONNX says.
-static int64_t slice_axis(int64_t dim, int64_t start, int64_t end, int64_t step, int64_t *first) {
-    int64_t low = step > 0 ? 0 : -1, high = step > 0 ? dim : dim - 1;
-    if (start < 0) start = start < -dim ? 0 : start + dim;
-    if (end < 0) end = end < -dim ? low : end + dim;
-    if (start > high) start = high;
-    if (end > high) end = high;
-    *first = start;
-    int64_t span = step > 0 ? end - start : start - end;
-    int64_t size = step > 0 ? step : -step;
-    return span <= 0 ? 0 : (span + size - 1) / size;
-}
-
-static xnor_status slice_shape(const xnor_node *node, const xnor_shape *x, const int64_t *starts,
-                               const int64_t *ends, const int64_t *axes, const int64_t *steps,
-                               uint32_t count, slice *out, xnor_shape *shape) {
-    *shape = *x;
-    for (uint32_t i = 0; i < x->rank; i++) {
-        out->start[i] = 0;
-        out->step[i] = 1;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t axis;
-        XNOR_TRY(xnor_axis(node, axes ? axes[i] : i, x->rank, &axis));
-        int64_t step = steps ? steps[i] : 1;
-        if (step == 0 || step == INT64_MIN)
-            return xnor_fail(XNOR_E_SHAPE, "node '%s' (Slice): step %lld", node->name,
-                             (long long)step);
-        out->step[axis] = step;
-        shape->dims[axis] = x->dims[axis] < 0 ? -1
-                                              : slice_axis(x->dims[axis], starts[i], ends[i], step,
-                                                           &out->start[axis]);
-    }
-    return XNOR_OK;
-}
-
-static xnor_status infer_slice(xnor_graph *graph, const xnor_node *node) {
-    const xnor_value *x = xnor_in(graph, node, 0);
-    int64_t values[4][XNOR_MAX_RANK];
-    uint32_t counts[4] = {0};
-    xnor_shape shape = x->shape;
-    for (uint32_t k = 0; k < 4; k++) {
-        const xnor_value *v = xnor_in(graph, node, k + 1);
-        if (!v) continue;
-        if (!xnor_known_ints(v, values[k], XNOR_MAX_RANK, &counts[k]) || !v->data) {
-            for (uint32_t i = 0; i < shape.rank; i++) shape.dims[i] = -1;
-            return xnor_set_output(graph, node, 0, x->dtype, &shape);
-        }
-        if (counts[k] != counts[0])
-            return xnor_fail(XNOR_E_SHAPE,
-                             "node '%s' (Slice): starts and input %u differ in length", node->name,
-                             k + 1);
-    }
-    slice s;
-    XNOR_TRY(slice_shape(node, &x->shape, values[0], values[1],
-                         xnor_in(graph, node, 3) ? values[2] : NULL,
-                         xnor_in(graph, node, 4) ? values[3] : NULL, counts[0], &s, &shape));
-    return xnor_set_output(graph, node, 0, x->dtype, &shape);
-}
-
-static xnor_status eval_slice(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
-    int64_t values[4][XNOR_MAX_RANK] = {{0}};
-    uint32_t count = 0;
-    for (uint32_t k = 0; k + 1 < node->input_count && k < 4; k++) {
-        if (!in[k + 1].data) continue;
-        size_t n = xnor_tensor_count(&in[k + 1]);
-        if (n > XNOR_MAX_RANK)
-            return xnor_fail(XNOR_E_LIMIT, "node '%s': too many axes", node->name);
-        if (k == 0) count = (uint32_t)n;
-        for (uint32_t i = 0; i < n; i++) values[k][i] = xnor_tensor_get_int(&in[k + 1], i);
-    }
-    bool axes = node->input_count > 3 && in[3].data, steps = node->input_count > 4 && in[4].data;
-    slice s;
-    xnor_shape shape;
-    XNOR_TRY(slice_shape(node, &in[0].shape, values[0], values[1], axes ? values[2] : NULL,
-                         steps ? values[3] : NULL, count, &s, &shape));
-    int64_t strides[XNOR_MAX_RANK];
-    xnor_strides(&in[0].shape, strides);
-    xnor_walk walk;
-    xnor_walk_init(&walk, &shape);
-    walk.inputs = 1;
-    int64_t base = 0;
-    for (uint32_t i = 0; i < walk.rank; i++) {
-        base += s.start[i] * strides[i];
-        walk.stride[0][i] = strides[i] * s.step[i];
-    }
-    size_t n = xnor_tensor_count(&out[0]);
-    for (size_t i = 0; i < n; i++, xnor_walk_next(&walk))
-        xnor_tensor_move(&out[0], i, &in[0], (size_t)(base + walk.offset[0]));
-    return XNOR_OK;
-}
-
 // ---- Expand, Tile -------------------------------------------------------------------------------
 
 static xnor_status infer_expand(xnor_graph *graph, const xnor_node *node) {
@@ -290,7 +192,6 @@ static xnor_status eval_tile(const xnor_node *node, const xnor_tensor *in, xnor_
 const xnor_op_row xnor_ops_move[] = {
     {XNOR_OP_CONCAT, {1, XNOR_MAX_INPUTS, 1, XNOR_MOVES, infer_concat, eval_concat}},
     {XNOR_OP_SPLIT, {1, 2, XNOR_MAX_OUTPUTS, XNOR_MOVES, infer_split, eval_split}},
-    {XNOR_OP_SLICE, {3, 5, 1, XNOR_MOVES, infer_slice, eval_slice}},
     {XNOR_OP_EXPAND, {2, 2, 1, XNOR_MOVES, infer_expand, eval_expand}},
     {XNOR_OP_TILE, {2, 2, 1, XNOR_MOVES, infer_tile, eval_tile}},
     XNOR_OPS_END,

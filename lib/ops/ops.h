@@ -45,7 +45,7 @@ typedef struct xnor_op_row {
     X(reduce)                                                                                      \
     X(view)                                                                                        \
     X(move)                                                                                        \
-    X(permutation)                                                                                 \
+    X(strided)                                                                                     \
     X(pad)                                                                                         \
     X(matmul)                                                                                      \
     X(conv)                                                                                        \

@@ -300,35 +300,59 @@ static bool match_regrouping(const xnor_shape *x, const xnor_shape *y, regroupin
     return regroups && i == x->rank && j == y->rank;
 }
 
-// view(transpose(x)) -> transpose(view(x)) where what is joined is side by side in x, too: groups of channels.
+// What is joined must be side by side in x. If only its order differs there, x is transposed by `local`, and the result
+// of that by what perm becomes. False if that is no step forward.
+static bool line_up(const regrouping *r, uint32_t rank, uint32_t *perm, uint32_t *local,
+                    bool *turned) {
+    bool moves = false;
+    *turned = false;
+    for (uint32_t i = 0; i < rank; i++) local[i] = i;
+    for (uint32_t i = 0, end; i < rank; i = end) {
+        uint32_t first = perm[i], last = perm[i];
+        for (end = i + 1; end < rank && r->joined[end]; end++) {
+            if (perm[end] < first) first = perm[end];
+            if (perm[end] > last) last = perm[end];
+        }
+        if (last - first + 1 != end - i) return false;
+        for (uint32_t k = i; k < end; k++) {
+            local[first + k - i] = perm[k];
+            *turned = *turned || perm[k] != first + k - i;
+            perm[k] = first + k - i;
+            moves = moves || perm[k] != k;
+        }
+    }
+    return moves;
+}
+
+// view(transpose(x)) -> transpose(view(x)): groups of channels are split and joined where they are.
 static xnor_status sink_regrouping(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
-    uint32_t perm[XNOR_MAX_RANK], start[XNOR_MAX_RANK] = {0}, after[XNOR_MAX_RANK];
-    xnor_value_id x, out = node.outputs[0], y = XNOR_NO_VALUE;
+    uint32_t perm[XNOR_MAX_RANK], local[XNOR_MAX_RANK], after[XNOR_MAX_RANK], at = index;
+    xnor_value_id x, out = node.outputs[0], y = XNOR_NO_VALUE, inputs[2];
     regrouping r;
+    bool turned;
     if (node.op != XNOR_OP_RESHAPE || !xnor_layout_transposed(graph, node.inputs[0], &x, perm))
         return XNOR_OK;
     const xnor_shape from = graph->values[node.inputs[0]].shape, to = graph->values[out].shape;
-    if (!match_regrouping(&from, &to, &r)) return XNOR_OK;
+    if (!match_regrouping(&from, &to, &r) || !line_up(&r, from.rank, perm, local, &turned))
+        return XNOR_OK;
+    inputs[0] = turned ? XNOR_NO_VALUE : x;
+    if (turned) XNOR_TRY(xnor_emit_transpose(graph, &at, node.name, x, local, &inputs[0]));
     // By axis of x: the first of its axes in the result, and how many they are.
-    uint32_t count[XNOR_MAX_RANK] = {0}, rank = 0;
+    uint32_t start[XNOR_MAX_RANK] = {0}, count[XNOR_MAX_RANK] = {0}, rank = 0;
     for (uint32_t i = 0, j = 0; i < from.rank; i++) {
-        if (r.joined[i] && perm[i] != perm[i - 1] + 1) return XNOR_OK;
         start[perm[i]] = j;
         count[perm[i]] = r.parts[i];
         j += r.parts[i];
     }
     const xnor_shape vector = {1, {to.rank}};
-    xnor_value_id inputs[2] = {x};
     void *data;
     XNOR_TRY(xnor_graph_add_constant(graph, node.name, XNOR_I64, &vector, &inputs[1], &data));
-    for (uint32_t k = 0; k < from.rank; k++) {
+    for (uint32_t k = 0; k < from.rank; k++)
         for (uint32_t i = 0; i < count[k]; i++) {
             after[start[k] + i] = rank;
             ((int64_t *)data)[rank++] = to.dims[start[k] + i];
         }
-    }
-    uint32_t at = index;
     XNOR_TRY(xnor_emit(graph, &at, XNOR_OP_RESHAPE, node.name, inputs, 2, &y));
     xnor_graph_remove_node(&graph->nodes[at]);
     *changed = true;

@@ -288,6 +288,18 @@ Test(layout, groups_of_channels_are_split_and_joined_in_place) {
     cr_assert_eq(xnor_node_int(graph_find(&b.graph, XNOR_OP_SOFTMAX), XNOR_ATTR_AXIS, 9), 4);
 }
 
+// Channels of two groups change places: the transpose that does it is one of channels alone.
+Test(layout, channels_are_shuffled_in_place) {
+    xnor_value_id groups = NODE(&b, XNOR_OP_RESHAPE, picture(), builder_ints(&b, I(2, 2, 3, 4, 5)));
+    xnor_value_id turned = NODE(&b, XNOR_OP_TRANSPOSE, groups);
+    builder_attr(&b, XNOR_ATTR_PERM, I(0, 2, 1, 3, 4));
+    xnor_value_id y = NODE(&b, XNOR_OP_RESHAPE, turned, builder_ints(&b, I(2, 6, 4, 5)));
+    canonicalise(channels_last(y));
+    const xnor_attr *perm = xnor_node_attr(graph_find(&b.graph, XNOR_OP_TRANSPOSE), XNOR_ATTR_PERM);
+    static const int64_t expected[] = {0, 1, 2, 4, 3};
+    cr_assert_arr_eq(perm->ints, expected, sizeof expected);
+}
+
 // Channels and rows of pixels are not side by side when channels are last.
 Test(layout, what_is_not_side_by_side_is_not_joined) {
     xnor_value_id y = NODE(&b, XNOR_OP_RESHAPE, picture(), builder_ints(&b, I(2, 24, 5)));

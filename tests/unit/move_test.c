@@ -4,7 +4,7 @@
 #include "core/tensor.h"
 #include "graph_builder.h"
 #include "ops/pad.h"
-#include "ops/permutation.h"
+#include "ops/strided.h"
 
 // Runs the graph as it is and compiled on two threads.
 static void check(builder *b, const char *kind) {
@@ -33,14 +33,15 @@ static void check(builder *b, const char *kind) {
 }
 
 Test(move, every_permutation_of_four_axes) {
-    for (uint32_t i = 0; i < 256; i++) {
-        const int64_t perm[4] = {i & 3, i >> 2 & 3, i >> 4 & 3, i >> 6};
+    for (uint32_t i = 0; i < 512; i++) {
+        const int64_t perm[4] = {i & 3, i >> 2 & 3, i >> 4 & 3, i >> 6 & 3};
         uint32_t seen = 0;
         for (int k = 0; k < 4; k++) seen |= 1U << perm[k];
         if (seen != 15) continue;
         builder b;
         builder_init(&b, i);
-        xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(3, 1 + i % 3, 5, 7));
+        const xnor_shape small = SHAPE(3, 1 + i % 3, 5, 7), large = SHAPE(2, 70, 3, 129);
+        xnor_value_id x = builder_input(&b, "x", XNOR_F32, i < 256 ? small : large);
         builder_output(&b, NODE(&b, XNOR_OP_TRANSPOSE, x), "y");
         builder_attr(&b, XNOR_ATTR_PERM, perm, 4);
         check(&b, "permutation");
@@ -60,6 +61,37 @@ Test(move, blocks_of_pixels) {
         builder_attr(&b, XNOR_ATTR_AXIS, I(i & 4 ? 3 : 1));
         builder_attr(&b, XNOR_ATTR_MODE, I(i & 2 ? XNOR_COLUMN_ROW_DEPTH : XNOR_DEPTH_COLUMN_ROW));
         check(&b, "blocks");
+        builder_free(&b);
+    }
+}
+
+Test(move, slices_of_every_step) {
+    static const int64_t dims[4] = {3, 6, 5, 7};
+    for (uint32_t i = 0; i < 200; i++) {
+        builder b;
+        builder_init(&b, i);
+        int64_t starts[4], ends[4], axes[4], steps[4];
+        for (uint32_t k = 0; k < 4; k++) {
+            axes[k] = (k + i) % 4;
+            const int64_t size = dims[axes[k]];
+            starts[k] = builder_random(&b, 2);
+            ends[k] = builder_once_in(&b, 2) ? INT64_MAX : size - builder_random(&b, 2);
+            steps[k] = builder_once_in(&b, 2) ? 1 : 2;
+            if (builder_once_in(&b, 3)) {
+                starts[k] = -1 - (int64_t)builder_random(&b, 2);
+                ends[k] = INT64_MIN;
+                steps[k] = -1 - (int64_t)builder_random(&b, 2);
+            }
+        }
+        const uint32_t count = 1 + builder_random(&b, 4);
+        xnor_value_id x =
+            builder_input(&b, "x", XNOR_F32, SHAPE(dims[0], dims[1], dims[2], dims[3]));
+        builder_output(&b,
+                       NODE(&b, XNOR_OP_SLICE, x, builder_ints(&b, starts, count),
+                            builder_ints(&b, ends, count), builder_ints(&b, axes, count),
+                            builder_ints(&b, steps, count)),
+                       "y");
+        check(&b, "slice");
         builder_free(&b);
     }
 }
