@@ -52,6 +52,23 @@ for net in dgcnn dgcnn4; do
         --points 1024 --batch 1 -o "$work/${net}_binary.onnx"
     "$build/xnorctl" compile "$work/${net}_binary.onnx" -o "$work/${net}.xnor" >/dev/null
 done
+# Networks on pictures of 480 x 640; the peer runs the same architecture in float32.
+picture_net() { # NAME OPTION...
+    name=$1
+    shift
+    [ -f "$work/$name.onnx" ] || /usr/bin/python3 -m train random --size 480 640 "$@" -o "$work/$name.onnx"
+}
+compiled_picture_net() { # NAME OPTION...
+    picture_net "$@"
+    "$build/xnorctl" compile "$work/$1.onnx" -o "$work/$1.xnor" >/dev/null
+}
+compiled_picture_net hrnet_w18 --net hrnet --width 18
+picture_net hrnet_w18_float --net hrnet --width 18 --float
+compiled_picture_net bimtdp_f --net bimtdp --variant f --width 18
+compiled_picture_net bimtdp_c --net bimtdp --variant c --width 18
+picture_net bimtdp_float --net bimtdp --variant float --width 18
+compiled_picture_net bineal_resnet18 --net bineal-classify --multiplier 1
+picture_net bineal_resnet18_float --net bineal-classify --float
 
 echo "# $(cc --version | head -1); $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)"
 "$build/tests/kernels/check" --bench
@@ -74,6 +91,14 @@ pointnet_semseg_65536 $work/semseg.xnor 1,65536,9 $work/semseg_float_65536.onnx 
 pointnet_semseg_262144 $work/semseg.xnor 1,262144,9 $work/semseg_float_262144.onnx 1,9,262144
 pointnet_semseg_vanilla_4096 $work/semseg-vanilla.xnor 1,4096,9 $work/semseg-vanilla_float_4096.onnx 1,9,4096
 pointnet_semseg_vanilla_65536 $work/semseg-vanilla.xnor 1,65536,9 $work/semseg-vanilla_float_65536.onnx 1,9,65536
+EOF
+
+picture=1,3,480,640
+peers <<EOF
+hrnet_w18_480x640 $work/hrnet_w18.xnor $picture $work/hrnet_w18_float.onnx $picture
+bimtdp_f_480x640 $work/bimtdp_f.xnor $picture $work/bimtdp_float.onnx $picture
+bimtdp_c_480x640 $work/bimtdp_c.xnor $picture $work/bimtdp_float.onnx $picture
+bineal_resnet18_480x640 $work/bineal_resnet18.xnor $picture $work/bineal_resnet18_float.onnx $picture
 EOF
 
 # From 4,096 to 262,144 points, 64 times as many; then one and two threads.

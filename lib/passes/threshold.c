@@ -58,13 +58,61 @@ static int32_t find_limit(const xnor_chain *chain, const crossing *x, size_t c, 
     return (int32_t)limit;
 }
 
+static uint32_t uses_of(const xnor_graph *graph, xnor_value_id id) {
+    return xnor_graph_uses(graph, id, NULL);
+}
+
+// Whether the chain's reals are wanted beside their signs, and its sums by affine maps alone.
+static bool reals_remain(const xnor_graph *graph, const xnor_chain *chain, uint32_t layer) {
+    bool remain = uses_of(graph, chain->acc) > 1;
+    if (graph->nodes[layer].op != XNOR_OP_XNOR_LINEAR ||
+        graph->nodes[layer].outputs[0] != chain->acc || xnor_graph_is_output(graph, chain->acc))
+        return false;
+    for (uint32_t i = 0; i < chain->count; i++)
+        remain = remain || uses_of(graph, graph->nodes[chain->nodes[i]].outputs[0]) > 1;
+    for (uint32_t i = 0; remain && i < graph->node_count; i++)
+        for (uint32_t k = 0; k < graph->nodes[i].input_count; k++)
+            if (graph->nodes[i].inputs[k] == chain->acc)
+                remain = remain && graph->nodes[i].op == XNOR_OP_AFFINE;
+    return remain;
+}
+
+// The layer with negated weights of channels that fall, for all who use its sums: reals are made of them with
+// factors -1, which the affine maps behind take up. One layer in place of two.
+static xnor_status flip_for_all(xnor_graph *graph, uint32_t *at, uint32_t layer, xnor_chain *chain,
+                                const bool *falls, size_t channels, xnor_value_id *acc) {
+    const xnor_value_id old = *acc;
+    const uint32_t begin = layer + 1;
+    uint32_t place = begin;
+    xnor_value_id reals = XNOR_NO_VALUE;
+    double *factor = xnor_arena_alloc(&graph->arena, (channels + 1) * sizeof *factor);
+    double *shift = xnor_arena_alloc(&graph->arena, (channels + 1) * sizeof *shift);
+    if (!factor || !shift) return xnor_fail(XNOR_E_MEMORY, "threshold: out of memory");
+    for (size_t c = 0; c < channels; c++) {
+        factor[c] = falls[c] ? -1 : 1;
+        shift[c] = 0;
+    }
+    XNOR_TRY(xnor_chain_flip(graph, &place, layer, falls, acc));
+    XNOR_TRY(xnor_emit_affine(graph, &place, graph->nodes[layer].name, *acc, factor, shift,
+                              channels, &reals));
+    for (uint32_t i = place; i < graph->node_count; i++)
+        for (uint32_t k = 0; k < graph->nodes[i].input_count; k++)
+            if (graph->nodes[i].inputs[k] == old) graph->nodes[i].inputs[k] = reals;
+    *at += place - begin;
+    for (uint32_t i = 0; i < chain->count; i++) chain->nodes[i] += place - begin;
+    return XNOR_OK;
+}
+
 static xnor_status emit_threshold(xnor_graph *graph, uint32_t *at, const xnor_node *node,
-                                  const xnor_chain *chain, const crossing *x, xnor_value_id *out) {
+                                  xnor_chain *chain, const crossing *x, xnor_value_id *out) {
     xnor_value_id acc = chain->acc;
     uint32_t layer = xnor_chain_layer(graph, chain);
     bool any = false;
     for (size_t c = 0; c < x->channels; c++) any = any || x->falls[c];
-    if (any) XNOR_TRY(xnor_chain_flip(graph, at, layer, x->falls, &acc));
+    if (any && reals_remain(graph, chain, layer))
+        XNOR_TRY(flip_for_all(graph, at, layer, chain, x->falls, x->channels, &acc));
+    else if (any)
+        XNOR_TRY(xnor_chain_flip(graph, at, layer, x->falls, &acc));
     const xnor_shape shape = {1, {(int64_t)x->channels}};
     const uint32_t limits = x->zeros ? 2 : 1;
     xnor_value_id inputs[3] = {acc};

@@ -75,19 +75,20 @@ Test(threshold, thresholds_follow_the_formula) {
 Test(threshold, negative_scale_flips_weights_and_direction) {
     static const double a[2] = {1, -0.5}, c[2] = {0.5, 0.7};
     xnor_value_id y = affine(sums(2), a, c, 2);
-    builder_output(&b, y, "real"); // keeps the layer with the weights as they were
+    double weights[2 * K];
+    const xnor_node *layer = graph_find(&b.graph, XNOR_OP_MATMUL);
+    for (size_t i = 0; i < 2 * K; i++) // [K, 2] as it was written
+        weights[i % 2 * K + i / 2] = graph_constant(&b.graph, layer, 1, i);
+    builder_output(&b, y, "real"); // of the same sums: one layer has to do
     finish(sign(y), 2);
+    cr_assert_eq(graph_count(&b.graph, XNOR_OP_XNOR_LINEAR), 2, "and the layer behind");
     const xnor_node *node = graph_find(&b.graph, XNOR_OP_THRESHOLD);
     cr_assert_eq(graph_constant(&b.graph, node, 1, 0), 0);
     // -0.5·acc + 0.7 > 0 when acc <= 1, that is 0: of the negated sum, 0 and more.
     cr_assert_eq(graph_constant(&b.graph, node, 1, 1), 0);
-    uint32_t original = UINT32_MAX, flipped = xnor_graph_producer(&b.graph, node->inputs[0]);
-    for (uint32_t i = 0; i < flipped; i++)
-        if (b.graph.nodes[i].op == XNOR_OP_XNOR_LINEAR) original = i;
-    cr_assert_neq(original, UINT32_MAX);
+    layer = &b.graph.nodes[xnor_graph_producer(&b.graph, node->inputs[0])];
     for (size_t i = 0; i < 2 * K; i++)
-        cr_assert_eq(graph_constant(&b.graph, &b.graph.nodes[flipped], 1, i),
-                     graph_constant(&b.graph, &b.graph.nodes[original], 1, i) * (i < K ? 1 : -1));
+        cr_assert_eq(graph_constant(&b.graph, layer, 1, i), weights[i] * (i < K ? 1 : -1));
 }
 
 Test(threshold, constant_channels_are_thresholds_at_the_ends) {
