@@ -145,7 +145,8 @@ static void execute_tensors(const struct executor *executor, struct request *req
     struct session *session = NULL;
     struct reason why = {""};
     if (!execute_begin(executor, request)) return;
-    xnor_status status = session_set_get(set, request->shapes, &session, &why);
+    xnor_status status =
+        session_set_get_some(set, request->shapes, request->wanted_outputs, &session, &why);
     if (status == XNOR_OK) status = copy_inputs(request, session, &why);
     if (status == XNOR_OK) {
         status = execute_run(executor, session, request->deadline_ns);

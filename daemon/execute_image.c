@@ -85,7 +85,8 @@ static xnor_status run_image(struct image_run *run, struct reason *why) {
     struct request *request = run->request;
     const struct version *version = request->version;
     struct session_set *set = version->sets[run->executor->worker];
-    xnor_status status = session_set_get(set, request->shapes, &run->session, why);
+    xnor_status status =
+        session_set_get_some(set, request->shapes, request->wanted_outputs, &run->session, why);
     if (status == XNOR_OK) status = reserve(run, why);
     if (status != XNOR_OK) return status;
     status = xnor_image_prepare(version->description, &request->image, &request->frame,

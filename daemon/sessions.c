@@ -145,8 +145,11 @@ static xnor_status measure(const struct session_set_options *options, const xnor
                                       : xnor_model_output(options->model, index);
         xnor_tensor *tensor = input ? &session->inputs[index] : &session->outputs[index];
         size_t *bytes = input ? &session->input_bytes[index] : &session->output_bytes[index];
-        tensor->dtype = port->dtype;
-        tensor->shape = input ? shapes[index] : *xnor_plan_output_shape(plan, index);
+        const xnor_shape *shape = input ? &shapes[index] : xnor_plan_output_shape(plan, index);
+        *tensor = (xnor_tensor){.dtype = port->dtype};
+        *bytes = 0;
+        if (shape == NULL) continue; // not wanted
+        tensor->shape = *shape;
         xnor_status status = xnor_tensor_bytes(tensor->dtype, &tensor->shape, bytes);
         if (status != XNOR_OK) return reason_set(why, status, "%s", xnor_last_error());
         if (*bytes <= options->max_bytes) ports += round_up(*bytes);
@@ -214,12 +217,14 @@ static void place(const struct session_set_options *options, struct session *ses
     }
 }
 
-static xnor_status make(struct session_set *set, const xnor_shape *shapes, uint64_t max,
-                        struct session *session, struct reason *why) {
+static xnor_status make(struct session_set *set, const xnor_shape *shapes, uint32_t wanted,
+                        uint64_t max, struct session *session, struct reason *why) {
     const struct session_set_options *options = &set->options;
     xnor_plan *plan = NULL;
     size_t memory_bytes = 0;
-    xnor_status status = xnor_plan_create(options->model, shapes, &plan);
+    const xnor_plan_options some = {.outputs = wanted};
+    session->wanted = wanted;
+    xnor_status status = xnor_plan_create_with(options->model, shapes, &some, &plan);
     if (status != XNOR_OK) return reason_set(why, status, "%s", xnor_last_error());
     status = measure(options, shapes, plan, session, &memory_bytes, why);
     if (status == XNOR_OK)
@@ -244,11 +249,11 @@ static xnor_status make(struct session_set *set, const xnor_shape *shapes, uint6
     return status;
 }
 
-struct session *session_set_find(struct session_set *set, const xnor_shape *shapes) {
+static struct session *find(struct session_set *set, const xnor_shape *shapes, uint32_t wanted) {
     uint32_t inputs = xnor_model_input_count(set->options.model);
     for (uint32_t i = 0; i < set->capacity; i++) {
         struct session *session = &set->sessions[i];
-        bool equal = session->run != NULL;
+        bool equal = session->run != NULL && session->wanted == wanted;
         for (uint32_t k = 0; equal && k < inputs; k++)
             equal = tensor_shape_equal(&session->inputs[k].shape, &shapes[k]);
         if (!equal) continue;
@@ -258,6 +263,14 @@ struct session *session_set_find(struct session_set *set, const xnor_shape *shap
     return NULL;
 }
 
+static uint32_t all_outputs(const struct session_set *set) {
+    return (uint32_t)((UINT64_C(1) << xnor_model_output_count(set->options.model)) - 1);
+}
+
+struct session *session_set_find(struct session_set *set, const xnor_shape *shapes) {
+    return find(set, shapes, all_outputs(set));
+}
+
 // A free place, or the one whose session was not used for longest.
 static struct session *place_for_new(struct session_set *set) {
     for (uint32_t i = 0; i < set->capacity; i++)
@@ -265,14 +278,14 @@ static struct session *place_for_new(struct session_set *set) {
     return oldest_unpinned(set);
 }
 
-static xnor_status get(struct session_set *set, const xnor_shape *shapes, uint64_t max,
-                       struct session **out, struct reason *why) {
-    struct session *session = session_set_find(set, shapes);
+static xnor_status get(struct session_set *set, const xnor_shape *shapes, uint32_t wanted,
+                       uint64_t max, struct session **out, struct reason *why) {
+    struct session *session = find(set, shapes, wanted);
     if (session == NULL) {
         session = place_for_new(set);
         if (session == NULL) return reason_set(why, XNOR_E_LIMIT, "every session is pinned");
         struct session made = {0}; // a shape that fails must not cost a session that works
-        xnor_status status = make(set, shapes, max, &made, why);
+        xnor_status status = make(set, shapes, wanted, max, &made, why);
         if (status != XNOR_OK) return status;
         if (session->run != NULL) clear(set, session);
         *session = made;
@@ -284,13 +297,18 @@ static xnor_status get(struct session_set *set, const xnor_shape *shapes, uint64
 
 xnor_status session_set_get(struct session_set *set, const xnor_shape *shapes, struct session **out,
                             struct reason *why) {
-    return get(set, shapes, without_reserve(set->options.budget), out, why);
+    return session_set_get_some(set, shapes, all_outputs(set), out, why);
+}
+
+xnor_status session_set_get_some(struct session_set *set, const xnor_shape *shapes, uint32_t wanted,
+                                 struct session **out, struct reason *why) {
+    return get(set, shapes, wanted, without_reserve(set->options.budget), out, why);
 }
 
 static xnor_status pin(struct session_set *set, const xnor_shape *shapes, uint64_t max,
                        struct reason *why) {
     struct session *session = NULL;
-    xnor_status status = get(set, shapes, max, &session, why);
+    xnor_status status = get(set, shapes, all_outputs(set), max, &session, why);
     if (status == XNOR_OK) session->pinned = true;
     return status;
 }

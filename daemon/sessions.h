@@ -35,7 +35,8 @@ struct session {
     void *memory;
     uint64_t charged_bytes; // of the budget
     uint64_t last_used;
-    bool pinned; // never evicted
+    uint32_t wanted; // graph outputs that it computes, a bit for each
+    bool pinned;     // never evicted
 };
 
 struct session_set;
@@ -69,6 +70,11 @@ bool session_set_pin_spare(struct session_set *set, const xnor_shape *shapes);
 // XNOR_E_MEMORY: the budget is used up, even without this set's sessions that are not pinned.
 XNOR_NODISCARD xnor_status session_set_get(struct session_set *set, const xnor_shape *shapes,
                                            struct session **out, struct reason *why);
+// The same for a session that computes only some graph outputs, a bit for each; the tensors of the others are
+// empty.
+XNOR_NODISCARD xnor_status session_set_get_some(struct session_set *set, const xnor_shape *shapes,
+                                                uint32_t wanted, struct session **out,
+                                                struct reason *why);
 // Like session_set_get, but NULL instead of making one.
 struct session *session_set_find(struct session_set *set, const xnor_shape *shapes);
 // Memory of options.workspace_bytes, NULL for 0.

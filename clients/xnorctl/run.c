@@ -15,7 +15,7 @@
 
 typedef struct run_options {
     option_list inputs;
-    const char *output_dir, *isa;
+    const char *output_dir, *isa, *outputs;
     uint64_t threads, repeat;
     bool stats, profile, no_distinct;
 } run_options;
@@ -57,18 +57,40 @@ static xnor_status read_inputs(const run_options *o, run_state *s) {
     return XNOR_OK;
 }
 
+// Names with commas between them -> a bit for each graph output; NULL: 0, all.
+static xnor_status wanted_outputs(const xnor_model *model, const char *names, uint64_t *out) {
+    *out = 0;
+    for (const char *at = names; at && *at;) {
+        const size_t length = strcspn(at, ",");
+        uint32_t i = 0, count = xnor_model_output_count(model);
+        while (i < count && (strlen(xnor_model_output(model, i)->name) != length ||
+                             memcmp(xnor_model_output(model, i)->name, at, length) != 0))
+            i++;
+        if (i == count)
+            return xnor_fail(XNOR_E_ARGUMENT,
+                             "--outputs: the model has no output '%.*s'; its first is '%s', "
+                             "xnorctl inspect lists all",
+                             (int)length, at, xnor_model_output(model, 0)->name);
+        *out |= UINT64_C(1) << i;
+        at += length + (at[length] == ',');
+    }
+    return XNOR_OK;
+}
+
 static xnor_status prepare(const char *path, const run_options *o, run_state *s) {
     XNOR_TRY(xnor_model_open(path, o->isa, &s->model));
     XNOR_TRY(read_inputs(o, s));
     xnor_shape shapes[XNOR_MAX_PORTS];
     for (uint32_t i = 0; i < xnor_model_input_count(s->model); i++) shapes[i] = s->inputs[i].shape;
-    const xnor_plan_options options = {.no_distinct = o->no_distinct};
+    xnor_plan_options options = {.no_distinct = o->no_distinct};
+    XNOR_TRY(wanted_outputs(s->model, o->outputs, &options.outputs));
     XNOR_TRY(xnor_plan_create_with(s->model, shapes, &options, &s->plan));
     XNOR_TRY(xnor_pool_create((uint32_t)o->threads, &s->pool));
     XNOR_TRY(xnor_session_create(s->plan, s->pool, &s->session));
     for (uint32_t i = 0; i < xnor_model_output_count(s->model); i++) {
         const xnor_shape *shape = xnor_plan_output_shape(s->plan, i);
         size_t bytes = 0;
+        if (!shape) continue; // not wanted
         s->outputs[i] = (xnor_tensor){xnor_model_output(s->model, i)->dtype, *shape, NULL};
         XNOR_TRY(xnor_tensor_bytes(s->outputs[i].dtype, shape, &bytes));
         s->outputs[i].data = malloc(bytes + 1);
@@ -96,9 +118,11 @@ static xnor_status write_outputs(const char *folder, const run_state *s) {
         return xnor_fail(XNOR_E_IO, "%s: %s", folder, strerror(errno));
     for (uint32_t i = 0; i < xnor_model_output_count(s->model); i++) {
         const char *name = xnor_model_output(s->model, i)->name;
+        *paths[i] = '\0';
+        if (!s->outputs[i].data) continue;
         XNOR_TRY(output_path(folder, name, paths[i], sizeof paths[i]));
         for (uint32_t k = 0; k < i; k++)
-            if (strcmp(paths[k], paths[i]) == 0)
+            if (*paths[k] && strcmp(paths[k], paths[i]) == 0)
                 return xnor_fail(XNOR_E_ARGUMENT, "outputs '%s' and '%s' both need %s",
                                  xnor_model_output(s->model, k)->name, name, paths[i]);
         XNOR_TRY(npy_write(paths[i], &s->outputs[i]));
@@ -133,6 +157,48 @@ static void print_profile(const run_options *o, const run_state *s, const uint64
     table_free(&t);
 }
 
+// What the outputs that were not asked for would have cost, in as many runs of all of them.
+static xnor_status print_saving(const run_options *o, const run_state *s, double some_ms) {
+    xnor_shape shapes[XNOR_MAX_PORTS];
+    xnor_plan *plan = NULL;
+    xnor_session *session = NULL;
+    xnor_tensor outputs[XNOR_MAX_PORTS] = {{0}};
+    double *ms = calloc(o->repeat, sizeof *ms);
+    const xnor_plan_options options = {.no_distinct = o->no_distinct};
+    for (uint32_t i = 0; i < xnor_model_input_count(s->model); i++) shapes[i] = s->inputs[i].shape;
+    xnor_status status = ms ? xnor_plan_create_with(s->model, shapes, &options, &plan)
+                            : xnor_fail(XNOR_E_MEMORY, "out of memory");
+    if (status == XNOR_OK) status = xnor_session_create(plan, s->pool, &session);
+    for (uint32_t i = 0; status == XNOR_OK && i < xnor_model_output_count(s->model); i++) {
+        size_t bytes = 0;
+        const xnor_shape *shape = xnor_plan_output_shape(plan, i);
+        outputs[i] = (xnor_tensor){xnor_model_output(s->model, i)->dtype, *shape, NULL};
+        status = xnor_tensor_bytes(outputs[i].dtype, shape, &bytes);
+        if (status == XNOR_OK) outputs[i].data = malloc(bytes + 1);
+        if (status == XNOR_OK && !outputs[i].data)
+            status = xnor_fail(XNOR_E_MEMORY, "out of memory");
+    }
+    for (uint64_t i = 0; i < o->repeat && status == XNOR_OK; i++) {
+        double start = now_ms();
+        status = xnor_session_run(session, s->inputs, outputs, NULL);
+        ms[i] = now_ms() - start;
+    }
+    if (status == XNOR_OK) {
+        qsort(ms, o->repeat, sizeof *ms, by_value);
+        fprintf(stderr,
+                "outputs %s: %u of %u steps, arena %" PRIu64 " of %" PRIu64
+                " bytes, ms median %.4f of %.4f, %.1f %% saved\n",
+                o->outputs, xnor_plan_step_count(s->plan), xnor_plan_step_count(plan),
+                xnor_plan_arena_bytes(s->plan), xnor_plan_arena_bytes(plan), some_ms,
+                ms[o->repeat / 2], 100 * (1 - some_ms / ms[o->repeat / 2]));
+    }
+    for (uint32_t i = 0; i < XNOR_MAX_PORTS; i++) free(outputs[i].data);
+    if (session) xnor_session_free(&session);
+    if (plan) xnor_plan_unref(&plan);
+    free(ms);
+    return status;
+}
+
 static xnor_status run(const run_options *o, run_state *s) {
     double *ms = calloc(o->repeat, sizeof *ms);
     uint64_t *step_ns = calloc(xnor_plan_step_count(s->plan) + 1, sizeof *step_ns);
@@ -161,6 +227,7 @@ static xnor_status run(const run_options *o, run_state *s) {
                 xnor_plan_step_count(s->plan), ms[o->repeat / 2], ms[0], ms[o->repeat - 1],
                 o->repeat);
     if (status == XNOR_OK && o->profile) print_profile(o, s, step_ns);
+    if (status == XNOR_OK && o->stats && o->outputs) status = print_saving(o, s, ms[o->repeat / 2]);
     free(ms);
     free(step_ns);
     return status;
@@ -181,6 +248,11 @@ int xnorctl_run(int argc, char **argv) {
          .target = &o.output_dir,
          .argument = "DIR",
          .help = "folder for OUTPUT.npy of every graph output"},
+        {.name = "outputs",
+         .kind = OPTION_TEXT,
+         .target = &o.outputs,
+         .argument = "NAME,...",
+         .help = "compute only these graph outputs (all); --stats prints what that saves"},
         {.name = "threads",
          .kind = OPTION_NUMBER,
          .target = &o.threads,

@@ -36,6 +36,22 @@ static xnor_status set_inputs(xnor_graph *graph, const xnor_shape *shapes) {
     return XNOR_OK;
 }
 
+// Leaves only wanted outputs and what they need.
+static xnor_status set_outputs(xnor_plan *plan, uint64_t wanted) {
+    xnor_graph *graph = &plan->graph;
+    uint32_t count = 0;
+    if (graph->output_count < 64 && wanted >> graph->output_count != 0)
+        return xnor_fail(XNOR_E_ARGUMENT, "plan: the model has %u outputs", graph->output_count);
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        if (wanted && !(wanted >> i & 1)) continue;
+        plan->ports[count] = i;
+        graph->outputs[count++] = graph->outputs[i];
+    }
+    graph->output_count = count;
+    if (wanted) xnor_graph_compact(graph);
+    return XNOR_OK;
+}
+
 static xnor_status check_known(const xnor_graph *graph) {
     for (uint32_t i = 0; i < graph->node_count; i++)
         for (uint32_t k = 0; k < graph->nodes[i].output_count; k++) {
@@ -60,6 +76,7 @@ xnor_status xnor_plan_create_with(xnor_model *model, const xnor_shape *shapes,
     atomic_init(&plan->references, 1);
     plan->model = xnor_model_ref(model);
     xnor_status status = xnor_graph_clone(&model->contents.graph, &plan->graph);
+    if (status == XNOR_OK) status = set_outputs(plan, options ? options->outputs : 0);
     if (status == XNOR_OK) status = set_inputs(&plan->graph, shapes);
     if (status == XNOR_OK) status = xnor_fold_within(&plan->graph, MAX_CONSTANT_BYTES);
     if (status == XNOR_OK) status = check_known(&plan->graph);
@@ -102,8 +119,9 @@ void xnor_plan_unref(xnor_plan **reference) {
 }
 
 const xnor_shape *xnor_plan_output_shape(const xnor_plan *plan, uint32_t index) {
-    if (index >= plan->graph.output_count) return NULL;
-    return &plan->graph.values[plan->graph.outputs[index]].shape;
+    for (uint32_t i = 0; i < plan->graph.output_count; i++)
+        if (plan->ports[i] == index) return &plan->graph.values[plan->graph.outputs[i]].shape;
+    return NULL;
 }
 
 uint64_t xnor_plan_arena_bytes(const xnor_plan *plan) {

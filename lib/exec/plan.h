@@ -50,7 +50,8 @@ struct xnor_step {
 struct xnor_plan {
     atomic_uint references;
     xnor_model *model;
-    xnor_graph graph; // specialised to the input shapes
+    xnor_graph graph; // specialised to the input shapes; its outputs are those that are wanted
+    uint32_t ports[XNOR_MAX_PORTS]; // by output of `graph`: which of the model's it is
     xnor_step *steps;
     uint32_t step_count;
     xnor_value_id *root; // by value: the value whose memory it shares (views), else itself

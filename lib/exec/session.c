@@ -82,7 +82,8 @@ xnor_status xnor_session_run(xnor_session *session, const xnor_tensor *inputs, x
         bind_input(session, i, inputs[i].data);
     }
     for (uint32_t i = 0; i < graph->output_count; i++)
-        XNOR_TRY(check_tensor(&graph->values[graph->outputs[i]], &outputs[i], "output"));
+        XNOR_TRY(
+            check_tensor(&graph->values[graph->outputs[i]], &outputs[plan->ports[i]], "output"));
 
     const xnor_run run = {session->values, &plan->model->kernels, session->pool, cancel};
     for (uint32_t i = 0; i < plan->step_count; i++) {
@@ -100,7 +101,7 @@ xnor_status xnor_session_run(xnor_session *session, const xnor_tensor *inputs, x
         const xnor_value *value = &graph->values[graph->outputs[i]];
         size_t bytes;
         XNOR_TRY(xnor_tensor_bytes(value->dtype, &value->shape, &bytes));
-        memcpy(outputs[i].data, session->values[graph->outputs[i]], bytes);
+        memcpy(outputs[plan->ports[i]].data, session->values[graph->outputs[i]], bytes);
     }
     return XNOR_OK;
 }

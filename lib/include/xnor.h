@@ -266,6 +266,9 @@ XNOR_NODISCARD xnor_status xnor_plan_create(xnor_model *model, const xnor_shape 
 typedef struct xnor_plan_options {
     bool
         no_distinct; // evaluate every point, also where equal codes occur; the results are the same
+    // Bit i: graph output i is wanted; 0: all. The others have no shape in the plan, its sessions leave their
+    // tensors alone, and nothing is computed that only they need. XNOR_E_ARGUMENT: no such output.
+    uint64_t outputs;
 } xnor_plan_options;
 
 // The same with options; NULL means the defaults.
@@ -273,7 +276,8 @@ XNOR_NODISCARD xnor_status xnor_plan_create_with(xnor_model *model, const xnor_s
                                                  const xnor_plan_options *options, xnor_plan **out);
 xnor_plan *xnor_plan_ref(xnor_plan *plan);
 void xnor_plan_unref(xnor_plan **plan);
-// Concrete shape of graph output `index`; its tensor is dense float32 or int64 as the port says.
+// Concrete shape of graph output `index`; its tensor is dense float32 or int64 as the port says. NULL: it is
+// none of those wanted.
 const xnor_shape *xnor_plan_output_shape(const xnor_plan *plan, uint32_t index);
 uint64_t xnor_plan_arena_bytes(const xnor_plan *plan);
 uint32_t xnor_plan_step_count(const xnor_plan *plan);

@@ -1,5 +1,6 @@
 // Plans: shapes, refusals, where values live, and graphs that only a hostile file holds.
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -240,6 +241,54 @@ Test(plan, living_values_of_merged_codes_do_not_share_memory) {
     xnor_plan_unref(&plan);
     xnor_model_unref(&model);
     tensors_free(&inputs);
+    builder_free(&b);
+}
+
+// ---- some outputs -------------------------------------------------------------------------------
+
+static xnor_plan *plan_of(xnor_model *model, const xnor_shape *shape, uint64_t outputs) {
+    const xnor_plan_options options = {.outputs = outputs};
+    xnor_plan *plan = NULL;
+    cr_assert_eq(xnor_plan_create_with(model, shape, &options, &plan), XNOR_OK, "%s",
+                 xnor_last_error());
+    return plan;
+}
+
+Test(plan, only_what_wanted_outputs_need_is_computed) {
+    enum { ROWS = 2, COLUMNS = 3 };
+    builder b;
+    builder_init(&b, 5);
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(-1, COLUMNS));
+    xnor_value_id both = NODE(&b, XNOR_OP_EXP, x);
+    builder_output(&b, NODE(&b, XNOR_OP_TANH, NODE(&b, XNOR_OP_SQRT, both)), "first");
+    builder_output(&b, NODE(&b, XNOR_OP_NEG, both), "second");
+    xnor_model *model = builder_model(&b.graph, NULL);
+    const xnor_shape shape = {2, {ROWS, COLUMNS}};
+    float in[ROWS * COLUMNS] = {0, 1, -1, 2, 0.5f, -2}, all[2][ROWS * COLUMNS], some[ROWS * COLUMNS];
+    const xnor_tensor input = {XNOR_F32, shape, in};
+    xnor_tensor outputs[2] = {{XNOR_F32, shape, all[0]}, {XNOR_F32, shape, all[1]}};
+    xnor_plan *whole = plan_of(model, &shape, 0), *second = plan_of(model, &shape, 2);
+    cr_expect_lt(xnor_plan_step_count(second), xnor_plan_step_count(whole));
+    cr_expect_null(xnor_plan_output_shape(second, 0));
+    cr_expect_not_null(xnor_plan_output_shape(second, 1));
+    xnor_session *session = NULL;
+    cr_assert_eq(xnor_session_create(whole, NULL, &session), XNOR_OK);
+    cr_assert_eq(xnor_session_run(session, &input, outputs, NULL), XNOR_OK);
+    xnor_session_free(&session);
+    outputs[0] = (xnor_tensor){0};
+    outputs[1].data = some;
+    cr_assert_eq(xnor_session_create(second, NULL, &session), XNOR_OK);
+    cr_assert_eq(xnor_session_run(session, &input, outputs, NULL), XNOR_OK);
+    xnor_session_free(&session);
+    cr_expect_arr_eq(some, all[1], sizeof some);
+    for (size_t i = 0; i < ROWS * COLUMNS; i++)
+        cr_expect_float_eq((double)some[i], -exp((double)in[i]), 1e-6);
+    const xnor_plan_options beyond = {.outputs = 4};
+    xnor_plan *none = NULL;
+    cr_expect_eq(xnor_plan_create_with(model, &shape, &beyond, &none), XNOR_E_ARGUMENT);
+    xnor_plan_unref(&whole);
+    xnor_plan_unref(&second);
+    xnor_model_unref(&model);
     builder_free(&b);
 }
 
