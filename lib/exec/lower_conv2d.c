@@ -17,6 +17,10 @@ xnor_status xnor_lower_conv2d(lowering *l, uint32_t index) {
                   window > 0 && window <= XNOR_CONV2D_BLOCK;
     xnor_step *step = xnor_add_step(l, direct ? xnor_step_conv2d : xnor_step_reference, node);
     if (!direct) return XNOR_OK;
+    // A channel for each group on both sides.
+    if (conv.group > 1 && w->shape.dims[3] == 1 && conv.outputs == conv.group &&
+        window <= XNOR_DEPTHWISE_TAPS)
+        step->run = xnor_step_depthwise;
     const xnor_shape *y = &value_of(l, step->y)->shape;
     const float *packed;
     step->rows = (size_t)(y->dims[0] * y->dims[1]); // of pixels

@@ -97,6 +97,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(acc_thr_ternary)                                                                             \
     X(linear)                                                                                      \
     X(conv2d)                                                                                      \
+    X(depthwise)                                                                                   \
     X(conv_transpose)                                                                              \
     X(strided)                                                                                     \
     X(pad)                                                                                         \

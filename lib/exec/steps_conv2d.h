@@ -4,5 +4,7 @@
 
 // Floats of the windows that are unfolded at a time; larger windows are evaluated by reference.
 enum { XNOR_CONV2D_BLOCK = 16384 };
+// Taps of a depthwise window; those of more are unfolded.
+enum { XNOR_DEPTHWISE_TAPS = 256 };
 
 #endif

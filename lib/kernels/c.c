@@ -3,6 +3,7 @@
 //
 // Packed weights: uint64_t w[n][words] as given, then int32_t limit[n].
 // One word of 64 bit-MAC costs about 15 integer instructions (the SWAR popcount is the limit).
+#include "kernels/depthwise.h"
 #include "kernels/edges.h"
 #include "kernels/mix.h"
 #include "kernels/nearest.h"

@@ -76,6 +76,18 @@ typedef struct xnor_pointwise {
     xnor_pointwise_op ops[XNOR_POINTWISE_OPS];
 } xnor_pointwise;
 
+// Neighbouring output pixels of a depthwise convolution whose taps all lie inside the picture, or all at the same
+// places beyond it, and are left out there.
+typedef struct xnor_depthwise_args {
+    size_t count, channels, taps;
+    const float *x;         // what the first pixel looks at, less the offsets of its taps
+    size_t x_stride;        // from one output pixel to the next
+    const size_t *x_offset; // [taps]
+    const float *w;         // rows [channels]
+    const size_t *w_offset; // [taps]
+    const float *bias;      // [channels], or NULL
+} xnor_depthwise_args;
+
 typedef struct xnor_kernels {
     const char *isa;
 
@@ -123,6 +135,10 @@ typedef struct xnor_kernels {
     void (*gemm_f32_bits)(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
                           const float *b, size_t b_stride, const float *bias, uint64_t *bits,
                           size_t bits_stride);
+
+    // out[p][c] = bias[c] (or 0 when NULL) then fma over the taps t in order of x[p·x_stride + x_offset[t] + c] and
+    // w[w_offset[t] + c].
+    void (*depthwise_f32)(const xnor_depthwise_args *args, float *out);
 
     // Signs of x[index[r]] - own for `count` rows r, as pack_f32_ternary gives those of a row.
     void (*edge_signs_f32)(size_t count, size_t cols, const float *x, size_t x_stride,

@@ -66,6 +66,8 @@ ALWAYS_INLINE uint64_t vf_ge0(vf v) {
 
 #include "kernels/f32_gemm.h"
 
+#include "kernels/depthwise.h"
+
 ALWAYS_INLINE vf vf_max(vf a, vf b) {
     return vmaxnmq_f32(a, b);
 }

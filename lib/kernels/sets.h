@@ -23,6 +23,7 @@
     X(patch_bits)                                                                                  \
     X(gemm_f32)                                                                                    \
     X(gemm_f32_bits)                                                                               \
+    X(depthwise_f32)                                                                               \
     X(distances_f32)                                                                               \
     X(code_distances)                                                                              \
     X(farthest_f32)                                                                                \

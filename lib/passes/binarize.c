@@ -11,7 +11,7 @@
 //   before   Mul(sign, r[.., 1]) -> xnor_linear_f32(w)
 //   after    sign -> xnor_linear_f32(w) -> Mul(r)
 //
-// Convolutions over pictures are layers on the windows of the signs, xnor_patches.
+// Convolutions over pictures are layers on the windows of the signs, xnor_patches; of groups, xnor_grouped.
 //
 // sign(0) is 0 in ONNX and PyTorch. A sign is packed as ternary unless 0 is excluded; for signs of
 // accumulators the threshold pass decides that exactly, by looking at every reachable sum.
@@ -26,7 +26,7 @@
 
 // Weights of a layer over signs: w[j][l] of the layer times the signs' scale[l].
 typedef struct weights {
-    size_t n, k;
+    size_t n, k, group;
     double *value; // [n, k]
     double *scale; // [n] magnitude of the row's elements; 0 for a row of zeros
     double *shift; // [n] what is added to the scaled sums
@@ -57,7 +57,7 @@ static xnor_status read_weights(xnor_graph *graph, const xnor_node *node, const 
     const xnor_value w = graph->values[node->inputs[1]];
     size_t n = (size_t)w.shape.dims[0], channels = (size_t)xnor_shape_last(&w.shape), k = 1;
     for (uint32_t i = 1; i < w.shape.rank; i++) k *= (size_t)w.shape.dims[i];
-    *out = (weights){.n = n, .k = k};
+    *out = (weights){.n = n, .k = k, .group = group};
     *binary = false;
     if (!w.data || k == 0) return XNOR_OK;
     out->value = xnor_arena_alloc(&graph->arena, (n * k + 1) * sizeof *out->value);
@@ -85,6 +85,8 @@ static xnor_status read_weights(xnor_graph *graph, const xnor_node *node, const 
 static xnor_status pack(xnor_graph *graph, const char *name, const weights *w, double zero,
                         bool negate, xnor_value_id *bits) {
     xnor_shape shape = {2, {(int64_t)w->n, (int64_t)w->k}};
+    if (w->group > 1)
+        shape = (xnor_shape){3, {(int64_t)w->group, (int64_t)(w->n / w->group), (int64_t)w->k}};
     void *data;
     XNOR_TRY(xnor_graph_add_constant(graph, name, XNOR_BITS, &shape, bits, &data));
     xnor_tensor t = {XNOR_BITS, shape, data};
@@ -146,11 +148,12 @@ static xnor_status emit_signs(xnor_graph *graph, uint32_t *at, const char *name,
 // The layer's sums: of weights with zeros, of both binary ones, which is twice the sum.
 static xnor_status emit_sums(xnor_graph *graph, uint32_t *at, const char *name, xnor_value_id bits,
                              const weights *w, bool negated, xnor_value_id *acc) {
+    const xnor_op op = w->group > 1 ? XNOR_OP_GROUPED : XNOR_OP_XNOR_LINEAR;
     xnor_value_id sums[2] = {XNOR_NO_VALUE, XNOR_NO_VALUE};
     for (int i = 0; i < (w->zeros ? 2 : 1); i++) {
         xnor_value_id inputs[2] = {bits};
         XNOR_TRY(pack(graph, name, w, i ? -1 : 1, negated, &inputs[1]));
-        XNOR_TRY(xnor_emit(graph, at, XNOR_OP_XNOR_LINEAR, name, inputs, 2, &sums[i]));
+        XNOR_TRY(xnor_emit(graph, at, op, name, inputs, 2, &sums[i]));
     }
     *acc = w->zeros ? XNOR_NO_VALUE : sums[0];
     if (!w->zeros) return XNOR_OK;
@@ -238,7 +241,7 @@ static xnor_status binarize_conv2d(xnor_graph *graph, uint32_t index, bool *chan
     const xnor_shape shape = graph->values[node.inputs[1]].shape;
     const int64_t group = xnor_node_int(&node, XNOR_ATTR_GROUP, 1);
     const int64_t channels = xnor_shape_last(&graph->values[node.inputs[0]].shape);
-    if (group != 1 || channels < 1 || shape.dims[3] != channels) return XNOR_OK;
+    if (channels < 1 || shape.dims[3] * group != channels) return XNOR_OK;
     XNOR_TRY(xnor_sign_find(graph, node.inputs[0], &sign, &found));
     double padded = 0;
     if (!found || (pads(&node) && !find_padded(&sign, (size_t)channels, &padded))) return XNOR_OK;

@@ -205,6 +205,8 @@ xnor_status xnor_layout_raise(xnor_graph *graph, uint32_t index, bool *changed) 
         return XNOR_OK;
     uint32_t producer = xnor_graph_producer(graph, f_value), rank = graph->values[out].shape.rank;
     if (producer == UINT32_MAX || xnor_graph_uses(graph, f_value, &uses) != 1) return XNOR_OK;
+    // What leaves the graph is turned last, behind all that can be done in one step.
+    if (xnor_graph_is_output(graph, out) && xnor_graph_uses(graph, out, &uses) == 1) return XNOR_OK;
     const xnor_node f = graph->nodes[producer];
     if (f.op == XNOR_OP_CONCAT) return raise_concat(graph, index, perm, &f, changed);
     if (f.op == XNOR_OP_TILE || f.op == XNOR_OP_EXPAND)

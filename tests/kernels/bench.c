@@ -66,6 +66,8 @@ static const bench_shape shapes[] = {
     {"gemm_f32", 1024, 64, 9, WORK_FMA},
     {"gemm_f32", 1, 256, 4096, WORK_FMA},
     {"gemm_f32", 1, 256, 10, WORK_FMA},
+    {"depthwise_f32", 64, 9, 64, WORK_FMA},
+    {"depthwise_f32", 64, 25, 24, WORK_FMA},
     {"gemm_f32_bits", 1024, 3, 64, WORK_FMA},
     {"gemm_f32_bits", 16384, 3, 64, WORK_FMA},
     {"gemm_f32_bits", 1024, 64, 64, WORK_FMA},
@@ -277,6 +279,13 @@ static void run_once(const xnor_kernels *set, const bench_shape *s, bench_data *
         set->gemm_max_ternary(&args, d->acc);
     } else if (strcmp(family, "gemm_f32") == 0) {
         set->gemm_f32(s->rows, s->k, s->n, d->a, s->k, d->b, s->n, d->bias, d->out, s->n);
+    } else if (strcmp(family, "depthwise_f32") == 0) {
+        // Every pixel looks at the same taps: as many loads as for others.
+        size_t offset[32];
+        for (size_t t = 0; t < s->k; t++) offset[t] = t * s->n;
+        set->depthwise_f32(
+            &(xnor_depthwise_args){s->rows, s->n, s->k, d->b, 0, offset, d->b, offset, d->bias},
+            d->out);
     } else if (strcmp(family, "gemm_f32_bits") == 0) {
         set->gemm_f32_bits(s->rows, s->k, s->n, d->a, s->k, d->b, s->n, d->bias, d->bits_out,
                            n_words);

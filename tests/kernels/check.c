@@ -462,6 +462,41 @@ static void check_gemm_f32_bits(checker *check) {
     check_f32(check, true);
 }
 
+// ---- depthwise convolution ----------------------------------------------------------------------
+
+static void check_depthwise(checker *check) {
+    static const size_t channel_counts[] = {1,  2,  3,  4,  5,  7,  8,  9,  12, 15,
+                                            16, 17, 24, 31, 32, 33, 36, 48, 63, 100};
+    enum { MOST_TAPS = 25 };
+    for (size_t i = 0; i < COUNT(channel_counts) * 20; i++) {
+        const size_t channels = channel_counts[i % COUNT(channel_counts)];
+        const size_t count = 1 + random_below(13), taps = random_below(MOST_TAPS + 1);
+        const size_t stride = channels * (1 + random_below(3)), span = random_below(200);
+        size_t x_offset[MOST_TAPS], w_offset[MOST_TAPS];
+        for (size_t t = 0; t < taps; t++) {
+            x_offset[t] = random_below(span + 1);
+            w_offset[t] = random_below(taps) * channels;
+        }
+        const size_t x_count = (count - 1) * stride + span + channels;
+        float *x = input(SLOT_A, x_count * sizeof *x);
+        float *w = input(SLOT_B, (taps + 1) * channels * sizeof *w);
+        float *bias = random_below(3) ? input(SLOT_BIAS, channels * sizeof *bias) : NULL;
+        const bool special = random_below(2) == 0;
+        for (size_t j = 0; j < x_count; j++) x[j] = random_float(special);
+        for (size_t j = 0; j < (taps + 1) * channels; j++) w[j] = random_float(special);
+        for (size_t j = 0; bias && j < channels; j++) bias[j] = random_float(special);
+        const xnor_depthwise_args args = {count,    channels, taps,     x,   stride,
+                                          x_offset, w,        w_offset, bias};
+        const size_t bytes = count * channels * sizeof(float);
+        check->expected->depthwise_f32(&args, output(SIDE_EXPECTED, bytes));
+        check->found->depthwise_f32(&args, output(SIDE_FOUND, bytes));
+        char what[96];
+        snprintf(what, sizeof what, "%zu pixels of %zu channels, %zu taps, stride %zu", count,
+                 channels, taps, stride);
+        compare(check, bytes, true, what);
+    }
+}
+
 // ---- points -------------------------------------------------------------------------------------
 
 // Coordinates on a coarse grid, so that many distances are equal, or anything a float can be.
@@ -935,6 +970,7 @@ static const struct {
     {"code_distances", check_code_distances},
     {"nearest_f32", check_nearest},
     {"edge_signs_f32", check_edge_signs},
+    {"depthwise_f32", check_depthwise},
     {"rows_affine", check_rows_affine},
     {"rows_max", check_rows_max},
     {"rows_magnitude", check_rows_magnitude},

@@ -278,6 +278,17 @@ static void nearest_f32(size_t n, size_t channels, const float *query, const flo
     free(names);
 }
 
+static void depthwise_f32(const xnor_depthwise_args *args, float *out) {
+    for (size_t i = 0; i < args->count * args->channels; i++) {
+        const size_t p = i / args->channels, c = i % args->channels;
+        out[i] = args->bias ? args->bias[c] : 0.0f;
+        for (size_t t = 0; t < args->taps; t++) {
+            const float *x = args->x + p * args->x_stride + args->x_offset[t];
+            out[i] = fmaf(x[c], args->w[args->w_offset[t] + c], out[i]);
+        }
+    }
+}
+
 static void edge_signs_f32(size_t count, size_t cols, const float *x, size_t x_stride,
                            const int64_t *index, const float *own, uint64_t *positive,
                            uint64_t *nonzero, size_t bits_stride) {
@@ -408,6 +419,7 @@ const xnor_kernels naive_kernels = {
     .code_distances = code_distances,
     .nearest_f32 = nearest_f32,
     .edge_signs_f32 = edge_signs_f32,
+    .depthwise_f32 = depthwise_f32,
     .rows_affine = rows_affine,
     .rows_max = rows_max,
     .rows_magnitude = rows_magnitude,

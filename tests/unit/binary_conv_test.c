@@ -14,21 +14,28 @@ typedef struct convolution {
     behind behind;
     int64_t batch, channels, height, width, outputs;
     int64_t kernel[2], stride[2], dilation[2], pads[4];
+    int64_t groups;
 } convolution;
 
 static const convolution cases[] = {
-    {TERNARY, SUMS, 1, 18, 7, 9, 18, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}},
-    {BITS, SUMS, 2, 64, 6, 5, 64, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}},
-    {BITS, THRESHOLD, 1, 64, 9, 8, 40, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}},
-    {BITS, THRESHOLD, 3, 36, 5, 70, 70, {3, 3}, {1, 1}, {2, 2}, {2, 2, 2, 2}},
-    {BITS, NORMALISED, 1, 5, 8, 8, 3, {7, 7}, {2, 1}, {1, 1}, {3, 3, 3, 3}},
-    {TERNARY, THRESHOLD, 1, 72, 4, 4, 72, {1, 1}, {2, 2}, {1, 1}, {0, 0, 0, 0}},
-    {BITS, RELU_THRESHOLD, 2, 18, 6, 6, 18, {3, 2}, {1, 1}, {1, 1}, {0, 1, 2, 0}},
-    {ZERO_ONE, THRESHOLD, 1, 20, 6, 6, 9, {3, 3}, {1, 1}, {1, 1}, {0, 0, 0, 0}},
-    {ZERO_ONE, THRESHOLD, 2, 18, 6, 7, 18, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}},
-    {ZERO_ONE, SUMS, 1, 70, 5, 5, 9, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}},
-    {BITS, SUMS, 1, 130, 1, 2, 7, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}},
-    {TERNARY, NORMALISED, 1, 3, 3, 3, 2, {2, 2}, {1, 1}, {1, 1}, {4, 4, 4, 4}},
+    {TERNARY, SUMS, 1, 18, 7, 9, 18, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1},
+    {BITS, SUMS, 2, 64, 6, 5, 64, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1},
+    {BITS, THRESHOLD, 1, 64, 9, 8, 40, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 1},
+    {BITS, THRESHOLD, 3, 36, 5, 70, 70, {3, 3}, {1, 1}, {2, 2}, {2, 2, 2, 2}, 1},
+    {BITS, NORMALISED, 1, 5, 8, 8, 3, {7, 7}, {2, 1}, {1, 1}, {3, 3, 3, 3}, 1},
+    {TERNARY, THRESHOLD, 1, 72, 4, 4, 72, {1, 1}, {2, 2}, {1, 1}, {0, 0, 0, 0}, 1},
+    {BITS, RELU_THRESHOLD, 2, 18, 6, 6, 18, {3, 2}, {1, 1}, {1, 1}, {0, 1, 2, 0}, 1},
+    {ZERO_ONE, THRESHOLD, 1, 20, 6, 6, 9, {3, 3}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 1},
+    {ZERO_ONE, THRESHOLD, 2, 18, 6, 7, 18, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1},
+    {ZERO_ONE, SUMS, 1, 70, 5, 5, 9, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 1},
+    {BITS, SUMS, 1, 130, 1, 2, 7, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1},
+    {TERNARY, NORMALISED, 1, 3, 3, 3, 2, {2, 2}, {1, 1}, {1, 1}, {4, 4, 4, 4}, 1},
+    {TERNARY, SUMS, 1, 36, 6, 7, 18, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 2},
+    {BITS, THRESHOLD, 2, 128, 5, 6, 128, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 4},
+    {BITS, NORMALISED, 1, 12, 9, 5, 24, {3, 1}, {2, 1}, {1, 2}, {1, 0, 1, 0}, 3},
+    {BITS, RELU_THRESHOLD, 1, 70, 6, 6, 70, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 70}, // depthwise
+    {TERNARY, THRESHOLD, 1, 24, 4, 5, 24, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 6},
+    {ZERO_ONE, THRESHOLD, 1, 20, 6, 6, 10, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 5},
 };
 
 static xnor_value_id per_channel(builder *b, int64_t count, bool positive) {
@@ -42,15 +49,16 @@ static xnor_value_id per_channel(builder *b, int64_t count, bool positive) {
 
 static void build(builder *b, const convolution *c) {
     static double weights[130 * 130 * 49];
-    const size_t count = (size_t)(c->outputs * c->channels * c->kernel[0] * c->kernel[1]),
+    const int64_t groups = c->groups, each = c->channels / groups;
+    const size_t count = (size_t)(c->outputs * each * c->kernel[0] * c->kernel[1]),
                  row = count / (size_t)c->outputs;
     for (size_t i = 0; i < count; i++)
         weights[i] = (builder_random(b, 2) ? 0.25 : -0.25) * (double)(1 + i / row % 3);
     xnor_value_id x =
         builder_input(b, "x", XNOR_F32, SHAPE(c->batch, c->channels, c->height, c->width));
     xnor_value_id zero = builder_floats(b, SCALAR, D(0.1)), one = builder_floats(b, SCALAR, D(1));
-    xnor_value_id w = builder_floats(b, SHAPE(c->outputs, c->channels, c->kernel[0], c->kernel[1]),
-                                     weights, count);
+    xnor_value_id w =
+        builder_floats(b, SHAPE(c->outputs, each, c->kernel[0], c->kernel[1]), weights, count);
     xnor_value_id y = NODE(b, XNOR_OP_SIGN, x);
     if (c->signs != TERNARY)
         y = NODE(b, XNOR_OP_WHERE, NODE(b, XNOR_OP_GREATER_OR_EQUAL, x, zero), one,
@@ -60,6 +68,7 @@ static void build(builder *b, const convolution *c) {
     builder_attr(b, XNOR_ATTR_STRIDES, c->stride, 2);
     builder_attr(b, XNOR_ATTR_DILATIONS, c->dilation, 2);
     builder_attr(b, XNOR_ATTR_PADS, c->pads, 4);
+    builder_attr(b, XNOR_ATTR_GROUP, &groups, 1);
     if (c->behind == RELU_THRESHOLD) y = NODE(b, XNOR_OP_RELU, y);
     if (c->behind != SUMS)
         y = NODE(b, XNOR_OP_BATCH_NORMALIZATION, y, per_channel(b, c->outputs, false),

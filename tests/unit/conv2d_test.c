@@ -20,9 +20,14 @@ static const convolution cases[] = {
     {3, 5, 5, 4, 4, 4, {5, 5}, {1, 1}, {1, 1}, {2, 2, 2, 2}, true}, // depthwise
     {1, 8, 8, 16, 5, 1, {1, 1}, {2, 2}, {1, 1}, {0, 0, 0, 0}, true},
     {1, 1, 1, 2, 3, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false},
-    {1, 12, 90, 40, 3, 1, {7, 7}, {3, 2}, {1, 1}, {3, 3, 3, 3}, true}, // several blocks a row
-    {1, 3, 4, 900, 2, 1, {5, 5}, {1, 1}, {1, 1}, {2, 2, 2, 2}, true},  // wider than a block
-    {2, 4, 4, 3, 2, 1, {2, 2}, {1, 1}, {1, 1}, {9, 9, 9, 9}, true},    // windows wholly outside
+    {1, 12, 90, 40, 3, 1, {7, 7}, {3, 2}, {1, 1}, {3, 3, 3, 3}, true},  // several blocks a row
+    {1, 3, 4, 900, 2, 1, {5, 5}, {1, 1}, {1, 1}, {2, 2, 2, 2}, true},   // wider than a block
+    {2, 4, 4, 3, 2, 1, {2, 2}, {1, 1}, {1, 1}, {9, 9, 9, 9}, true},     // windows wholly outside
+    {1, 9, 23, 36, 36, 36, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true}, // depthwise
+    {2, 11, 18, 65, 65, 65, {5, 3}, {2, 2}, {1, 2}, {2, 0, 1, 3}, false},
+    {1, 4, 3, 20, 20, 20, {3, 3}, {1, 1}, {2, 2}, {2, 2, 2, 2}, true},  // no window inside
+    {1, 3, 4, 8, 16, 8, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true},    // two outputs a channel
+    {1, 20, 20, 3, 3, 3, {17, 17}, {1, 1}, {1, 1}, {8, 8, 8, 8}, true}, // many taps
 };
 
 static xnor_value_id numbers(builder *b, xnor_shape shape) {
@@ -86,6 +91,41 @@ Test(conv2d, agrees_with_the_reference_and_among_machines) {
         builder_free(&b);
     }
     xnor_pool_free(&pool);
+}
+
+// What follows becomes part of the step.
+Test(conv2d, depthwise_with_a_normalisation_and_a_skip) {
+    builder b;
+    builder_init(&b, 5);
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 19, 9, 70));
+    x = NODE(&b, XNOR_OP_CONV, x, numbers(&b, SHAPE(19, 19, 1, 1)));
+    xnor_value_id y = NODE(&b, XNOR_OP_CONV, x, numbers(&b, SHAPE(19, 1, 3, 3)));
+    builder_attr(&b, XNOR_ATTR_GROUP, I(19));
+    builder_attr(&b, XNOR_ATTR_PADS, I(1, 1, 1, 1));
+    xnor_value_id ones = builder_tensor(&b, XNOR_F32, SHAPE(19), (const double[19]){1, 2, 3}, 19);
+    xnor_value_id variance = NODE(&b, XNOR_OP_EXP, numbers(&b, SHAPE(19)));
+    y = NODE(&b, XNOR_OP_BATCH_NORMALIZATION, y, numbers(&b, SHAPE(19)), ones,
+             numbers(&b, SHAPE(19)), variance);
+    y = NODE(&b, XNOR_OP_ADD, NODE(&b, XNOR_OP_RELU, y), x);
+    builder_output(&b, y, "y");
+    tensors inputs, reference = {0}, outputs = {0};
+    builder_inputs(&b, 3, &inputs);
+    builder_reference(&b.graph, &inputs, &reference);
+    xnor_model *model = builder_compile(&b, NULL, NULL);
+    xnor_plan *plan = builder_plan(model, &inputs);
+    uint32_t depthwise = 0;
+    for (uint32_t i = 0; i < xnor_plan_step_count(plan); i++)
+        depthwise += strcmp(xnor_plan_step_kind(plan, i), "depthwise") == 0;
+    cr_expect_eq(depthwise, 1);
+    cr_expect_leq(xnor_plan_step_count(plan), 4, "a linear layer and two transposes");
+    builder_run(model, NULL, &inputs, &outputs);
+    cr_expect_lt(tensors_distance(&outputs.items[0], &reference.items[0]), 1e-4);
+    xnor_plan_unref(&plan);
+    xnor_model_unref(&model);
+    tensors_free(&inputs);
+    tensors_free(&reference);
+    tensors_free(&outputs);
+    builder_free(&b);
 }
 
 Test(conv2d, refuses_windows_that_do_not_fit) {

@@ -217,6 +217,14 @@ Test(layout, new_axes_stay_behind_a_transpose) {
     cr_assert_eq(transpose->inputs[0], b.graph.inputs[0]);
 }
 
+// What leaves the graph is turned last.
+Test(layout, what_leaves_the_graph_is_turned_last) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 3, 4));
+    canonicalise(NODE(&b, XNOR_OP_RELU, NODE(&b, XNOR_OP_EXP, swap(x))));
+    cr_assert_eq(b.graph.nodes[0].op, XNOR_OP_EXP);
+    cr_assert_eq(b.graph.nodes[2].op, XNOR_OP_TRANSPOSE);
+}
+
 // ---- pictures -----------------------------------------------------------------------------------
 
 static xnor_value_id channels_last(xnor_value_id x) {

@@ -1,0 +1,92 @@
+// Depthwise convolutions of pictures with channels last: neighbouring pixels of a row whose windows lie inside go
+// through one call, those at both ends one by one, with the taps that are there.
+#include "exec/steps_conv2d.h"
+#include "exec/tail.h"
+#include "exec/tiles.h"
+#include "ops/conv.h"
+
+typedef struct depthwise_context {
+    const xnor_step *step;
+    const xnor_run *run;
+    xnor_window window;
+    const int64_t *x, *y;          // [batch, height, width, channels]
+    size_t inner_begin, inner_end; // pixels of a row whose windows lie inside
+    size_t most;                   // pixels at a time
+    xnor_pointwise tail;
+} depthwise_context;
+
+// Pixels of one row of the result, whose taps are the same: [count][channels].
+static void convolve(const depthwise_context *d, const float *picture, size_t row, size_t column,
+                     size_t count, float *out) {
+    const xnor_window *w = &d->window;
+    const size_t channels = (size_t)d->x[3];
+    const xnor_taps down = xnor_window_taps(w, 0, (int64_t)row, d->x[1]);
+    const xnor_taps along = xnor_window_taps(w, 1, (int64_t)column, d->x[2]);
+    size_t x_offset[XNOR_DEPTHWISE_TAPS], w_offset[XNOR_DEPTHWISE_TAPS], taps = 0;
+    for (int64_t i = down.first; i <= down.last; i++)
+        for (int64_t k = along.first; k <= along.last; k++, taps++) {
+            const int64_t y = down.begin + i * w->dilation[0];
+            const int64_t x = along.begin + k * w->dilation[1];
+            x_offset[taps] = (size_t)(y * d->x[2] + x) * channels;
+            w_offset[taps] = (size_t)(i * w->kernel[1] + k) * channels;
+        }
+    const xnor_depthwise_args args = {.count = count,
+                                      .channels = channels,
+                                      .taps = taps,
+                                      .x = picture,
+                                      .x_stride = (size_t)w->stride[1] * channels,
+                                      .x_offset = x_offset,
+                                      .w = d->step->packed,
+                                      .w_offset = w_offset,
+                                      .bias = d->step->parameters[0]};
+    d->run->kernels->depthwise_f32(&args, out);
+}
+
+static void tile_rows(void *context, size_t begin, size_t end) {
+    const depthwise_context *d = context;
+    const xnor_step *s = d->step;
+    const size_t height = (size_t)d->y[1], width = (size_t)d->y[2], channels = (size_t)d->x[3];
+    float tile[XNOR_POINTWISE_MAX];
+    for (size_t row = begin; row < end; row++) {
+        const float *picture = (const float *)d->run->values[s->x] +
+                               row / height * (size_t)(d->x[1] * d->x[2] * d->x[3]);
+        for (size_t x = 0, count; x < width; x += count) {
+            const bool inner = x >= d->inner_begin && x < d->inner_end;
+            count = inner ? d->inner_end - x : 1;
+            if (count > d->most) count = d->most;
+            const size_t first = row * width + x;
+            if (s->tail) {
+                convolve(d, picture, row % height, x, count, tile);
+                d->run->kernels->pointwise(&d->tail, first, count, NULL, tile);
+            } else {
+                convolve(d, picture, row % height, x, count,
+                         (float *)d->run->values[s->y] + first * channels);
+            }
+        }
+    }
+}
+
+static bool lies_inside(const depthwise_context *d, size_t column) {
+    const xnor_taps taps = xnor_window_taps(&d->window, 1, (int64_t)column, d->x[2]);
+    return taps.first == 0 && taps.last == d->window.kernel[1] - 1;
+}
+
+xnor_status xnor_step_depthwise(const xnor_step *s, const xnor_run *run) {
+    depthwise_context d = {.step = s, .run = run, .most = SIZE_MAX};
+    xnor_conv conv;
+    const xnor_shape *x = &s->graph->values[s->x].shape;
+    XNOR_TRY(xnor_conv_read(s->node, x, &s->graph->values[s->node->inputs[1]].shape, &conv));
+    d.window = conv.window;
+    d.x = x->dims;
+    d.y = s->graph->values[s->node->outputs[0]].shape.dims;
+    const size_t width = (size_t)d.y[2];
+    while (d.inner_begin < width && !lies_inside(&d, d.inner_begin)) d.inner_begin++;
+    d.inner_end = width;
+    while (d.inner_end > d.inner_begin && !lies_inside(&d, d.inner_end - 1)) d.inner_end--;
+    if (s->tail) {
+        d.most = XNOR_POINTWISE_MAX / s->tail->n;
+        xnor_tail_bind(s->tail, run, &d.tail);
+    }
+    xnor_parallel_for(run->pool, s->rows, 1, run->cancel, tile_rows, &d);
+    return XNOR_OK;
+}
