@@ -471,6 +471,7 @@ static const struct {
     {XNOR_OP_RESIZE, xnor_lower_resize},
     {XNOR_OP_MAX_POOL, xnor_lower_pool},
     {XNOR_OP_AVERAGE_POOL, xnor_lower_pool},
+    {XNOR_OP_POOL_SIGNS, xnor_lower_pool_signs},
     {XNOR_OP_MATMUL, lower_matmul},
     {XNOR_OP_BINARIZE, lower_binarize},
     {XNOR_OP_THRESHOLD, lower_threshold},

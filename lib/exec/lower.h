@@ -94,6 +94,7 @@ xnor_status xnor_lower_strided(lowering *l, uint32_t index);
 xnor_status xnor_lower_pad(lowering *l, uint32_t index);
 xnor_status xnor_lower_resize(lowering *l, uint32_t index);
 xnor_status xnor_lower_pool(lowering *l, uint32_t index);
+xnor_status xnor_lower_pool_signs(lowering *l, uint32_t index);
 xnor_status xnor_lower_sampling(lowering *l, uint32_t index);
 xnor_status xnor_lower_ball_query(lowering *l, uint32_t index);
 xnor_status xnor_lower_nearest(lowering *l, uint32_t index);

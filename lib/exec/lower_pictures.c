@@ -84,3 +84,16 @@ xnor_status xnor_lower_pool(lowering *l, uint32_t index) {
     if (direct) step->rows = (size_t)(y->shape.dims[0] * y->shape.dims[1]);
     return XNOR_OK;
 }
+
+xnor_status xnor_lower_pool_signs(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    const xnor_value *direction = node->input_count > 1 ? value_of(l, node->inputs[1]) : NULL;
+    bool direct = value_of(l, node->inputs[0])->shape.rank == 4 && (!direction || direction->data);
+    xnor_step *step = xnor_add_step(l, direct ? xnor_step_pool_signs : xnor_step_reference, node);
+    if (!direct) return XNOR_OK;
+    const xnor_shape *y = &value_of(l, step->y)->shape;
+    step->rows = (size_t)(y->dims[0] * y->dims[1]);
+    step->n = (size_t)y->dims[3];
+    if (direction) step->parameters[0] = direction->data;
+    return XNOR_OK;
+}

@@ -103,6 +103,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(pad)                                                                                         \
     X(resize)                                                                                      \
     X(pooling)                                                                                     \
+    X(pool_signs)                                                                                  \
     X(linear_clip)                                                                                 \
     X(linear_bits)                                                                                 \
     X(matmul)                                                                                      \

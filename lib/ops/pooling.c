@@ -1,3 +1,6 @@
+// xnor_max_pool: MaxPool of signs with channels last, or the smallest of channels whose direction (input 1, bits [C])
+// is -1. A window that lies in the padding only is -1, or +1.
+//
 // MaxPool and AveragePool over one or two spatial axes of x [B, C, ...], or [B, ..., C] with attribute axis. A
 // window that lies in the padding only is -infinity, or 0.
 #include "ops/pooling.h"
@@ -64,8 +67,58 @@ static xnor_status eval_pool(const xnor_node *node, const xnor_tensor *in, xnor_
     return XNOR_OK;
 }
 
+static xnor_status infer_pool_signs(xnor_graph *graph, const xnor_node *node) {
+    const xnor_value *x = xnor_in(graph, node, 0), *direction = xnor_in(graph, node, 1);
+    const int64_t channels = xnor_shape_last(&x->shape);
+    char text[XNOR_SHAPE_TEXT];
+    if ((x->dtype != XNOR_BITS && x->dtype != XNOR_TERNARY) || channels < 1 ||
+        xnor_node_int(node, XNOR_ATTR_AXIS, 1) != (int64_t)x->shape.rank - 1 ||
+        (direction && (direction->dtype != XNOR_BITS || direction->shape.rank != 1 ||
+                       direction->shape.dims[0] != channels)))
+        return xnor_fail(XNOR_E_SHAPE,
+                         "node '%s' (xnor_max_pool): expected signs [B, H, W, C] and bits [C], "
+                         "found %s%s",
+                         node->name, xnor_dtype_name(x->dtype),
+                         xnor_shape_text(&x->shape, text, sizeof text));
+    return infer_pool(graph, node);
+}
+
+static xnor_status eval_pool_signs(const xnor_node *node, const xnor_tensor *in, xnor_tensor *out) {
+    xnor_pooling p;
+    size_t bytes, at = 0;
+    XNOR_TRY(xnor_pooling_read(node, &in[0].shape, &p));
+    XNOR_TRY(xnor_tensor_bytes(out[0].dtype, &out[0].shape, &bytes));
+    for (size_t i = 0; i < bytes; i++) ((uint8_t *)out[0].data)[i] = 0;
+    const bool two = p.window.axes == 2, directed = node->input_count > 1 && in[1].data;
+    const int64_t *dims = in[0].shape.dims, *y = out[0].shape.dims;
+    const int64_t height = dims[1], width = two ? dims[2] : 1,
+                  channels = dims[in[0].shape.rank - 1];
+    const int64_t columns = two ? y[2] : 1;
+    for (int64_t pixel = 0; pixel < y[0] * y[1] * columns; pixel++) {
+        const xnor_taps down = xnor_window_taps(&p.window, 0, pixel / columns % y[1], height);
+        const xnor_taps along = xnor_window_taps(&p.window, 1, pixel % columns, width);
+        for (int64_t c = 0; c < channels; c++, at++) {
+            const double factor = directed ? xnor_tensor_get(&in[1], (size_t)c) : 1;
+            double best = -1;
+            for (int64_t i = down.first; i <= down.last; i++)
+                for (int64_t k = along.first; k <= along.last; k++) {
+                    const int64_t row =
+                        pixel / columns / y[1] * height + down.begin + i * p.window.dilation[0];
+                    const int64_t column = along.begin + k * p.window.dilation[1];
+                    const double sign =
+                        factor *
+                        xnor_tensor_get(&in[0], (size_t)((row * width + column) * channels + c));
+                    best = sign > best ? sign : best;
+                }
+            xnor_tensor_set(&out[0], at, factor * best);
+        }
+    }
+    return XNOR_OK;
+}
+
 const xnor_op_row xnor_ops_pooling[] = {
     {XNOR_OP_MAX_POOL, {1, 1, 1, 0, infer_pool, eval_pool}},
     {XNOR_OP_AVERAGE_POOL, {1, 1, 1, 0, infer_pool, eval_pool}},
+    {XNOR_OP_POOL_SIGNS, {1, 2, 1, 0, infer_pool_signs, eval_pool_signs}},
     XNOR_OPS_END,
 };

@@ -17,17 +17,15 @@
 #include "core/tensor.h"
 #include "passes/chain.h"
 
-typedef enum slope { FLAT, RISES, FALLS, NEITHER } slope;
-
-static slope slope_of(const double *z, size_t values, size_t channels, size_t c) {
+static xnor_slope slope_of(const double *z, size_t values, size_t channels, size_t c) {
     bool rises = false, falls = false;
     for (size_t v = 1; v < values; v++) {
         double before = z[(v - 1) * channels + c], after = z[v * channels + c];
         rises = rises || after > before;
         falls = falls || after < before;
-        if (!(after >= before) && !(after <= before)) return NEITHER; // NaN
+        if (!(after >= before) && !(after <= before)) return XNOR_NEITHER; // NaN
     }
-    return rises && falls ? NEITHER : rises ? RISES : falls ? FALLS : FLAT;
+    return rises && falls ? XNOR_NEITHER : rises ? XNOR_RISES : falls ? XNOR_FALLS : XNOR_FLAT;
 }
 
 // True when the reduction leaves the last axis alone.
@@ -87,10 +85,10 @@ static xnor_status aggregate(xnor_graph *graph, uint32_t index, bool *changed) {
     if (!flip || !factor) return xnor_fail(XNOR_E_MEMORY, "aggregate: out of memory");
     bool any = false;
     for (size_t c = 0; c < channels; c++) {
-        slope s = slope_of(z, values, channels, c);
-        if (s == NEITHER) return XNOR_OK;
+        xnor_slope s = slope_of(z, values, channels, c);
+        if (s == XNOR_NEITHER) return XNOR_OK;
         // The maximum needs a rising chain, the minimum is a maximum of negated sums.
-        flip[c] = node.op == XNOR_OP_REDUCE_MAX ? s == FALLS : s != FALLS;
+        flip[c] = node.op == XNOR_OP_REDUCE_MAX ? s == XNOR_FALLS : s != XNOR_FALLS;
         factor[c] = flip[c] ? -1 : 1;
         any = any || flip[c];
     }
@@ -103,32 +101,6 @@ static xnor_status aggregate(xnor_graph *graph, uint32_t index, bool *changed) {
 }
 
 // ---- sums with a factor per row -----------------------------------------------------------------
-
-// The direction of a function for channel c, whatever its input: no sampling proves it of reals.
-static slope direction(const xnor_graph *graph, const xnor_node *node, size_t c) {
-    double scale;
-    switch (node->op) {
-    case XNOR_OP_CLIP:
-    case XNOR_OP_ERF:
-    case XNOR_OP_RELU:
-    case XNOR_OP_SIGMOID:
-    case XNOR_OP_TANH:
-        return RISES;
-    case XNOR_OP_LEAKY_RELU:
-        return xnor_node_float(node, XNOR_ATTR_ALPHA, 0.01) >= 0 ? RISES : NEITHER;
-    case XNOR_OP_PRELU:
-        scale = xnor_constant_get(graph, node->inputs[1],
-                                  xnor_constant_count(graph, node->inputs[1]) == 1 ? 0 : c);
-        return scale >= 0 ? RISES : NEITHER;
-    case XNOR_OP_NEG:
-        return FALLS;
-    case XNOR_OP_AFFINE:
-        scale = xnor_constant_get(graph, node->inputs[1], c);
-        return scale < 0 ? FALLS : scale >= 0 ? RISES : NEITHER;
-    default:
-        return NEITHER;
-    }
-}
 
 // The chain from the product of sums and a factor per row to `value`; *layer makes the sums.
 static bool find_product(const xnor_graph *graph, xnor_value_id value, xnor_chain *out,
@@ -171,9 +143,9 @@ static xnor_status aggregate_rows(xnor_graph *graph, uint32_t index, bool *chang
         for (uint32_t i = 0; i < chain.count; i++) {
             const xnor_node *function = &graph->nodes[chain.nodes[i]];
             if (xnor_keeps_channels(graph, function)) continue;
-            slope s = direction(graph, function, c);
-            if (s == NEITHER) return XNOR_OK;
-            falls = falls != (s == FALLS);
+            xnor_slope s = xnor_slope_of(graph, function, c);
+            if (s == XNOR_NEITHER) return XNOR_OK;
+            falls = falls != (s == XNOR_FALLS);
         }
         flip[c] = falls == (node.op == XNOR_OP_REDUCE_MAX);
         factor[c] = flip[c] ? -1 : 1;

@@ -20,6 +20,7 @@
 #include <math.h>
 
 #include "core/tensor.h"
+#include "passes/pool.h"
 #include "passes/sign.h"
 
 // ---- what is a binary weight --------------------------------------------------------------------
@@ -145,6 +146,33 @@ static xnor_status emit_signs(xnor_graph *graph, uint32_t *at, const char *name,
     return xnor_graph_infer_node(graph, (*at)++);
 }
 
+// Whether `value` is a sign, perhaps after a maximum over windows of the picture: *pool, else UINT32_MAX.
+static xnor_status find_sign(xnor_graph *graph, xnor_value_id value, xnor_sign *sign,
+                             uint32_t *pool, bool *found) {
+    *pool = UINT32_MAX;
+    XNOR_TRY(xnor_sign_find(graph, value, sign, found));
+    const uint32_t producer = xnor_graph_producer(graph, value);
+    if (*found || !xnor_is_real_pool(graph, producer) ||
+        !xnor_pool_is_covered(graph, &graph->nodes[producer]))
+        return XNOR_OK;
+    *pool = producer;
+    return xnor_sign_find(graph, graph->nodes[producer].inputs[0], sign, found);
+}
+
+// The signs over the windows of node `pool`, if there is one: the smallest where the activation falls with them.
+static xnor_status pool_signs(xnor_graph *graph, uint32_t *at, uint32_t pool, const xnor_sign *sign,
+                              bool negated, xnor_value_id *bits) {
+    if (pool == UINT32_MAX) return XNOR_OK;
+    const xnor_node node = graph->nodes[pool];
+    const size_t channels = (size_t)xnor_shape_last(&graph->values[*bits].shape);
+    const xnor_value_id x = *bits;
+    bool *falls = xnor_arena_alloc(&graph->arena, channels + 1);
+    if (!falls) return xnor_fail(XNOR_E_MEMORY, "binarize: out of memory");
+    for (size_t c = 0; c < channels; c++) falls[c] = (sign->scale[c] < 0) != negated;
+    *bits = XNOR_NO_VALUE;
+    return xnor_emit_pool(graph, at, &node, x, falls, channels, bits);
+}
+
 // The layer's sums: of weights with zeros, of both binary ones, which is twice the sum.
 static xnor_status emit_sums(xnor_graph *graph, uint32_t *at, const char *name, xnor_value_id bits,
                              const weights *w, bool negated, xnor_value_id *acc) {
@@ -167,9 +195,10 @@ static xnor_status binarize_linear(xnor_graph *graph, uint32_t index, bool *chan
     xnor_sign sign;
     weights w;
     bool found, binary = false, negated;
+    uint32_t pool;
     if (node.op != XNOR_OP_LINEAR) return XNOR_OK;
     xnor_value_id x = before_views(graph, node.inputs[0], &between);
-    XNOR_TRY(xnor_sign_find(graph, x, &sign, &found));
+    XNOR_TRY(find_sign(graph, x, &sign, &pool, &found));
     if (found) XNOR_TRY(read_weights(graph, &node, &sign, 1, &w, &binary));
     if (!binary) return XNOR_OK;
     double zero = xnor_sign_of_zero(graph, sign.x, sign.zero);
@@ -178,6 +207,7 @@ static xnor_status binarize_linear(xnor_graph *graph, uint32_t index, bool *chan
     uint32_t at = index;
     xnor_graph_remove_node(&graph->nodes[index]);
     XNOR_TRY(emit_signs(graph, &at, node.name, sign.x, zero, &negated, &bits));
+    XNOR_TRY(pool_signs(graph, &at, pool, &sign, negated, &bits));
     for (uint32_t i = between.count; i-- > 0;) {
         const xnor_node *view = &graph->nodes[between.nodes[i]];
         xnor_value_id inputs[2] = {bits, view->input_count > 1 ? view->inputs[1] : XNOR_NO_VALUE};
@@ -237,12 +267,13 @@ static xnor_status binarize_conv2d(xnor_graph *graph, uint32_t index, bool *chan
     xnor_sign sign;
     weights w;
     bool found, binary = false, negated;
+    uint32_t pool;
     if (node.op != XNOR_OP_CONV2D) return XNOR_OK;
     const xnor_shape shape = graph->values[node.inputs[1]].shape;
     const int64_t group = xnor_node_int(&node, XNOR_ATTR_GROUP, 1);
     const int64_t channels = xnor_shape_last(&graph->values[node.inputs[0]].shape);
     if (channels < 1 || shape.dims[3] * group != channels) return XNOR_OK;
-    XNOR_TRY(xnor_sign_find(graph, node.inputs[0], &sign, &found));
+    XNOR_TRY(find_sign(graph, node.inputs[0], &sign, &pool, &found));
     double padded = 0;
     if (!found || (pads(&node) && !find_padded(&sign, (size_t)channels, &padded))) return XNOR_OK;
     XNOR_TRY(read_weights(graph, &node, &sign, (size_t)group, &w, &binary));
@@ -253,6 +284,7 @@ static xnor_status binarize_conv2d(xnor_graph *graph, uint32_t index, bool *chan
     uint32_t at = index;
     xnor_graph_remove_node(&graph->nodes[index]);
     XNOR_TRY(emit_signs(graph, &at, node.name, sign.x, zero, &negated, &bits));
+    XNOR_TRY(pool_signs(graph, &at, pool, &sign, negated, &bits));
     XNOR_TRY(emit_patches(graph, &at, &node, &shape, bits, negated ? -padded : padded, &windows));
     XNOR_TRY(emit_sums(graph, &at, node.name, windows, &w, negated, &acc));
     *changed = true;

@@ -206,3 +206,28 @@ xnor_status xnor_chain_flip(xnor_graph *graph, uint32_t *at, uint32_t layer, con
     }
     return XNOR_OK;
 }
+
+xnor_slope xnor_slope_of(const xnor_graph *graph, const xnor_node *node, size_t c) {
+    double scale;
+    switch (node->op) {
+    case XNOR_OP_CLIP:
+    case XNOR_OP_ERF:
+    case XNOR_OP_RELU:
+    case XNOR_OP_SIGMOID:
+    case XNOR_OP_TANH:
+        return XNOR_RISES;
+    case XNOR_OP_LEAKY_RELU:
+        return xnor_node_float(node, XNOR_ATTR_ALPHA, 0.01) >= 0 ? XNOR_RISES : XNOR_NEITHER;
+    case XNOR_OP_PRELU:
+        scale = xnor_constant_get(graph, node->inputs[1],
+                                  xnor_constant_count(graph, node->inputs[1]) == 1 ? 0 : c);
+        return scale >= 0 ? XNOR_RISES : XNOR_NEITHER;
+    case XNOR_OP_NEG:
+        return XNOR_FALLS;
+    case XNOR_OP_AFFINE:
+        scale = xnor_constant_get(graph, node->inputs[1], c);
+        return scale < 0 ? XNOR_FALLS : scale >= 0 ? XNOR_RISES : XNOR_NEITHER;
+    default:
+        return XNOR_NEITHER;
+    }
+}

@@ -36,4 +36,8 @@ uint32_t xnor_chain_layer(const xnor_graph *graph, const xnor_chain *chain);
 XNOR_NODISCARD xnor_status xnor_chain_flip(xnor_graph *graph, uint32_t *at, uint32_t layer,
                                            const bool *flip, xnor_value_id *out);
 
+typedef enum xnor_slope { XNOR_FLAT, XNOR_RISES, XNOR_FALLS, XNOR_NEITHER } xnor_slope;
+// The direction of a function of a chain in channel c, whatever its input: no sampling proves it of reals.
+xnor_slope xnor_slope_of(const xnor_graph *graph, const xnor_node *node, size_t c);
+
 #endif

@@ -19,6 +19,11 @@ bool xnor_layout_is_reduction(xnor_op op) {
     return false;
 }
 
+bool xnor_layout_is_picture(xnor_op op) {
+    return op == XNOR_OP_MAX_POOL || op == XNOR_OP_AVERAGE_POOL || op == XNOR_OP_DEPTH_TO_SPACE ||
+           op == XNOR_OP_SPACE_TO_DEPTH;
+}
+
 bool xnor_layout_transposed(const xnor_graph *graph, xnor_value_id value, xnor_value_id *x,
                             uint32_t *perm) {
     uint32_t producer = xnor_graph_producer(graph, value);
@@ -197,6 +202,29 @@ static xnor_status raise_repeat(xnor_graph *graph, uint32_t index, const uint32_
     return xnor_emit(graph, &at, from.op, from.name, inputs, 2, &out);
 }
 
+// transpose(pool(x)) -> pool(transpose(x)) where channels become the last axis.
+static xnor_status raise_picture(xnor_graph *graph, uint32_t index, const uint32_t *perm,
+                                 uint32_t picture, bool *changed) {
+    const xnor_node node = graph->nodes[index], from = graph->nodes[picture];
+    uint32_t to_last[XNOR_MAX_RANK], to_first[XNOR_MAX_RANK], at = index;
+    const uint32_t rank = graph->values[node.outputs[0]].shape.rank;
+    const int64_t last = (int64_t)rank - 1;
+    xnor_value_id x = XNOR_NO_VALUE, out = node.outputs[0];
+    xnor_layout_perms(rank, to_last, to_first);
+    for (uint32_t i = 0; i < rank; i++)
+        if (perm[i] != to_last[i]) return XNOR_OK;
+    XNOR_TRY(xnor_emit_transpose(graph, &at, from.name, from.inputs[0], perm, &x));
+    xnor_graph_remove_node(&graph->nodes[at]);
+    *changed = true;
+    xnor_node *made;
+    XNOR_TRY(xnor_graph_insert_node(graph, at, from.op, from.name, &x, 1, &out, 1, &made));
+    made->attrs = xnor_arena_copy(&graph->arena, from.attrs, from.attr_count * sizeof *from.attrs);
+    made->attr_count = from.attr_count;
+    if (!made->attrs) return xnor_fail(XNOR_E_MEMORY, "layout: out of memory");
+    XNOR_TRY(xnor_node_set_ints(graph, made, XNOR_ATTR_AXIS, &last, 1));
+    return xnor_graph_infer_node(graph, at);
+}
+
 xnor_status xnor_layout_raise(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
     uint32_t perm[XNOR_MAX_RANK], inverse[XNOR_MAX_RANK], uses;
@@ -211,6 +239,8 @@ xnor_status xnor_layout_raise(xnor_graph *graph, uint32_t index, bool *changed) 
     if (f.op == XNOR_OP_CONCAT) return raise_concat(graph, index, perm, &f, changed);
     if (f.op == XNOR_OP_TILE || f.op == XNOR_OP_EXPAND)
         return raise_repeat(graph, index, perm, producer, changed);
+    if (xnor_layout_is_picture(f.op) && xnor_node_int(&f, XNOR_ATTR_AXIS, 1) == 1)
+        return raise_picture(graph, index, perm, producer, changed);
     const xnor_op_info *info = xnor_op_lookup(f.op);
     if (!(info->flags & XNOR_ELEMENTWISE) || info->flags & XNOR_VIEW || f.output_count != 1)
         return XNOR_OK;

@@ -7,6 +7,8 @@
 // Permutations from channels first ([B, C, ...]) to channels last ([B, ..., C]) and back.
 void xnor_layout_perms(uint32_t rank, uint32_t *to_last, uint32_t *to_first);
 bool xnor_layout_is_reduction(xnor_op op);
+// Operators on pictures that say in attribute axis where the channels are.
+bool xnor_layout_is_picture(xnor_op op);
 
 // Transpose of a transpose; identity.
 xnor_status xnor_layout_simplify(xnor_graph *graph, uint32_t index, bool *changed);

@@ -431,9 +431,7 @@ xnor_status xnor_layout_sink(xnor_graph *graph, uint32_t index, bool *changed) {
     if (xnor_layout_is_reduction(node->op) || node->op == XNOR_OP_CONCAT ||
         node->op == XNOR_OP_SOFTMAX || node->op == XNOR_OP_LOG_SOFTMAX || is_place(node->op))
         return sink_axis_operator(graph, index, changed);
-    if (node->op == XNOR_OP_MAX_POOL || node->op == XNOR_OP_AVERAGE_POOL ||
-        node->op == XNOR_OP_DEPTH_TO_SPACE || node->op == XNOR_OP_SPACE_TO_DEPTH)
-        return sink_picture(graph, index, changed);
+    if (xnor_layout_is_picture(node->op)) return sink_picture(graph, index, changed);
     if (node->op == XNOR_OP_PAD || node->op == XNOR_OP_SLICE)
         return sink_named_axes(graph, index, changed);
     bool per_axis = node->op == XNOR_OP_TILE || node->op == XNOR_OP_RESIZE;

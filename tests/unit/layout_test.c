@@ -314,3 +314,15 @@ Test(layout, what_is_not_side_by_side_is_not_joined) {
     canonicalise(NODE(&b, XNOR_OP_EXP, y));
     cr_assert_eq(transposes(), 1);
 }
+
+Test(layout, what_makes_channels_last_rises_through_pools) {
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 6, 4, 5));
+    xnor_value_id y = NODE(&b, XNOR_OP_MAX_POOL, x);
+    builder_attr(&b, XNOR_ATTR_KERNEL_SHAPE, I(2, 2));
+    y = NODE(&b, XNOR_OP_SPACE_TO_DEPTH, y);
+    builder_attr(&b, XNOR_ATTR_BLOCKSIZE, I(1));
+    xnor_value_id w = builder_floats(&b, SHAPE(6, 1), D(1, 2, 3, 4, 5, 6));
+    canonicalise(NODE(&b, XNOR_OP_MATMUL, channels_last(y), w));
+    cr_assert_eq(b.graph.nodes[0].op, XNOR_OP_TRANSPOSE);
+    cr_assert_eq(xnor_node_int(graph_find(&b.graph, XNOR_OP_MAX_POOL), XNOR_ATTR_AXIS, 1), 3);
+}
