@@ -110,6 +110,8 @@ def parser():
         p.add_argument("--seed", type=int, default=666)
         if name == "dense-binary":
             p.add_argument("--teacher", metavar="CKPT", required=True)
+            p.add_argument("--variant", choices=("f", "c"), default="f",
+                           help="f: all but first and last layers binary, c: only what tasks see of each other")
             p.add_argument("--binarizer", choices=tuple(BINARIZERS), default="XNOR++")
             p.add_argument("--lam", type=float, default=1.0, help="weight of the imitation of the teacher's scores")
             p.add_argument("--gamma", type=float, default=1.0, help="weight of the features' squared difference")
@@ -412,7 +414,8 @@ def run_dense(args):
     source, teacher = load_pictures(args), None
     torch.manual_seed(args.seed)
     binarizer = getattr(args, "binarizer", FLOAT)
-    net = make_network("mtinet", binarizer, outputs=dense.outputs(source.pictures), width=args.width, exchanged=args.exchanged)
+    net = make_network("mtinet", binarizer, outputs=dense.outputs(source.pictures), width=args.width, exchanged=args.exchanged,
+                       variant=getattr(args, "variant", "f"))
     options = dict(epochs=args.epochs, batch=args.batch, lr=args.lr, seed=args.seed, size=list(args.size), scale=list(args.view),
                    fold=args.fold, early=(None, 0.0))
     if binarizer != FLOAT:

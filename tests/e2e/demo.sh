@@ -1,5 +1,5 @@
 #!/bin/sh
-# Labels the sample clouds, and the points of a made-up park, through a private daemon:
+# Labels the sample clouds, the points of a made-up park and the pixels of a rendered room, through a private daemon:
 # tests/e2e/demo.sh BUILD_DIR
 # Fails if a sample gets no label; a label other than the expected one is only counted.
 set -eu
@@ -63,4 +63,12 @@ print(f"{100 * right / len(made):.1f} % of {len(made)} points have the label tha
 sys.exit(len(made) != len(found))
 END
 echo "Seen from above: $out/park.ply.top.png"
+
+# A rendered room: what things are, how far away, which way surfaces look, where their edges are.
+echo
+"$xnorctl" infer rooms samples/room.png --socket "$socket" --out "$out" || failed=$?
+for kind in semseg.overlay depth normals edge; do
+    [ -s "$out/room.png.$kind.png" ] || { echo "$out/room.png.$kind.png was not written" >&2; failed=1; }
+done
+echo "Pictures: $out/room.png.*.png"
 [ "$failed" -eq 0 ] && [ "$missing" -eq 0 ]

@@ -264,7 +264,8 @@ Test(plan, only_what_wanted_outputs_need_is_computed) {
     builder_output(&b, NODE(&b, XNOR_OP_NEG, both), "second");
     xnor_model *model = builder_model(&b.graph, NULL);
     const xnor_shape shape = {2, {ROWS, COLUMNS}};
-    float in[ROWS * COLUMNS] = {0, 1, -1, 2, 0.5f, -2}, all[2][ROWS * COLUMNS], some[ROWS * COLUMNS];
+    float in[ROWS * COLUMNS] = {0, 1, -1, 2, 0.5f, -2}, all[2][ROWS * COLUMNS],
+                    some[ROWS * COLUMNS];
     const xnor_tensor input = {XNOR_F32, shape, in};
     xnor_tensor outputs[2] = {{XNOR_F32, shape, all[0]}, {XNOR_F32, shape, all[1]}};
     xnor_plan *whole = plan_of(model, &shape, 0), *second = plan_of(model, &shape, 2);

@@ -162,25 +162,29 @@ class MTINet(nn.Module):
 
     outputs    {task: channels}
     exchanged  at how many of the four scales, from the finest, tasks see each other's features
+    variant    "f": all but first and last layers is binary; "c": only what tasks see of each other is (Bi-MTDP-C)
     """
 
-    def __init__(self, outputs, binarizer=FLOAT, width=18, modules=(1, 1, 1), steps=2, estimator="bireal", exchanged=4):
+    def __init__(self, outputs, binarizer=FLOAT, width=18, modules=(1, 1, 1), steps=2, estimator="bireal", exchanged=4,
+                 variant="f"):
         super().__init__()
         binary = binarizer != FLOAT
         make = Real if not binary else (lambda *shape: CONVOLUTIONS[binarizer](*shape, estimator=estimator))
         self.enlarged = True  # scores at the picture's size, not at a quarter of it
         self.config = dict(kind="mtinet", outputs=outputs, binarizer=binarizer, width=width, modules=list(modules),
-                           steps=steps, estimator=estimator, exchanged=exchanged)
+                           steps=steps, estimator=estimator, exchanged=exchanged, variant=variant)
+        make_exchange = make
+        make = Real if variant == "c" else make
         widths = [width * 2 ** i for i in range(4)]
         self.backbone = HRNet(make, width, modules, steps)
-        self.bottlenecks = nn.ModuleList(Bottleneck(w, binary) for w in widths)
+        self.bottlenecks = nn.ModuleList(Bottleneck(w, binary and variant == "f") for w in widths)
         self.initial = nn.ModuleList(nn.ModuleDict({t: nn.Sequential(Step(make, w, w), Step(make, w, w)) for t in outputs})
                                      for w in widths)
         self.handed = nn.ModuleList(nn.ModuleDict({t: Step(make, 2 * w, w, size=1, active=False) for t in outputs})
                                     for w in widths[:3])
         self.auxiliary = nn.ModuleList(nn.ModuleDict({t: Real(w, n, 1, bias=True) for t, n in outputs.items()})
                                        for w in widths)
-        self.exchange = nn.ModuleList(Exchange(make, list(outputs), w, binary) for w in widths[:exchanged])
+        self.exchange = nn.ModuleList(Exchange(make_exchange, list(outputs), w, binary) for w in widths[:exchanged])
         self.head = nn.ModuleDict({t: Step(make, sum(widths), 4 * width, size=1) for t in outputs})
         self.last = nn.ModuleDict({t: Real(4 * width, n, 1, bias=True) for t, n in outputs.items()})
 
