@@ -31,7 +31,8 @@ xnor_status image_create(const char *name, size_t width, size_t height, image *o
     uint8_t *pixels = malloc(width * height * 3);
     if (!pixels)
         return xnor_fail(XNOR_E_MEMORY, "%s: no memory for %zu x %zu pixels", name, width, height);
-    *out = (image){pixels, width, height};
+    *out = (image){.width = width, .height = height};
+    out->pixels = pixels;
     return XNOR_OK;
 }
 

@@ -151,10 +151,11 @@ static void pointwise_rows_of_bits(const uint64_t *stream, size_t rows, size_t n
     }
     for (size_t r = 0; r < rows; r++)
         for (size_t w = 0; w < words; w++) {
-            const size_t from = r * n + w * 64, used = n - w * 64 < 64 ? n - w * 64 : 64;
+            const size_t from = r * n + w * 64, left = n - w * 64;
+            const uint64_t used = left < 64 ? (UINT64_C(1) << left) - 1 : UINT64_MAX;
             const uint64_t *at = stream + from / 64;
             const uint64_t word = at[0] >> from % 64 | at[1] << 1 << (63 - from % 64);
-            bits[r * words + w] = word & (UINT64_MAX >> (64 - used));
+            bits[r * words + w] = word & used;
         }
 }
 
