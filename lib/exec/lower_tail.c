@@ -290,6 +290,7 @@ static xnor_status begin(builder *b, xnor_value_id x) {
     if (!b->tail) return xnor_fail(XNOR_E_MEMORY, "plan: out of memory");
     *b->tail = (xnor_tail){.rows = rows_of(b->l, x), .n = n, .period = n};
     while (b->tail->period % XNOR_POINTWISE_BLOCK) b->tail->period += n;
+    if (b->tail->period == XNOR_POINTWISE_BLOCK) b->tail->period *= 2; // two blocks may go at once
     return XNOR_OK;
 }
 

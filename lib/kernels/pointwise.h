@@ -14,13 +14,16 @@
 
 enum {
     POINTWISE_VECTORS = 64 / F32_LANES,
+    // Blocks of 64 values at a time: two where there are registers enough halve the cost of choosing operations.
+    POINTWISE_BLOCKS = F32_LANES == 16 ? 2 : 1,
+    POINTWISE_MOST = POINTWISE_BLOCKS * POINTWISE_VECTORS,
     POINTWISE_STREAM = XNOR_POINTWISE_MAX / 64 + 2 // words
 };
 
 typedef uint64_t pointwise_streams[XNOR_POINTWISE_PLANES][POINTWISE_STREAM];
 
 // Fewer than 64 are copied first, so that nothing behind them is read.
-ALWAYS_INLINE void pointwise_floats(const float *p, size_t count, vf v[POINTWISE_VECTORS]) {
+ALWAYS_INLINE void pointwise_floats(const float *p, size_t count, vf *v) {
     float part[64];
     if (count < 64) {
         memset(part, 0, sizeof part);
@@ -30,7 +33,7 @@ ALWAYS_INLINE void pointwise_floats(const float *p, size_t count, vf v[POINTWISE
     UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) v[k] = vf_load(p + k * F32_LANES);
 }
 
-ALWAYS_INLINE void pointwise_integers(const int32_t *p, size_t count, vf v[POINTWISE_VECTORS]) {
+ALWAYS_INLINE void pointwise_integers(const int32_t *p, size_t count, vf *v) {
     int32_t part[64];
     if (count < 64) {
         memset(part, 0, sizeof part);
@@ -40,7 +43,7 @@ ALWAYS_INLINE void pointwise_integers(const int32_t *p, size_t count, vf v[POINT
     UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) v[k] = vf_load_i32(p + k * F32_LANES);
 }
 
-ALWAYS_INLINE void pointwise_store(float *p, size_t count, const vf v[POINTWISE_VECTORS]) {
+ALWAYS_INLINE void pointwise_store(float *p, size_t count, const vf *v) {
     float part[64];
     float *to = count < 64 ? part : p;
     UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) vf_store(to + k * F32_LANES, v[k]);
@@ -48,7 +51,7 @@ ALWAYS_INLINE void pointwise_store(float *p, size_t count, const vf v[POINTWISE_
 }
 
 // Bit: limit <= v.
-ALWAYS_INLINE uint64_t pointwise_at_least(const vf v[POINTWISE_VECTORS], const float *limits) {
+ALWAYS_INLINE uint64_t pointwise_at_least(const vf *v, const float *limits) {
     uint64_t word = 0;
     UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) {
         word |= vf_ge0(vf_sub(v[k], vf_load(limits + k * F32_LANES))) << (k * F32_LANES);
@@ -56,7 +59,7 @@ ALWAYS_INLINE uint64_t pointwise_at_least(const vf v[POINTWISE_VECTORS], const f
     return word;
 }
 
-ALWAYS_INLINE uint64_t pointwise_above(const vf v[POINTWISE_VECTORS]) {
+ALWAYS_INLINE uint64_t pointwise_above(const vf *v) {
     uint64_t word = 0;
     UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) {
         word |= vf_lt(vf_zero(), v[k]) << (k * F32_LANES);
@@ -64,7 +67,7 @@ ALWAYS_INLINE uint64_t pointwise_above(const vf v[POINTWISE_VECTORS]) {
     return word;
 }
 
-ALWAYS_INLINE uint64_t pointwise_not_below(const vf v[POINTWISE_VECTORS]) {
+ALWAYS_INLINE uint64_t pointwise_not_below(const vf *v) {
     uint64_t word = 0;
     UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) {
         word |= vf_ge0(v[k]) << (k * F32_LANES);
@@ -74,26 +77,39 @@ ALWAYS_INLINE uint64_t pointwise_not_below(const vf v[POINTWISE_VECTORS]) {
 
 #define POINTWISE_EACH(expression)                                                                 \
     do {                                                                                           \
-        UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) v[k] = (expression);                 \
+        UNROLL for (size_t k = 0; k < blocks * POINTWISE_VECTORS; k++) v[k] = (expression);        \
     } while (0)
 
-// Values at .. at + count of the tile, which are values element .. of every map and have parameters from
-// `channel` on.
-ALWAYS_INLINE void pointwise_block(const xnor_pointwise *program, size_t at, size_t element,
-                                   size_t channel, size_t count, const int32_t *acc, const float *x,
-                                   pointwise_streams streams) {
-    vf v[POINTWISE_VECTORS], o[POINTWISE_VECTORS];
+#define POINTWISE_LOAD(load, p, out)                                                               \
+    do {                                                                                           \
+        UNROLL for (size_t i = 0; i < blocks; i++)                                                 \
+            load((p) + i * 64, count, (out) + i * POINTWISE_VECTORS);                              \
+    } while (0)
+#define POINTWISE_WORDS(plane, expression)                                                         \
+    do {                                                                                           \
+        UNROLL for (size_t i = 0; i < blocks; i++) {                                               \
+            const vf *part = v + i * POINTWISE_VECTORS;                                            \
+            streams[plane][at / 64 + i] = (expression);                                            \
+        }                                                                                          \
+    } while (0)
+
+// `blocks` blocks of `count` values from `at` on in the tile, which are values element .. of every map and have
+// parameters from `channel` on. Only a single block has less than 64 values.
+ALWAYS_INLINE void pointwise_blocks(const xnor_pointwise *program, size_t blocks, size_t at,
+                                    size_t element, size_t channel, size_t count,
+                                    const int32_t *acc, const float *x, pointwise_streams streams) {
+    vf v[POINTWISE_MOST], o[POINTWISE_MOST];
     size_t plane = 0;
     if (acc)
-        pointwise_integers(acc + at, count, v);
+        POINTWISE_LOAD(pointwise_integers, acc + at, v);
     else
-        pointwise_floats(x + at, count, v);
-    for (size_t i = 0; i < program->op_count; i++) {
-        const xnor_pointwise_op *op = &program->ops[i];
+        POINTWISE_LOAD(pointwise_floats, x + at, v);
+    for (size_t step = 0; step < program->op_count; step++) {
+        const xnor_pointwise_op *op = &program->ops[step];
         const float *a = op->a, *b = op->b;
         switch (op->code) {
         case XNOR_POINTWISE_ADD_SUM:
-            pointwise_integers((const int32_t *)op->a + element, count, o);
+            POINTWISE_LOAD(pointwise_integers, (const int32_t *)op->a + element, o);
             POINTWISE_EACH(vf_add(v[k], o[k]));
             break;
         case XNOR_POINTWISE_AFFINE:
@@ -101,11 +117,11 @@ ALWAYS_INLINE void pointwise_block(const xnor_pointwise *program, size_t at, siz
                                   vf_load(b + channel + k * F32_LANES)));
             break;
         case XNOR_POINTWISE_ADD:
-            pointwise_floats(a + element, count, o);
+            POINTWISE_LOAD(pointwise_floats, a + element, o);
             POINTWISE_EACH(vf_add(v[k], o[k]));
             break;
         case XNOR_POINTWISE_MUL:
-            pointwise_floats(a + element, count, o);
+            POINTWISE_LOAD(pointwise_floats, a + element, o);
             POINTWISE_EACH(vf_mul(v[k], o[k]));
             break;
         case XNOR_POINTWISE_CLIP:
@@ -118,26 +134,27 @@ ALWAYS_INLINE void pointwise_block(const xnor_pointwise *program, size_t at, siz
             POINTWISE_EACH(vf_round(v[k]));
             break;
         case XNOR_POINTWISE_STORE:
-            pointwise_store((float *)op->y + element, count, v);
+            POINTWISE_LOAD(pointwise_store, (float *)op->y + element, v);
             break;
         case XNOR_POINTWISE_SIGNS:
-            streams[plane++][at / 64] = pointwise_not_below(v);
+            POINTWISE_WORDS(plane, pointwise_not_below(part));
+            plane += 1;
             break;
-        case XNOR_POINTWISE_TERNARY: {
-            const uint64_t above = pointwise_above(v);
-            streams[plane++][at / 64] = above;
-            streams[plane++][at / 64] = ~(pointwise_not_below(v) & ~above);
+        case XNOR_POINTWISE_TERNARY:
+            POINTWISE_WORDS(plane, pointwise_above(part));
+            POINTWISE_WORDS(plane + 1, ~(pointwise_not_below(part) & ~streams[plane][at / 64 + i]));
+            plane += 2;
             break;
-        }
         case XNOR_POINTWISE_AT_LEAST:
-            streams[plane++][at / 64] = pointwise_at_least(v, a + channel);
+            POINTWISE_WORDS(plane, pointwise_at_least(part, a + channel + i * 64));
+            plane += 1;
             break;
-        case XNOR_POINTWISE_AT_LEAST_TERNARY: {
-            const uint64_t above = pointwise_at_least(v, a + channel);
-            streams[plane++][at / 64] = above;
-            streams[plane++][at / 64] = ~(pointwise_at_least(v, b + channel) & ~above);
+        case XNOR_POINTWISE_AT_LEAST_TERNARY:
+            POINTWISE_WORDS(plane, pointwise_at_least(part, a + channel + i * 64));
+            POINTWISE_WORDS(plane + 1, ~(pointwise_at_least(part, b + channel + i * 64) &
+                                         ~streams[plane][at / 64 + i]));
+            plane += 2;
             break;
-        }
         }
     }
 }
@@ -166,13 +183,20 @@ static void pointwise(const xnor_pointwise *program, size_t first, size_t rows, 
     for (size_t p = 0; p < XNOR_POINTWISE_PLANES; p++)
         streams[p][total / 64 + (total % 64 != 0)] = 0;
     size_t at = 0, channel = 0;
-    for (; at + 64 <= total; at += 64) {
-        pointwise_block(program, at, first * n + at, channel, 64, acc, x, streams);
-        channel += 64;
+    while (at < total) {
+        const bool several = POINTWISE_BLOCKS > 1 && at + POINTWISE_BLOCKS * 64 <= total &&
+                             channel + POINTWISE_BLOCKS * 64 <= program->period;
+        const size_t blocks = several ? POINTWISE_BLOCKS : 1, element = first * n + at;
+        if (several)
+            pointwise_blocks(program, POINTWISE_BLOCKS, at, element, channel, 64, acc, x, streams);
+        else if (at + 64 <= total)
+            pointwise_blocks(program, 1, at, element, channel, 64, acc, x, streams);
+        else
+            pointwise_blocks(program, 1, at, element, channel, total - at, acc, x, streams);
+        at += blocks * 64;
+        channel += blocks * 64;
         if (channel == program->period) channel = 0;
     }
-    if (at < total)
-        pointwise_block(program, at, first * n + at, channel, total - at, acc, x, streams);
     size_t plane = 0;
     for (size_t i = 0; i < program->op_count; i++) {
         const xnor_pointwise_op *op = &program->ops[i];

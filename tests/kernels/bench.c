@@ -313,7 +313,7 @@ static void run_once(const xnor_kernels *set, const bench_shape *s, bench_data *
     } else if (strcmp(family, "pointwise") == 0) {
         // What follows a binary convolution with a skip: normalised, added, clipped, kept and its signs.
         xnor_pointwise p = {s->n,
-                            s->n % 64 ? 32 * s->n : s->n,
+                            s->n % 64 ? 32 * s->n : 2 * s->n,
                             5,
                             {{XNOR_POINTWISE_AFFINE, .a = d->bias, .b = d->bias},
                              {XNOR_POINTWISE_ADD, .a = d->a},
