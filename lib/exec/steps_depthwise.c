@@ -66,11 +66,6 @@ static void tile_rows(void *context, size_t begin, size_t end) {
     }
 }
 
-static bool lies_inside(const depthwise_context *d, size_t column) {
-    const xnor_taps taps = xnor_window_taps(&d->window, 1, (int64_t)column, d->x[2]);
-    return taps.first == 0 && taps.last == d->window.kernel[1] - 1;
-}
-
 xnor_status xnor_step_depthwise(const xnor_step *s, const xnor_run *run) {
     depthwise_context d = {.step = s, .run = run, .most = SIZE_MAX};
     xnor_conv conv;
@@ -79,10 +74,10 @@ xnor_status xnor_step_depthwise(const xnor_step *s, const xnor_run *run) {
     d.window = conv.window;
     d.x = x->dims;
     d.y = s->graph->values[s->node->outputs[0]].shape.dims;
-    const size_t width = (size_t)d.y[2];
-    while (d.inner_begin < width && !lies_inside(&d, d.inner_begin)) d.inner_begin++;
-    d.inner_end = width;
-    while (d.inner_end > d.inner_begin && !lies_inside(&d, d.inner_end - 1)) d.inner_end--;
+    int64_t begin, end;
+    xnor_window_inside(&d.window, 1, d.x[2], d.y[2], &begin, &end);
+    d.inner_begin = (size_t)begin;
+    d.inner_end = (size_t)end;
     if (s->tail) {
         d.most = XNOR_POINTWISE_MAX / s->tail->n;
         xnor_tail_bind(s->tail, run, &d.tail);
