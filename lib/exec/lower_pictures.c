@@ -25,6 +25,13 @@ xnor_status xnor_lower_conv_transpose(lowering *l, uint32_t index) {
     step->n = (size_t)w->shape.dims[3];
     step->packed = w->data;
     if (bias) step->parameters[0] = value_of(l, node->inputs[2])->data;
+    if (step->groups > 1 && step->k == 1 && step->n == 1 && is_model_constant(l, node->inputs[1]) &&
+        w->shape.dims[1] * w->shape.dims[2] <= XNOR_DEPTHWISE_TAPS) {
+        const float *packed;
+        step->run = xnor_step_depthwise_transpose;
+        XNOR_TRY(xnor_model_pack_linear(l->plan->model, node->inputs[1], &packed));
+        step->packed = packed;
+    }
     return XNOR_OK;
 }
 
