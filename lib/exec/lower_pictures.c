@@ -3,6 +3,7 @@
 #include "exec/steps_conv2d.h"
 #include "exec/steps_resize.h"
 #include "ops/conv.h"
+#include "ops/resize.h"
 
 xnor_status xnor_lower_conv_transpose(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
@@ -24,6 +25,13 @@ xnor_status xnor_lower_conv_transpose(lowering *l, uint32_t index) {
     step->n = (size_t)w->shape.dims[3];
     step->packed = w->data;
     if (bias) step->parameters[0] = value_of(l, node->inputs[2])->data;
+    if (step->groups > 1 && step->k == 1 && step->n == 1 && is_model_constant(l, node->inputs[1]) &&
+        w->shape.dims[1] * w->shape.dims[2] <= XNOR_DEPTHWISE_TAPS) {
+        const float *packed;
+        step->run = xnor_step_depthwise_transpose;
+        XNOR_TRY(xnor_model_pack_linear(l->plan->model, node->inputs[1], &packed));
+        step->packed = packed;
+    }
     return XNOR_OK;
 }
 
@@ -52,15 +60,45 @@ xnor_status xnor_lower_pad(lowering *l, uint32_t index) {
     return XNOR_OK;
 }
 
+// What the elements along an axis are mixed of, worked out once for all runs.
+static xnor_status add_sources(lowering *l, const xnor_node *node, uint32_t axis,
+                               const void **out) {
+    xnor_tensor targets[2] = {{0}, {0}};
+    for (uint32_t i = 0; i < 2 && i + 2 < node->input_count; i++) {
+        if (node->inputs[i + 2] == XNOR_NO_VALUE) continue;
+        const xnor_value *value = value_of(l, node->inputs[i + 2]);
+        targets[i] = (xnor_tensor){value->dtype, value->shape, value->data};
+    }
+    const int64_t count = value_of(l, node->outputs[0])->shape.dims[axis];
+    const xnor_resize_axis a =
+        xnor_resize_axis_of(node, axis, &targets[0], &targets[1],
+                            value_of(l, node->inputs[0])->shape.dims[axis], count);
+    const xnor_shape shape = {1, {count * (int64_t)sizeof(xnor_resize_source_pair)}};
+    xnor_value_id id;
+    void *data;
+    XNOR_TRY(xnor_graph_add_constant(l->graph, node->name, XNOR_U8, &shape, &id, &data));
+    xnor_resize_source_pair *pairs = data;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t first, second;
+        double share;
+        xnor_resize_source(&a, i, &first, &second, &share);
+        pairs[i] = (xnor_resize_source_pair){(int32_t)first, (int32_t)second, (float)share};
+    }
+    *out = pairs;
+    return XNOR_OK;
+}
+
 xnor_status xnor_lower_resize(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     const xnor_value *x = value_of(l, node->inputs[0]), *y = value_of(l, node->outputs[0]);
     bool direct = x->dtype == XNOR_F32 && y->dtype == XNOR_F32 && x->shape.rank == 4 &&
                   x->shape.dims[0] == y->shape.dims[0] && x->shape.dims[3] == y->shape.dims[3] &&
-                  x->shape.dims[3] <= XNOR_RESIZE_FLOATS / 2 && has_constants(l, node);
+                  x->shape.dims[3] <= XNOR_RESIZE_FLOATS / 2 && x->shape.dims[1] <= INT32_MAX &&
+                  x->shape.dims[2] <= INT32_MAX && has_constants(l, node);
     xnor_step *step = xnor_add_step(l, direct ? xnor_step_resize : xnor_step_reference, node);
     if (!direct) return XNOR_OK;
     step->rows = (size_t)(y->shape.dims[0] * y->shape.dims[1]);
+    for (uint32_t i = 0; i < 2; i++) XNOR_TRY(add_sources(l, node, i + 1, &step->parameters[i]));
     // Channels come first in what leaves the network: lines are turned while they are short.
     const uint32_t user = only_user(l, step->y);
     static const int64_t channels_first[] = {0, 3, 1, 2};

@@ -98,6 +98,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(linear)                                                                                      \
     X(conv2d)                                                                                      \
     X(depthwise)                                                                                   \
+    X(depthwise_transpose)                                                                         \
     X(conv_transpose)                                                                              \
     X(strided)                                                                                     \
     X(pad)                                                                                         \

@@ -214,15 +214,6 @@ static void tile_conv(void *context, size_t begin, size_t end) {
     }
 }
 
-// Output pixels along an axis whose windows lie inside.
-static void find_inner(const xnor_patches *p, int axis, size_t in, size_t out, size_t *begin,
-                       size_t *end) {
-    const size_t stride = (size_t)p->stride[axis], pad = (size_t)p->pad_begin[axis];
-    const size_t reach = (size_t)(p->dilation[axis] * (p->kernel[axis] - 1)) + 1;
-    *begin = clamp((pad + stride - 1) / stride, 0, out);
-    *end = in + pad >= reach ? clamp((in + pad - reach) / stride + 1, *begin, out) : *begin;
-}
-
 static xnor_status run_conv(const xnor_step *s, const xnor_run *run) {
     xnor_patches p;
     XNOR_TRY(xnor_patches_read(s->patches, &p));
@@ -236,14 +227,14 @@ static xnor_status run_conv(const xnor_step *s, const xnor_run *run) {
                        .width = width,
                        .pixel_stride = pixel_words,
                        .channels = channels / s->groups,
-                       .kernel_h = (size_t)p.kernel[0],
-                       .kernel_w = (size_t)p.kernel[1],
-                       .stride_h = (size_t)p.stride[0],
-                       .stride_w = (size_t)p.stride[1],
-                       .dilation_h = (size_t)p.dilation[0],
-                       .dilation_w = (size_t)p.dilation[1],
-                       .pad_top = (size_t)p.pad_begin[0],
-                       .pad_left = (size_t)p.pad_begin[1],
+                       .kernel_h = (size_t)p.window.kernel[0],
+                       .kernel_w = (size_t)p.window.kernel[1],
+                       .stride_h = (size_t)p.window.stride[0],
+                       .stride_w = (size_t)p.window.stride[1],
+                       .dilation_h = (size_t)p.window.dilation[0],
+                       .dilation_w = (size_t)p.window.dilation[1],
+                       .pad_top = (size_t)p.window.pad_begin[0],
+                       .pad_left = (size_t)p.window.pad_begin[1],
                        .plane = run->values[s->x]},
               .padded = p.padded,
               .out_height = (size_t)windows->dims[1],
@@ -256,8 +247,12 @@ static xnor_status run_conv(const xnor_step *s, const xnor_run *run) {
     c.ternary = x->dtype == XNOR_TERNARY &&
                 xnor_has_zero(xnor_shape_rows(&x->shape), channels,
                               (const uint64_t *)run->values[s->x] + c.plane_words);
-    find_inner(&p, 0, height, c.out_height, &c.inner_begin[0], &c.inner_end[0]);
-    find_inner(&p, 1, width, c.out_width, &c.inner_begin[1], &c.inner_end[1]);
+    for (uint32_t i = 0; i < 2; i++) {
+        int64_t begin, end;
+        xnor_window_inside(&p.window, i, x->shape.dims[i + 1], windows->dims[i + 1], &begin, &end);
+        c.inner_begin[i] = (size_t)begin;
+        c.inner_end[i] = (size_t)end;
+    }
     c.capacity = clamp(CONV_ROW_WORDS / c.words, 1, CONV_PIXELS);
     c.capacity = clamp(CONV_SUMS / c.columns, 1, c.capacity);
     // Tiles small enough that every thread gets some, of whole capacities.

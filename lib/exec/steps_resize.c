@@ -4,14 +4,13 @@
 
 #include "exec/steps_resize.h"
 #include "exec/tiles.h"
-#include "ops/resize.h"
 
 enum { TILE_LINES = 16, BLOCK_PIXELS = 512 };
 
 typedef struct resize_context {
     const xnor_step *step;
     const xnor_run *run;
-    xnor_resize_axis y, x;
+    const xnor_resize_source_pair *y, *x; // by line, and by pixel
     size_t in_height, in_width, out_height, out_width, channels;
     bool channels_first; // of the result
 } resize_context;
@@ -29,16 +28,14 @@ static void find_block(const resize_context *r, size_t begin, block *b) {
     const size_t room = XNOR_RESIZE_FLOATS / r->channels;
     *b = (block){.begin = begin, .copies = true};
     for (size_t x = begin; x < r->out_width && b->count < BLOCK_PIXELS; x++) {
-        int64_t left, right;
-        double part;
-        xnor_resize_source(&r->x, (int64_t)x, &left, &right, &part);
-        if (b->count == 0) b->origin = (size_t)left;
-        if ((size_t)right + 1 - b->origin > room) break;
-        b->length = (size_t)right + 1 - b->origin;
-        b->first[b->count] = (int32_t)((size_t)left - b->origin);
-        b->second[b->count] = (int32_t)((size_t)right - b->origin);
-        b->share[b->count++] = (float)part;
-        b->copies = b->copies && part == 0;
+        const xnor_resize_source_pair *pair = &r->x[x];
+        if (b->count == 0) b->origin = (size_t)pair->first;
+        if ((size_t)pair->second + 1 - b->origin > room) break;
+        b->length = (size_t)pair->second + 1 - b->origin;
+        b->first[b->count] = pair->first - (int32_t)b->origin;
+        b->second[b->count] = pair->second - (int32_t)b->origin;
+        b->share[b->count++] = pair->share;
+        b->copies = b->copies && pair->share == 0;
     }
 }
 
@@ -58,16 +55,14 @@ static void resize_line(const resize_context *r, const block *b, size_t row) {
     const size_t picture = row / r->out_height, y = row % r->out_height;
     const size_t plane = r->out_height * r->out_width;
     float mixed[XNOR_RESIZE_FLOATS], turned[XNOR_RESIZE_FLOATS];
-    int64_t top, bottom;
-    double down;
-    xnor_resize_source(&r->y, (int64_t)y, &top, &bottom, &down);
+    const xnor_resize_source_pair *pair = &r->y[y];
     const float *x = (const float *)r->run->values[r->step->x] + picture * r->in_height * line +
                      b->origin * channels;
-    const float *from = x + (size_t)top * line;
+    const float *from = x + (size_t)pair->first * line;
     float *out = (float *)r->run->values[r->step->y] + picture * plane * channels;
-    if (down != 0) {
-        r->run->kernels->mix_f32(b->length * channels, from, x + (size_t)bottom * line, (float)down,
-                                 mixed);
+    if (pair->share != 0) {
+        r->run->kernels->mix_f32(b->length * channels, from, x + (size_t)pair->second * line,
+                                 pair->share, mixed);
         from = mixed;
     }
     if (!r->channels_first) {
@@ -92,24 +87,16 @@ static void tile_lines(void *context, size_t begin, size_t end) {
 xnor_status xnor_step_resize(const xnor_step *s, const xnor_run *run) {
     const int64_t *in = s->graph->values[s->x].shape.dims;
     const int64_t *out = s->graph->values[s->node->outputs[0]].shape.dims;
-    static const xnor_tensor none = {0};
-    xnor_tensor targets[2] = {none, none};
-    for (uint32_t i = 0; i < 2 && i + 2 < s->node->input_count; i++) {
-        if (s->node->inputs[i + 2] == XNOR_NO_VALUE) continue;
-        const xnor_value *value = &s->graph->values[s->node->inputs[i + 2]];
-        targets[i] = (xnor_tensor){value->dtype, value->shape, value->data};
-    }
-    resize_context r = {
-        .step = s,
-        .run = run,
-        .y = xnor_resize_axis_of(s->node, 1, &targets[0], &targets[1], in[1], out[1]),
-        .x = xnor_resize_axis_of(s->node, 2, &targets[0], &targets[1], in[2], out[2]),
-        .in_height = (size_t)in[1],
-        .in_width = (size_t)in[2],
-        .out_height = (size_t)out[1],
-        .out_width = (size_t)out[2],
-        .channels = (size_t)in[3],
-        .channels_first = s->y != s->node->outputs[0]};
+    resize_context r = {.step = s,
+                        .run = run,
+                        .y = s->parameters[0],
+                        .x = s->parameters[1],
+                        .in_height = (size_t)in[1],
+                        .in_width = (size_t)in[2],
+                        .out_height = (size_t)out[1],
+                        .out_width = (size_t)out[2],
+                        .channels = (size_t)in[3],
+                        .channels_first = s->y != s->node->outputs[0]};
     xnor_parallel_for(run->pool, s->rows, TILE_LINES, run->cancel, tile_lines, &r);
     return XNOR_OK;
 }

@@ -34,7 +34,7 @@ ALWAYS_INLINE void depthwise_tile(const xnor_depthwise_args *d, size_t pixel, si
         }
     }
     UNROLL for (size_t p = 0; p < pixels; p++) {
-        float *y = out + (pixel + p) * d->channels + c;
+        float *y = out + (pixel + p) * d->out_stride + c;
         UNROLL for (size_t v = 0; v < vectors; v++) {
             if (v + 1 < vectors || last == F32_LANES)
                 vf_store(y + v * F32_LANES, sum[p][v]);
@@ -70,7 +70,7 @@ static void depthwise_f32(const xnor_depthwise_args *d, float *out) {
             for (size_t t = 0; t < d->taps; t++)
                 sum =
                     fmaf(d->x[p * d->x_stride + d->x_offset[t] + c], d->w[d->w_offset[t] + c], sum);
-            out[p * d->channels + c] = sum;
+            out[p * d->out_stride + c] = sum;
         }
 }
 #endif

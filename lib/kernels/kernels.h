@@ -86,6 +86,7 @@ typedef struct xnor_depthwise_args {
     const float *w;         // rows [channels]
     const size_t *w_offset; // [taps]
     const float *bias;      // [channels], or NULL
+    size_t out_stride;      // from one output pixel to the next
 } xnor_depthwise_args;
 
 typedef struct xnor_kernels {
@@ -136,7 +137,7 @@ typedef struct xnor_kernels {
                           const float *b, size_t b_stride, const float *bias, uint64_t *bits,
                           size_t bits_stride);
 
-    // out[p][c] = bias[c] (or 0 when NULL) then fma over the taps t in order of x[p·x_stride + x_offset[t] + c] and
+    // out[p·out_stride + c] = bias[c] (or 0 when NULL) then fma over the taps t in order of x[p·x_stride + x_offset[t] + c] and
     // w[w_offset[t] + c].
     void (*depthwise_f32)(const xnor_depthwise_args *args, float *out);
 

@@ -65,3 +65,14 @@ xnor_taps xnor_window_taps(const xnor_window *w, uint32_t i, int64_t at, int64_t
         t.padded = begin < beyond ? (beyond - 1 - begin) / dilation + 1 : 0;
     return t;
 }
+
+static int64_t clamp(int64_t x, int64_t low, int64_t high) {
+    return x < low ? low : x > high ? high : x;
+}
+
+void xnor_window_inside(const xnor_window *w, uint32_t i, int64_t size, int64_t count,
+                        int64_t *begin, int64_t *end) {
+    const int64_t stride = w->stride[i], pad = w->pad_begin[i], room = size + pad - reach(w, i);
+    *begin = clamp((pad + stride - 1) / stride, 0, count);
+    *end = room > 0 ? clamp((room - 1) / stride + 1, *begin, count) : *begin;
+}

@@ -30,4 +30,8 @@ typedef struct xnor_taps {
 // Window `at` along axis i, which has `size` elements.
 xnor_taps xnor_window_taps(const xnor_window *window, uint32_t i, int64_t at, int64_t size);
 
+// The windows begin .. end - 1 along axis i, of `count` over `size` elements, that lie inside.
+void xnor_window_inside(const xnor_window *window, uint32_t i, int64_t size, int64_t count,
+                        int64_t *begin, int64_t *end);
+
 #endif

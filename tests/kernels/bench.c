@@ -283,9 +283,9 @@ static void run_once(const xnor_kernels *set, const bench_shape *s, bench_data *
         // Every pixel looks at the same taps: as many loads as for others.
         size_t offset[32];
         for (size_t t = 0; t < s->k; t++) offset[t] = t * s->n;
-        set->depthwise_f32(
-            &(xnor_depthwise_args){s->rows, s->n, s->k, d->b, 0, offset, d->b, offset, d->bias},
-            d->out);
+        set->depthwise_f32(&(xnor_depthwise_args){s->rows, s->n, s->k, d->b, 0, offset, d->b,
+                                                  offset, d->bias, s->n},
+                           d->out);
     } else if (strcmp(family, "gemm_f32_bits") == 0) {
         set->gemm_f32_bits(s->rows, s->k, s->n, d->a, s->k, d->b, s->n, d->bias, d->bits_out,
                            n_words);

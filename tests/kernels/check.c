@@ -485,9 +485,10 @@ static void check_depthwise(checker *check) {
         for (size_t j = 0; j < x_count; j++) x[j] = random_float(special);
         for (size_t j = 0; j < (taps + 1) * channels; j++) w[j] = random_float(special);
         for (size_t j = 0; bias && j < channels; j++) bias[j] = random_float(special);
-        const xnor_depthwise_args args = {count,    channels, taps,     x,   stride,
-                                          x_offset, w,        w_offset, bias};
-        const size_t bytes = count * channels * sizeof(float);
+        const size_t out_stride = channels + random_below(3);
+        const xnor_depthwise_args args = {count,    channels, taps,     x,    stride,
+                                          x_offset, w,        w_offset, bias, out_stride};
+        const size_t bytes = ((count - 1) * out_stride + channels) * sizeof(float);
         check->expected->depthwise_f32(&args, output(SIDE_EXPECTED, bytes));
         check->found->depthwise_f32(&args, output(SIDE_FOUND, bytes));
         char what[96];

@@ -281,10 +281,11 @@ static void nearest_f32(size_t n, size_t channels, const float *query, const flo
 static void depthwise_f32(const xnor_depthwise_args *args, float *out) {
     for (size_t i = 0; i < args->count * args->channels; i++) {
         const size_t p = i / args->channels, c = i % args->channels;
-        out[i] = args->bias ? args->bias[c] : 0.0f;
+        float *y = out + p * args->out_stride + c;
+        *y = args->bias ? args->bias[c] : 0.0f;
         for (size_t t = 0; t < args->taps; t++) {
             const float *x = args->x + p * args->x_stride + args->x_offset[t];
-            out[i] = fmaf(x[c], args->w[args->w_offset[t] + c], out[i]);
+            *y = fmaf(x[c], args->w[args->w_offset[t] + c], *y);
         }
     }
 }
