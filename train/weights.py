@@ -31,7 +31,10 @@ def save(net, classes, path):
         if (signs == 0).any():
             raise ValueError(f"{name}: a weight has the sign 0")
         arrays[f"bits:{name}"] = np.packbits(signs > 0, axis=1)
+    skipped = getattr(net, "training_only", ())
     for name, value in net.state_dict().items():
+        if any(part in name for part in skipped):
+            continue
         if name.rpartition(".")[0] in layers and name.endswith(".weight") or name.endswith("num_batches_tracked"):
             continue
         arrays[f"real:{name}"] = value.numpy().astype(np.float32)

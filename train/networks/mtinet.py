@@ -188,6 +188,8 @@ class MTINet(nn.Module):
         self.head = nn.ModuleDict({t: Step(make, sum(widths), 4 * width, size=1) for t in outputs})
         self.last = nn.ModuleDict({t: Real(4 * width, n, 1, bias=True) for t, n in outputs.items()})
 
+    training_only = ("auxiliary.", ".deviation.")  # parameters that no answer depends on
+
     def features(self, x):
         """-> scores, deep-supervision scores (a list by scale), features to distil, KL of the bottlenecks."""
         xs, kls = zip(*(vib(y) for vib, y in zip(self.bottlenecks, self.backbone(x))))
