@@ -173,13 +173,14 @@ static void put_line(const xnor_description *d, const xnor_image *image,
     }
     for (size_t c = 0; c < wanted; c++) {
         const size_t from = given == 1 ? 0 : in->pixels == XNOR_PIXELS_BGR ? 2 - c : c;
-        const double deviation = (double)in->deviation[c];
-        const float scale = (float)(1 / (deviation * (image->is_float ? 1 : 255)));
-        const float shift = (float)(-(double)in->mean[c] / deviation);
+        const float mean = in->mean[c], deviation = in->deviation[c];
+        const float one = image->is_float ? 1 : 255;
         const size_t step = d->channels_first ? 1 : wanted;
         float *to = d->channels_first ? out + (c * frame->height + y) * frame->width
                                       : out + y * frame->width * wanted + c;
-        for (size_t x = 0; x < width; x++) to[x * step] = line[x * given + from] * scale + shift;
+        // In the order in which training code does it, each operation rounded: signs behind may hang on it.
+        for (size_t x = 0; x < width; x++)
+            to[x * step] = (line[x * given + from] / one - mean) / deviation;
     }
 }
 
