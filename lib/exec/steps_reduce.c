@@ -145,13 +145,12 @@ xnor_status xnor_step_reduce(const xnor_step *s, const xnor_run *run) {
         const type *restrict x = from;                                                             \
         type *restrict best = to;                                                                  \
         for (size_t row = 0; row < rows; row++, x += stride)                                       \
-            for (size_t k = 0; k < count; k++)                                                     \
-                best[k] = (x[k] better best[k]) | (x[k] != x[k]) ? x[k] : best[k];                 \
+            for (size_t k = 0; k < count; k++) best[k] = (better) ? x[k] : best[k];                \
     }
-EXTREME(most_f32, float, >)
-EXTREME(least_f32, float, <)
-EXTREME(most_acc, int32_t, >)
-EXTREME(least_acc, int32_t, <)
+EXTREME(most_f32, float, (x[k] > best[k]) | (x[k] != x[k]))
+EXTREME(least_f32, float, (x[k] < best[k]) | (x[k] != x[k]))
+EXTREME(most_acc, int32_t, x[k] > best[k])
+EXTREME(least_acc, int32_t, x[k] < best[k])
 
 typedef void (*extreme)(const void *from, size_t rows, size_t stride, size_t count, void *to);
 
