@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import images, meshes, scenes
+from . import images, meshes, nyud, scenes
 from .data import Clouds, DataError
 
 MODELNET10 = "modelnet10_train.npz"
@@ -17,6 +17,8 @@ def load(path=None, classes=None):
     Without a path it is a pack in the folder that XNORD_DATA names: the one of these classes, or ModelNet10.
     """
     path = default(classes) if path is None else Path(path)
+    if nyud.is_folder(path):
+        return nyud.load(path)
     if path.is_dir():
         return meshes.load_meshes(path)
     if not path.is_file():
