@@ -75,7 +75,10 @@ xnor_status xnor_lower_conv(lowering *l, uint32_t layer) {
     step->rows = rows_of(l, node->outputs[0]);
     take_user(l, step, &thresholds);
     if (step->run == xnor_step_conv_acc) XNOR_TRY(xnor_lower_tail(l, step, layer));
-    if (step->tail) step->run = xnor_step_conv_tail;
+    if (step->tail) {
+        step->run = xnor_step_conv_tail;
+        step->layer_count = 1;
+    }
     if (grouped) return xnor_model_pack_groups(l->plan->model, node->inputs[1], &step->packed);
     return xnor_model_pack_gemm(l->plan->model, node->inputs[1], thresholds, &step->packed);
 }

@@ -74,6 +74,7 @@ static xnor_status make_step(lowering *l, xnor_step *step, uint32_t index,
     if (!step->tail) return XNOR_OK;
     step->run = xnor_step_gemm_tail;
     step->n = step->tail->n;
+    step->layer_count = 1;
     step->parts = calloc(count, sizeof *step->parts);
     if (!step->parts) return xnor_fail(XNOR_E_MEMORY, "plan: out of memory");
     for (size_t i = 0; i < count; i++) XNOR_TRY(add_part(l, step, parts[i]));

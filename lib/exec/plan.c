@@ -85,6 +85,7 @@ xnor_status xnor_plan_create_with(xnor_model *model, const xnor_shape *shapes,
         status = xnor_pass_distinct(&plan->graph);
     if (status == XNOR_OK) status = xnor_order(&plan->graph);
     if (status == XNOR_OK) status = xnor_lower(plan);
+    if (status == XNOR_OK) status = xnor_merge_tails(plan);
     if (status == XNOR_OK) status = xnor_plan_memory(plan);
     if (status == XNOR_OK && plan->arena_bytes > MAX_ARENA_BYTES)
         status = xnor_fail(XNOR_E_LIMIT, "plan: needs %zu bytes, at most %zu are allowed",

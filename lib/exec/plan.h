@@ -17,8 +17,10 @@ typedef struct xnor_step xnor_step;
 typedef struct xnor_tail xnor_tail; // see tail.h
 typedef xnor_status (*xnor_step_run)(const xnor_step *step, const xnor_run *run);
 
-// A layer of a sum of layers.
+// A product of rows, as part of a layer: layers of more than one part are sums of them. The tail of a step
+// says what becomes of the sums of each layer.
 typedef struct xnor_layer_part {
+    size_t layer;
     xnor_value_id x; // bits or ternary
     size_t k;
     const void *packed;
@@ -42,9 +44,12 @@ struct xnor_step {
     const void *packed; // prepared weights
     const void *parameters[2];
     float low, high;
-    xnor_tail *tail;        // what happens to the results before they are stored, or NULL
-    xnor_layer_part *parts; // gemm_tail: the layers that are added up, the step's own; else NULL
+    xnor_tail *tail; // what happens to the results before they are stored, or NULL
+    xnor_layer_part
+        *parts; // conv_tail, gemm_tail: in the order of their layers, the step's own; else NULL
     size_t part_count;
+    size_t layer,
+        layer_count; // conv_tail: which layer the convolution is; of all with a tail: how many there are
 };
 
 struct xnor_plan {
@@ -65,6 +70,8 @@ int32_t xnor_popcount_limit(int64_t k, int64_t threshold);
 size_t xnor_mean_digits(size_t rows);
 // Turns the specialised graph's nodes into steps; plan->graph and plan->model are set.
 XNOR_NODISCARD xnor_status xnor_lower(xnor_plan *plan);
+// Steps take over what the tail of an earlier one has made for them alone.
+XNOR_NODISCARD xnor_status xnor_merge_tails(xnor_plan *plan);
 // Assigns plan->root, offset and arena_bytes from the lifetimes of values over the steps.
 XNOR_NODISCARD xnor_status xnor_plan_memory(xnor_plan *plan);
 

@@ -25,6 +25,7 @@ typedef struct conv {
     size_t columns;                      // sums of a pixel
     size_t capacity;                     // pixels at a time
     xnor_pointwise tail;                 // where the step has one
+    bool part_masked[XNOR_MAX_PARTS];    // its other layers
 } conv;
 
 // Neighbouring output pixels in one line, counted over all images.
@@ -86,11 +87,22 @@ static void unfold(const conv *c, const pixels *p, size_t group, bool masked, ui
 
 // ---- what becomes of the sums -------------------------------------------------------------------
 
-static void emit(const conv *c, const pixels *p, const int32_t *acc) {
+// Of all layers of the step; those that are no convolution are multiplied here.
+static void emit_tail(const conv *c, const pixels *p, int32_t *acc) {
+    const xnor_step *s = c->step;
+    const size_t size = CONV_SUMS / s->layer_count;
+    const int32_t *layers[XNOR_MAX_PARTS];
+    int32_t *const first = acc - s->layer * size;
+    for (size_t i = 0; i < s->layer_count; i++) layers[i] = first + i * size;
+    xnor_layers(s, c->run, c->part_masked, p->first, p->first + p->count, first, size);
+    c->run->kernels->pointwise(&c->tail, p->first, p->count, layers, NULL);
+}
+
+static void emit(const conv *c, const pixels *p, int32_t *acc) {
     const xnor_step *s = c->step;
     const size_t n = c->columns, words = xnor_words(n);
     if (s->tail) {
-        c->run->kernels->pointwise(&c->tail, p->first, p->count, acc, NULL);
+        emit_tail(c, p, acc);
         return;
     }
     void *y = c->run->values[s->y];
@@ -131,6 +143,7 @@ static void flush(const conv *c, batch *b) {
     const xnor_step *s = c->step;
     const xnor_kernels *kernels = c->run->kernels;
     const size_t bytes = kernels->gemm_packed_bytes(s->k, s->n);
+    int32_t *acc = b->acc + (s->tail ? s->layer * (CONV_SUMS / s->layer_count) : 0);
     for (size_t g = 0; g < s->groups && b->count; g++) {
         size_t at = 0;
         for (size_t i = 0; i < b->run_count; i++) {
@@ -150,10 +163,10 @@ static void flush(const conv *c, batch *b) {
             return;
         }
         args.mask = b->masked ? b->mask : NULL;
-        (b->masked ? kernels->gemm_acc_ternary : kernels->gemm_acc)(&args, b->acc + g * s->n,
+        (b->masked ? kernels->gemm_acc_ternary : kernels->gemm_acc)(&args, acc + g * s->n,
                                                                     c->columns);
     }
-    const int32_t *acc = b->acc;
+
     for (size_t i = 0; i < b->run_count; i++) {
         emit(c, &b->runs[i], acc);
         acc += b->runs[i].count * c->columns;
@@ -243,7 +256,10 @@ static xnor_status run_conv(const xnor_step *s, const xnor_run *run) {
               .plane_words = (size_t)x->shape.dims[0] * height * width * pixel_words,
               .words = xnor_words(s->k),
               .columns = s->groups * s->n};
-    if (s->tail) xnor_tail_bind(s->tail, run, &c.tail);
+    if (s->tail) {
+        xnor_tail_bind(s->tail, run, &c.tail);
+        xnor_layers_masked(s, run, c.part_masked);
+    }
     c.ternary = x->dtype == XNOR_TERNARY &&
                 xnor_has_zero(xnor_shape_rows(&x->shape), channels,
                               (const uint64_t *)run->values[s->x] + c.plane_words);
@@ -254,7 +270,8 @@ static xnor_status run_conv(const xnor_step *s, const xnor_run *run) {
         c.inner_end[i] = (size_t)end;
     }
     c.capacity = clamp(CONV_ROW_WORDS / c.words, 1, CONV_PIXELS);
-    c.capacity = clamp(CONV_SUMS / c.columns, 1, c.capacity);
+    const size_t sums = c.columns * (s->tail ? s->layer_count : 1);
+    c.capacity = clamp(CONV_SUMS / sums, 1, c.capacity);
     // Tiles small enough that every thread gets some, of whole capacities.
     size_t share = (s->rows + xnor_pool_threads(run->pool) - 1) / xnor_pool_threads(run->pool);
     size_t tile = xnor_align_up(clamp(share, 1, TILE_ROWS), c.capacity);

@@ -7,21 +7,64 @@ typedef struct tail_context {
     const xnor_step *step;
     const xnor_run *run;
     xnor_pointwise program;
-    bool masked[XNOR_MAX_PARTS]; // parts with zeros
+    bool masked[XNOR_MAX_PARTS];
 } tail_context;
 
 enum { GEMM_ROWS = 64 };
 
+// ---- layers -------------------------------------------------------------------------------------
+
+void xnor_layers_masked(const xnor_step *step, const xnor_run *run, bool masked[XNOR_MAX_PARTS]) {
+    for (size_t i = 0; i < step->part_count; i++) {
+        const xnor_layer_part *part = &step->parts[i];
+        const size_t plane = step->tail->rows * xnor_words(part->k);
+        masked[i] = step->graph->values[part->x].dtype == XNOR_TERNARY &&
+                    xnor_has_zero(step->tail->rows, part->k,
+                                  (const uint64_t *)run->values[part->x] + plane);
+    }
+}
+
+static void multiply(const xnor_step *s, const xnor_run *run, size_t index, bool masked,
+                     size_t begin, size_t end, int32_t *acc) {
+    const xnor_layer_part *part = &s->parts[index];
+    const size_t words = xnor_words(part->k), n = s->tail->n;
+    const uint64_t *bits = run->values[part->x];
+    xnor_gemm_args args = {.rows = end - begin,
+                           .k = part->k,
+                           .n = n,
+                           .n_end = n,
+                           .a = bits + begin * words,
+                           .a_stride = words,
+                           .packed = part->packed};
+    if (masked) {
+        args.mask = args.a + s->tail->rows * words;
+        run->kernels->gemm_acc_ternary(&args, acc, n);
+    } else {
+        run->kernels->gemm_acc(&args, acc, n);
+    }
+}
+
+void xnor_layers(const xnor_step *step, const xnor_run *run, const bool masked[XNOR_MAX_PARTS],
+                 size_t begin, size_t end, int32_t *sums, size_t stride) {
+    int32_t acc[XNOR_POINTWISE_MAX];
+    for (size_t k = 0; k < step->part_count; k++) {
+        int32_t *sum = sums + step->parts[k].layer * stride;
+        if (k == 0 || step->parts[k].layer != step->parts[k - 1].layer) {
+            multiply(step, run, k, masked[k], begin, end, sum);
+            continue;
+        }
+        multiply(step, run, k, masked[k], begin, end, acc);
+        for (size_t i = 0; i < (end - begin) * step->tail->n; i++) sum[i] += acc[i];
+    }
+}
+
+// ---- steps --------------------------------------------------------------------------------------
+
 static xnor_status over_tail(const xnor_step *s, const xnor_run *run, size_t most, xnor_tile tile) {
     tail_context c = {.step = s, .run = run};
-    for (size_t i = 0; i < s->part_count; i++) {
-        const xnor_layer_part *part = &s->parts[i];
-        const uint64_t *plane = run->values[part->x];
-        c.masked[i] =
-            s->graph->values[part->x].dtype == XNOR_TERNARY &&
-            xnor_has_zero(s->tail->rows, part->k, plane + s->tail->rows * xnor_words(part->k));
-    }
-    const size_t fit = XNOR_POINTWISE_MAX / s->tail->n;
+    const size_t layers = s->layer_count ? s->layer_count : 1;
+    const size_t fit = XNOR_POINTWISE_MAX / (s->tail->n * layers);
+    xnor_layers_masked(s, run, c.masked);
     xnor_tail_bind(s->tail, run, &c.program);
     xnor_parallel_for(run->pool, s->tail->rows, fit < most ? fit : most, run->cancel, tile, &c);
     return XNOR_OK;
@@ -31,46 +74,24 @@ static void tile_pointwise(void *context, size_t begin, size_t end) {
     const tail_context *c = context;
     const void *x = c->run->values[c->step->x];
     const size_t first = begin * c->step->tail->n;
-    const bool sums = c->step->graph->values[c->step->x].dtype == XNOR_ACC;
-    c->run->kernels->pointwise(&c->program, begin, end - begin,
-                               sums ? (const int32_t *)x + first : NULL,
-                               sums ? NULL : (const float *)x + first);
+    const int32_t *const sums = (const int32_t *)x + first;
+    const bool real = c->step->graph->values[c->step->x].dtype == XNOR_F32;
+    c->run->kernels->pointwise(&c->program, begin, end - begin, &sums,
+                               real ? (const float *)x + first : NULL);
 }
 
 xnor_status xnor_step_pointwise(const xnor_step *s, const xnor_run *run) {
     return over_tail(s, run, XNOR_POINTWISE_MAX, tile_pointwise);
 }
 
-static void multiply(const tail_context *c, size_t index, size_t begin, size_t end, int32_t *acc) {
-    const xnor_step *s = c->step;
-    const xnor_layer_part *part = &s->parts[index];
-    const size_t words = xnor_words(part->k);
-    const uint64_t *bits = c->run->values[part->x];
-    xnor_gemm_args args = {.rows = end - begin,
-                           .k = part->k,
-                           .n = s->n,
-                           .n_end = s->n,
-                           .a = bits + begin * words,
-                           .a_stride = words,
-                           .packed = part->packed};
-    if (c->masked[index]) {
-        args.mask = args.a + s->tail->rows * words;
-        c->run->kernels->gemm_acc_ternary(&args, acc, s->n);
-    } else {
-        c->run->kernels->gemm_acc(&args, acc, s->n);
-    }
-}
-
 static void tile_gemm(void *context, size_t begin, size_t end) {
     const tail_context *c = context;
-    const xnor_step *s = c->step;
-    int32_t sum[XNOR_POINTWISE_MAX], acc[XNOR_POINTWISE_MAX];
-    multiply(c, 0, begin, end, sum);
-    for (size_t k = 1; k < s->part_count; k++) {
-        multiply(c, k, begin, end, acc);
-        for (size_t i = 0; i < (end - begin) * s->n; i++) sum[i] += acc[i];
-    }
-    c->run->kernels->pointwise(&c->program, begin, end - begin, sum, NULL);
+    const size_t stride = (end - begin) * c->step->tail->n;
+    int32_t sums[XNOR_POINTWISE_MAX];
+    const int32_t *layers[XNOR_MAX_PARTS];
+    for (size_t i = 0; i < c->step->layer_count; i++) layers[i] = sums + i * stride;
+    xnor_layers(c->step, c->run, c->masked, begin, end, sums, stride);
+    c->run->kernels->pointwise(&c->program, begin, end - begin, layers, NULL);
 }
 
 xnor_status xnor_step_gemm_tail(const xnor_step *s, const xnor_run *run) {

@@ -28,6 +28,7 @@ void xnor_tail_bind(const xnor_tail *tail, const xnor_run *run, xnor_pointwise *
             .y = y,
             .z = two ? (uint64_t *)y + plane : NULL,
             .low = op->low,
-            .high = op->high};
+            .high = op->high,
+            .layer = op->layer};
     }
 }

@@ -10,6 +10,7 @@ typedef struct xnor_tail_op {
     xnor_value_id a, y;   // map that is read, or written; XNOR_NO_VALUE if none
     float *parameters[2]; // [period], owned; NULL if none
     float low, high;
+    size_t layer; // of the step's layers: whose sums
 } xnor_tail_op;
 
 struct xnor_tail {
@@ -21,5 +22,12 @@ struct xnor_tail {
 void xnor_tail_free(xnor_tail *tail);
 // The program with the addresses of a run.
 void xnor_tail_bind(const xnor_tail *tail, const xnor_run *run, xnor_pointwise *out);
+
+// Which parts of the step's layers have rows with zeros.
+void xnor_layers_masked(const xnor_step *step, const xnor_run *run, bool masked[XNOR_MAX_PARTS]);
+// The sums of the step's layers that are parts, rows begin .. end: those of layer i lie i · stride behind `sums`.
+// At most XNOR_POINTWISE_MAX of a layer.
+void xnor_layers(const xnor_step *step, const xnor_run *run, const bool masked[XNOR_MAX_PARTS],
+                 size_t begin, size_t end, int32_t *sums, size_t stride);
 
 #endif

@@ -55,7 +55,8 @@ static bool pack_f32_ternary(size_t rows, size_t cols, const float *x, size_t x_
 
 // Of at most 64 channels from `channel` on of a row, of which v are the values.
 static void pointwise_op_of(const xnor_pointwise_op *op, size_t element, size_t channel,
-                            size_t word, size_t count, float *v) {
+                            size_t word, size_t count, const int32_t *layer, float *v,
+                            float *kept) {
     const float *a = op->a, *b = op->b;
     uint64_t positive = 0, nonzero = 0;
     switch (op->code) {
@@ -83,6 +84,15 @@ static void pointwise_op_of(const xnor_pointwise_op *op, size_t element, size_t 
     case XNOR_POINTWISE_ROUND:
         for (size_t i = 0; i < count; i++) v[i] = rintf(v[i]);
         return;
+    case XNOR_POINTWISE_LAYER:
+        for (size_t i = 0; i < count; i++) {
+            kept[i] = v[i];
+            v[i] = (float)layer[i];
+        }
+        return;
+    case XNOR_POINTWISE_ADD_KEPT:
+        for (size_t i = 0; i < count; i++) v[i] += kept[i];
+        return;
     case XNOR_POINTWISE_STORE:
         memcpy((float *)op->y + element, v, count * sizeof *v);
         return;
@@ -109,18 +119,22 @@ static void pointwise_op_of(const xnor_pointwise_op *op, size_t element, size_t 
     if (op->z) ((uint64_t *)op->z)[word] = nonzero;
 }
 
-static void pointwise(const xnor_pointwise *program, size_t first, size_t rows, const int32_t *acc,
-                      const float *x) {
+static void pointwise(const xnor_pointwise *program, size_t first, size_t rows,
+                      const int32_t *const *acc, const float *x) {
     const size_t n = program->n;
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < n; c += 64) {
             const size_t count = n - c < 64 ? n - c : 64,
                          word = (first + r) * xnor_words(n) + c / 64;
-            float v[64];
-            for (size_t i = 0; i < count; i++)
-                v[i] = acc ? (float)acc[r * n + c + i] : x[r * n + c + i];
-            for (size_t i = 0; i < program->op_count; i++)
-                pointwise_op_of(&program->ops[i], (first + r) * n + c, c, word, count, v);
+            const size_t at = r * n + c;
+            float v[64], kept[64];
+            for (size_t i = 0; i < count; i++) v[i] = x ? x[at + i] : (float)acc[0][at + i];
+            for (size_t i = 0; i < program->op_count; i++) {
+                const xnor_pointwise_op *op = &program->ops[i];
+                const int32_t *layer =
+                    op->code == XNOR_POINTWISE_LAYER ? acc[op->layer] + at : NULL;
+                pointwise_op_of(op, first * n + at, c, word, count, layer, v, kept);
+            }
         }
 }
 

@@ -41,14 +41,16 @@ typedef struct xnor_patch_args {
 
 // What happens to single values v of a map [rows][n], in order.
 typedef enum xnor_pointwise_code {
-    XNOR_POINTWISE_ADD_SUM, // v + a[row][channel], int32
-    XNOR_POINTWISE_AFFINE,  // fma(v, a[channel], b[channel])
-    XNOR_POINTWISE_ADD,     // v + a[row][channel]
-    XNOR_POINTWISE_MUL,     // v · a[row][channel]
-    XNOR_POINTWISE_CLIP,    // min(high, max(low, v)); NaN stays NaN
-    XNOR_POINTWISE_GATE,    // v > 0 ? 1 : 0
-    XNOR_POINTWISE_ROUND,   // to the nearest integer, halves to the even one
-    XNOR_POINTWISE_STORE,   // y[row][channel] = v
+    XNOR_POINTWISE_ADD_SUM,  // v + a[row][channel], int32
+    XNOR_POINTWISE_AFFINE,   // fma(v, a[channel], b[channel])
+    XNOR_POINTWISE_ADD,      // v + a[row][channel]
+    XNOR_POINTWISE_MUL,      // v · a[row][channel]
+    XNOR_POINTWISE_CLIP,     // min(high, max(low, v)); NaN stays NaN
+    XNOR_POINTWISE_GATE,     // v > 0 ? 1 : 0
+    XNOR_POINTWISE_ROUND,    // to the nearest integer, halves to the even one
+    XNOR_POINTWISE_LAYER,    // keeps v; from here on v is acc[layer]
+    XNOR_POINTWISE_ADD_KEPT, // v + what LAYER kept
+    XNOR_POINTWISE_STORE,    // y[row][channel] = v
     // Bits, of whole words for each row (padding bits 0); v stays as it is. AT_LEAST: of numbers only.
     XNOR_POINTWISE_SIGNS,           // y: v >= 0
     XNOR_POINTWISE_TERNARY,         // y: v > 0, z: v is not 0
@@ -62,11 +64,12 @@ typedef struct xnor_pointwise_op {
     const void *a, *b; // maps from their first row on; float parameters [period]
     void *y, *z;
     float low, high;
+    size_t layer; // which of the tiles of sums
 } xnor_pointwise_op;
 
 #define XNOR_POINTWISE_BLOCK 64 // values at a time
 #define XNOR_POINTWISE_MAX 8192 // values of a call
-#define XNOR_POINTWISE_OPS 16
+#define XNOR_POINTWISE_OPS 24
 #define XNOR_POINTWISE_PLANES 4 // of bits, TERNARY makes two
 
 typedef struct xnor_pointwise {
@@ -191,10 +194,11 @@ typedef struct xnor_kernels {
     // out[p][c] = fma(share[p], x[second[p]][c], (1 - share[p])·x[first[p]][c]); x: [..][channels]
     void (*mix_pixels_f32)(size_t pixels, size_t channels, const float *x, const int32_t *first,
                            const int32_t *second, const float *share, float *out);
-    // Runs the program on rows first .. first + rows of its maps. acc [rows][n]: the values that it begins with;
-    // where it is NULL, x is. rows · n is at most XNOR_POINTWISE_MAX, and so is every sum below 2^24.
-    void (*pointwise)(const xnor_pointwise *program, size_t first, size_t rows, const int32_t *acc,
-                      const float *x);
+    // Runs the program on rows first .. first + rows of its maps. It begins with x [rows][n], or, where that is
+    // NULL, with acc[0]; acc: [layers of the program] tiles of sums [rows][n], below 2^24. rows · n is at most
+    // XNOR_POINTWISE_MAX.
+    void (*pointwise)(const xnor_pointwise *program, size_t first, size_t rows,
+                      const int32_t *const *acc, const float *x);
 } xnor_kernels;
 
 // patch_bits of a plane of ones (args->plane is not read): which taps lie inside the plane.

@@ -80,6 +80,11 @@ ALWAYS_INLINE uint64_t pointwise_not_below(const vf *v) {
         UNROLL for (size_t k = 0; k < blocks * POINTWISE_VECTORS; k++) v[k] = (expression);        \
     } while (0)
 
+#define POINTWISE_KEPT(statement)                                                                  \
+    do {                                                                                           \
+        UNROLL for (size_t k = 0; k < blocks * POINTWISE_VECTORS; k++) statement;                  \
+    } while (0)
+
 #define POINTWISE_LOAD(load, p, out)                                                               \
     do {                                                                                           \
         UNROLL for (size_t i = 0; i < blocks; i++)                                                 \
@@ -97,13 +102,14 @@ ALWAYS_INLINE uint64_t pointwise_not_below(const vf *v) {
 // parameters from `channel` on. Only a single block has less than 64 values.
 ALWAYS_INLINE void pointwise_blocks(const xnor_pointwise *program, size_t blocks, size_t at,
                                     size_t element, size_t channel, size_t count,
-                                    const int32_t *acc, const float *x, pointwise_streams streams) {
+                                    const int32_t *const *acc, const float *x,
+                                    pointwise_streams streams, float *kept) {
     vf v[POINTWISE_MOST], o[POINTWISE_MOST];
     size_t plane = 0;
-    if (acc)
-        POINTWISE_LOAD(pointwise_integers, acc + at, v);
-    else
+    if (x)
         POINTWISE_LOAD(pointwise_floats, x + at, v);
+    else
+        POINTWISE_LOAD(pointwise_integers, acc[0] + at, v);
     for (size_t step = 0; step < program->op_count; step++) {
         const xnor_pointwise_op *op = &program->ops[step];
         const float *a = op->a, *b = op->b;
@@ -132,6 +138,13 @@ ALWAYS_INLINE void pointwise_blocks(const xnor_pointwise *program, size_t blocks
             break;
         case XNOR_POINTWISE_ROUND:
             POINTWISE_EACH(vf_round(v[k]));
+            break;
+        case XNOR_POINTWISE_LAYER:
+            POINTWISE_KEPT(vf_store(kept + k * F32_LANES, v[k]));
+            POINTWISE_LOAD(pointwise_integers, acc[op->layer] + at, v);
+            break;
+        case XNOR_POINTWISE_ADD_KEPT:
+            POINTWISE_EACH(vf_add(v[k], vf_load(kept + k * F32_LANES)));
             break;
         case XNOR_POINTWISE_STORE:
             POINTWISE_LOAD(pointwise_store, (float *)op->y + element, v);
@@ -176,9 +189,10 @@ static void pointwise_rows_of_bits(const uint64_t *stream, size_t rows, size_t n
         }
 }
 
-static void pointwise(const xnor_pointwise *program, size_t first, size_t rows, const int32_t *acc,
-                      const float *x) {
+static void pointwise(const xnor_pointwise *program, size_t first, size_t rows,
+                      const int32_t *const *acc, const float *x) {
     pointwise_streams streams;
+    float kept[POINTWISE_MOST * F32_LANES] = {0}; // not in registers: few programs need it
     const size_t n = program->n, total = rows * n, words = (n + 63) / 64;
     for (size_t p = 0; p < XNOR_POINTWISE_PLANES; p++)
         streams[p][total / 64 + (total % 64 != 0)] = 0;
@@ -188,11 +202,12 @@ static void pointwise(const xnor_pointwise *program, size_t first, size_t rows, 
                              channel + POINTWISE_BLOCKS * 64 <= program->period;
         const size_t blocks = several ? POINTWISE_BLOCKS : 1, element = first * n + at;
         if (several)
-            pointwise_blocks(program, POINTWISE_BLOCKS, at, element, channel, 64, acc, x, streams);
+            pointwise_blocks(program, POINTWISE_BLOCKS, at, element, channel, 64, acc, x, streams,
+                             kept);
         else if (at + 64 <= total)
-            pointwise_blocks(program, 1, at, element, channel, 64, acc, x, streams);
+            pointwise_blocks(program, 1, at, element, channel, 64, acc, x, streams, kept);
         else
-            pointwise_blocks(program, 1, at, element, channel, total - at, acc, x, streams);
+            pointwise_blocks(program, 1, at, element, channel, total - at, acc, x, streams, kept);
         at += blocks * 64;
         channel += blocks * 64;
         if (channel == program->period) channel = 0;

@@ -320,7 +320,8 @@ static void run_once(const xnor_kernels *set, const bench_shape *s, bench_data *
                              {XNOR_POINTWISE_CLIP, .low = -1, .high = 1},
                              {XNOR_POINTWISE_STORE, .y = d->out},
                              {XNOR_POINTWISE_SIGNS, .y = d->bits_out}}};
-        set->pointwise(&p, 0, s->rows, d->acc, NULL);
+        const int32_t *const acc = d->acc;
+        set->pointwise(&p, 0, s->rows, &acc, NULL);
     } else {
         set->acc_thr(s->rows, s->n, d->acc, s->n, d->limit, d->bits_out, n_words);
     }

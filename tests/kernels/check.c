@@ -801,7 +801,7 @@ static void check_rows_magnitude(checker *check) {
 static const size_t value_counts[] = {1,  3,  4,  7,  8,  15, 16,  17, 18,
                                       33, 36, 63, 64, 65, 72, 130, 144};
 
-enum { PROGRAM_FIRST = 3 }; // the tile's first row in the maps
+enum { PROGRAM_FIRST = 3, LAYERS = 3 }; // the tile's first row in the maps; tiles of sums
 
 // Small multiples of powers of two, so that many sums are exactly 0, or anything.
 static float random_value(bool special) {
@@ -817,8 +817,9 @@ static size_t make_program(xnor_pointwise *p, size_t rows, bool acc, bool number
         XNOR_POINTWISE_STORE,  XNOR_POINTWISE_TERNARY};
     const size_t plane = (PROGRAM_FIRST + rows) * xnor_words(p->n) * sizeof(uint64_t);
     size_t bytes = 0, planes = 0;
+    bool kept = false; // a LAYER has kept a value
     p->op_count = 0;
-    const size_t count = 2 + random_below(7);
+    const size_t count = 2 + random_below(11);
     for (size_t i = 0; i < count; i++) {
         xnor_pointwise_op op = {.code = codes[random_below(COUNT(codes))], .low = -1, .high = 1};
         if (acc && i == 0 && random_below(2)) op.code = XNOR_POINTWISE_ADD_SUM;
@@ -827,6 +828,14 @@ static size_t make_program(xnor_pointwise *p, size_t rows, bool acc, bool number
             op.code = random_below(2) ? XNOR_POINTWISE_AT_LEAST : XNOR_POINTWISE_AT_LEAST_TERNARY;
         const bool two =
             op.code == XNOR_POINTWISE_TERNARY || op.code == XNOR_POINTWISE_AT_LEAST_TERNARY;
+        if (kept && random_below(3) == 0) {
+            op.code = XNOR_POINTWISE_ADD_KEPT;
+            kept = false;
+        } else if (acc && op.code == XNOR_POINTWISE_ROUND && random_below(2)) {
+            op.code = XNOR_POINTWISE_LAYER;
+            op.layer = random_below(LAYERS);
+            kept = true;
+        }
         if (op.code >= XNOR_POINTWISE_SIGNS_FIRST) {
             planes += two ? 2 : 1;
             if (planes > XNOR_POINTWISE_PLANES) break;
@@ -859,7 +868,7 @@ static void check_pointwise(checker *check) {
         while (program.period % XNOR_POINTWISE_BLOCK) program.period += n;
         const size_t count = (PROGRAM_FIRST + rows) * n;
         int32_t *sums = input(SLOT_MASK, count * sizeof *sums);
-        int32_t *acc = input(SLOT_A, rows * n * sizeof *acc);
+        int32_t *acc = input(SLOT_A, LAYERS * rows * n * sizeof *acc);
         float *map = input(SLOT_B, count * sizeof *map);
         float *scale = input(SLOT_X, program.period * sizeof *scale);
         float *shift = input(SLOT_BIAS, program.period * sizeof *shift);
@@ -867,7 +876,7 @@ static void check_pointwise(checker *check) {
             sums[j] = (int32_t)random_below(8193) - 4096;
             map[j] = random_value(special);
         }
-        for (size_t j = 0; j < rows * n; j++) {
+        for (size_t j = 0; j < LAYERS * rows * n; j++) {
             const float x = random_value(special);
             acc[j] =
                 random_below(4) ? (int32_t)random_below(9) - 4 : (int32_t)random_below(8193) - 4096;
@@ -893,7 +902,8 @@ static void check_pointwise(checker *check) {
                 if (writes) op->y = out + (uintptr_t)op->y;
                 if (writes && op->z) op->z = out + (uintptr_t)op->z;
             }
-            sets[side]->pointwise(&placed, PROGRAM_FIRST, rows, from_acc ? acc : NULL,
+            const int32_t *const layers[LAYERS] = {acc, acc + rows * n, acc + 2 * rows * n};
+            sets[side]->pointwise(&placed, PROGRAM_FIRST, rows, from_acc ? layers : NULL,
                                   from_acc ? NULL : (const float *)(const void *)acc);
         }
         compare(check, bytes, true, what);

@@ -352,8 +352,8 @@ static void mix_pixels_f32(size_t pixels, size_t channels, const float *x, const
 }
 
 // Value by value.
-static void pointwise(const xnor_pointwise *program, size_t first, size_t rows, const int32_t *acc,
-                      const float *x) {
+static void pointwise(const xnor_pointwise *program, size_t first, size_t rows,
+                      const int32_t *const *acc, const float *x) {
     const size_t n = program->n, words = xnor_words(n);
     for (size_t i = 0; i < program->op_count; i++) {
         const xnor_pointwise_op *op = &program->ops[i];
@@ -364,7 +364,7 @@ static void pointwise(const xnor_pointwise *program, size_t first, size_t rows, 
     }
     for (size_t j = 0; j < rows * n; j++) {
         const size_t row = first + j / n, c = j % n, at = row * n + c;
-        float v = acc ? (float)acc[j] : x[j];
+        float v = x ? x[j] : (float)acc[0][j], kept = 0;
         for (size_t i = 0; i < program->op_count; i++) {
             const xnor_pointwise_op *op = &program->ops[i];
             const float *a = op->a, *b = op->b;
@@ -381,6 +381,11 @@ static void pointwise(const xnor_pointwise *program, size_t first, size_t rows, 
                 const bool up = part > 0.5f || (part == 0.5f && fmodf(whole, 2) != 0);
                 v = copysignf(whole + (up ? 1 : 0), v);
             }
+            if (op->code == XNOR_POINTWISE_LAYER) {
+                kept = v;
+                v = (float)acc[op->layer][j];
+            }
+            if (op->code == XNOR_POINTWISE_ADD_KEPT) v += kept;
             if (op->code == XNOR_POINTWISE_STORE) ((float *)op->y)[at] = v;
             if (op->code == XNOR_POINTWISE_SIGNS) bit = isgreaterequal(v, 0);
             if (op->code == XNOR_POINTWISE_TERNARY) {
