@@ -179,6 +179,15 @@ static void pointwise_rows_of_bits(const uint64_t *stream, size_t rows, size_t n
         memcpy(bits, stream, rows * words * sizeof *bits);
         return;
     }
+    if (n + 7 <= 64) { // a row lies in the eight bytes from its first byte on
+        const uint64_t used = (UINT64_C(1) << n) - 1;
+        for (size_t r = 0, from = 0; r < rows; r++, from += n) {
+            uint64_t word;
+            memcpy(&word, (const char *)stream + from / 8, sizeof word);
+            bits[r] = word >> from % 8 & used;
+        }
+        return;
+    }
     for (size_t r = 0; r < rows; r++)
         for (size_t w = 0; w < words; w++) {
             const size_t from = r * n + w * 64, left = n - w * 64;
