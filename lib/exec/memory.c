@@ -1,6 +1,7 @@
 // The memory plan: every value that a step writes gets a place in one arena for as long as a later
 // step reads it. Places are chosen in the order of first use, each the lowest that no living value
-// overlaps.
+// overlaps. What a tail stores takes the place of a map that it has read for the last time: half the
+// memory goes through the caches.
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ typedef struct lifetime {
     xnor_value_id value;
     size_t bytes;
     uint32_t first, last; // step indices
+    xnor_value_id onto;   // whose place it takes, or XNOR_NO_VALUE
 } lifetime;
 
 static xnor_value_id root_of(const xnor_plan *plan, xnor_value_id id) {
@@ -48,7 +50,7 @@ static void touch_distinct(const xnor_plan *plan, lifetime *lives, uint32_t step
 
 static void find_lifetimes(const xnor_plan *plan, lifetime *lives) {
     for (uint32_t i = 0; i < plan->graph.value_count; i++)
-        lives[i] = (lifetime){i, 0, UINT32_MAX, 0};
+        lives[i] = (lifetime){i, 0, UINT32_MAX, 0, XNOR_NO_VALUE};
     for (uint32_t s = 0; s < plan->step_count; s++) {
         const xnor_step *step = &plan->steps[s];
         touch(plan, lives, step->x, s, false);
@@ -76,6 +78,47 @@ static void find_lifetimes(const xnor_plan *plan, lifetime *lives) {
     for (uint32_t s = 0; s < plan->step_count; s++)
         if (plan->steps[s].run == xnor_step_distinct)
             lives[plan->steps[s].node->outputs[1]].last = UINT32_MAX;
+}
+
+// How often the step reads the memory of `root`.
+static size_t reads_of(const xnor_plan *plan, const xnor_step *step, xnor_value_id root) {
+    const xnor_value_id operands[] = {step->x, step->w, step->v, step->active, step->scratch};
+    size_t count = 0;
+    for (size_t k = 0; k < sizeof operands / sizeof *operands; k++)
+        count += operands[k] != XNOR_NO_VALUE && root_of(plan, operands[k]) == root;
+    for (size_t k = 0; k < step->part_count; k++) count += root_of(plan, step->parts[k].x) == root;
+    for (size_t k = 0; k < step->tail->count; k++) {
+        const xnor_value_id a = step->tail->ops[k].a;
+        count += a != XNOR_NO_VALUE && root_of(plan, a) == root;
+    }
+    return count;
+}
+
+// Value by value the operation reads what the later one stores, and nobody else reads it from here on.
+static bool can_replace(const xnor_plan *plan, const lifetime *lives, uint32_t s,
+                        const xnor_tail_op *read, const xnor_tail_op *store) {
+    if ((read->code != XNOR_POINTWISE_ADD && read->code != XNOR_POINTWISE_MUL) ||
+        store->code != XNOR_POINTWISE_STORE || root_of(plan, store->y) != store->y)
+        return false;
+    const xnor_value_id root = root_of(plan, read->a);
+    size_t old_bytes, new_bytes;
+    const xnor_value *old = &plan->graph.values[root], *new = &plan->graph.values[store->y];
+    return lives[root].first != UINT32_MAX && lives[root].last == s && lives[store->y].first == s &&
+           xnor_tensor_bytes(old->dtype, &old->shape, &old_bytes) == XNOR_OK &&
+           xnor_tensor_bytes(new->dtype, &new->shape, &new_bytes) == XNOR_OK &&
+           old_bytes == new_bytes && reads_of(plan, &plan->steps[s], root) == 1;
+}
+
+static void find_replacements(const xnor_plan *plan, lifetime *lives) {
+    for (uint32_t s = 0; s < plan->step_count; s++) {
+        const xnor_tail *tail = plan->steps[s].tail;
+        for (size_t r = 0; tail && r < tail->count; r++)
+            for (size_t w = r + 1; w < tail->count; w++)
+                if (can_replace(plan, lives, s, &tail->ops[r], &tail->ops[w])) {
+                    lives[tail->ops[w].y].onto = root_of(plan, tail->ops[r].a);
+                    break;
+                }
+    }
 }
 
 // Lowest offset where `bytes` fit between the placed values that live at the same time.
@@ -114,6 +157,7 @@ xnor_status xnor_plan_memory(xnor_plan *plan) {
     for (uint32_t i = 0; i < count; i++) plan->offset[i] = SIZE_MAX;
     find_roots(plan);
     find_lifetimes(plan, lives);
+    find_replacements(plan, lives);
     for (uint32_t i = 0; i < count; i++)
         if (lives[i].first != UINT32_MAX) lives[used++] = lives[i];
     qsort(lives, used, sizeof *lives, by_first);
@@ -127,7 +171,9 @@ xnor_status xnor_plan_memory(xnor_plan *plan) {
             break;
         }
         lives[i].bytes = xnor_align_up(lives[i].bytes ? lives[i].bytes : 1, 64);
-        size_t place = find_place(plan, lives, i, &lives[i]);
+        const xnor_value_id onto = lives[i].onto;
+        size_t place =
+            onto == XNOR_NO_VALUE ? find_place(plan, lives, i, &lives[i]) : plan->offset[onto];
         plan->offset[lives[i].value] = place;
         if (place + lives[i].bytes > plan->arena_bytes) plan->arena_bytes = place + lives[i].bytes;
     }

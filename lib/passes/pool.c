@@ -117,6 +117,7 @@ static xnor_status signs_first(xnor_graph *graph, uint32_t index, bool *changed)
 }
 
 xnor_status xnor_pass_pool(xnor_graph *graph) {
-    static const xnor_rule rules[] = {signs_first, NULL};
+    // Several layers may take the signs: one of their nodes stays.
+    static const xnor_rule rules[] = {xnor_drop_duplicate, signs_first, NULL};
     return xnor_rewrite(graph, rules);
 }

@@ -170,6 +170,12 @@ typedef struct life {
     uint32_t first, last;
 } life;
 
+// The step's tail reads the one map value by value before it stores the other.
+static bool replaces(const xnor_plan *plan, const life *old, const life *new) {
+    return old->last == new->first && old->begin == new->begin && old->end == new->end &&
+           plan->steps[old->last].tail != NULL;
+}
+
 // From the graph, not from what the memory plan took for lifetimes.
 static bool life_of(const xnor_plan *plan, xnor_value_id value, life *out) {
     size_t bytes = 0;
@@ -207,6 +213,8 @@ static void check_memory(const xnor_plan *plan, uint32_t seed) {
         for (uint32_t k = 0; k < i; k++) {
             bool together = lives[i].first <= lives[k].last && lives[k].first <= lives[i].last;
             bool overlap = lives[i].begin < lives[k].end && lives[k].begin < lives[i].end;
+            if (replaces(plan, &lives[i], &lives[k]) || replaces(plan, &lives[k], &lives[i]))
+                continue;
             cr_assert(!(together && overlap), "seed %u: values of steps %u..%u and %u..%u overlap",
                       seed, lives[i].first, lives[i].last, lives[k].first, lives[k].last);
         }
