@@ -121,6 +121,10 @@ ALWAYS_INLINE vf vf_gate(vf v) {
     return _mm256_and_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_GT_OQ), _mm256_set1_ps(1));
 }
 
+ALWAYS_INLINE uint64_t vf_ne0(vf v) {
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_NEQ_UQ));
+}
+
 ALWAYS_INLINE vf vf_round(vf v) {
     return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }

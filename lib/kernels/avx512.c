@@ -141,6 +141,10 @@ ALWAYS_INLINE vf vf_gate(vf v) {
     return _mm512_maskz_mov_ps(above, _mm512_set1_ps(1));
 }
 
+ALWAYS_INLINE uint64_t vf_ne0(vf v) {
+    return _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+}
+
 ALWAYS_INLINE vf vf_round(vf v) {
     return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }

@@ -120,6 +120,11 @@ ALWAYS_INLINE vf vf_gate(vf v) {
     return vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(v, vdupq_n_f32(0)), one));
 }
 
+ALWAYS_INLINE uint64_t vf_ne0(vf v) {
+    const uint32x4_t weight = {1, 2, 4, 8};
+    return vaddvq_u32(vbicq_u32(weight, vceqzq_f32(v)));
+}
+
 ALWAYS_INLINE vf vf_round(vf v) {
     return vrndnq_f32(v);
 }

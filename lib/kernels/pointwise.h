@@ -2,6 +2,7 @@
 // after it has defined
 //     vf_gate(v)    lane by lane: v > 0 ? 1 : 0
 //     vf_round(v)   to the nearest integer, halves to the even one
+//     vf_ne0(v)     bit by lane: v is not 0
 // 64 values stay in registers through the whole program, so that what is not asked for is never stored.
 //
 // Limited by loads and stores: one a vector for every map and every parameter of the program.
@@ -50,29 +51,47 @@ ALWAYS_INLINE void pointwise_store(float *p, size_t count, const vf *v) {
     if (count < 64) memcpy(p, part, count * sizeof *p);
 }
 
+// Bits of the lanes of vector k of 64 values.
+ALWAYS_INLINE void pointwise_put(uint64_t *word, size_t k, uint64_t bits) {
+#if F32_LANES == 16
+    const uint16_t lanes = (uint16_t)bits; // a mask register goes to memory as it is
+    memcpy((char *)word + k * sizeof lanes, &lanes, sizeof lanes);
+#elif F32_LANES == 8
+    const uint8_t lanes = (uint8_t)bits;
+    memcpy((char *)word + k, &lanes, sizeof lanes);
+#else
+    *word = (k ? *word : 0) | bits << (k * F32_LANES);
+#endif
+}
+
+#define POINTWISE_PUT(word, bits)                                                                  \
+    do {                                                                                           \
+        UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) pointwise_put((word), k, (bits));    \
+    } while (0)
+
 // Bit: limit <= v.
-ALWAYS_INLINE uint64_t pointwise_at_least(const vf *v, const float *limits) {
-    uint64_t word = 0;
-    UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) {
-        word |= vf_ge0(vf_sub(v[k], vf_load(limits + k * F32_LANES))) << (k * F32_LANES);
-    }
-    return word;
+ALWAYS_INLINE void pointwise_at_least(const vf *v, const float *limits, uint64_t *word) {
+    POINTWISE_PUT(word, vf_ge0(vf_sub(v[k], vf_load(limits + k * F32_LANES))));
 }
 
-ALWAYS_INLINE uint64_t pointwise_above(const vf *v) {
-    uint64_t word = 0;
-    UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) {
-        word |= vf_lt(vf_zero(), v[k]) << (k * F32_LANES);
-    }
-    return word;
+// Bit: limit <= v, or v < low.
+ALWAYS_INLINE void pointwise_outside(const vf *v, const float *limits, const float *low,
+                                     uint64_t *word) {
+    POINTWISE_PUT(word, vf_ge0(vf_sub(v[k], vf_load(limits + k * F32_LANES))) |
+                            vf_lt(v[k], vf_load(low + k * F32_LANES)));
 }
 
-ALWAYS_INLINE uint64_t pointwise_not_below(const vf *v) {
-    uint64_t word = 0;
-    UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) {
-        word |= vf_ge0(v[k]) << (k * F32_LANES);
-    }
-    return word;
+ALWAYS_INLINE void pointwise_above(const vf *v, uint64_t *word) {
+    POINTWISE_PUT(word, vf_lt(vf_zero(), v[k]));
+}
+
+ALWAYS_INLINE void pointwise_not_below(const vf *v, uint64_t *word) {
+    POINTWISE_PUT(word, vf_ge0(v[k]));
+}
+
+// Not 0; NaN is not.
+ALWAYS_INLINE void pointwise_not_zero(const vf *v, uint64_t *word) {
+    POINTWISE_PUT(word, vf_ne0(v[k]));
 }
 
 #define POINTWISE_EACH(expression)                                                                 \
@@ -90,11 +109,13 @@ ALWAYS_INLINE uint64_t pointwise_not_below(const vf *v) {
         UNROLL for (size_t i = 0; i < blocks; i++)                                                 \
             load((p) + i * 64, count, (out) + i * POINTWISE_VECTORS);                              \
     } while (0)
-#define POINTWISE_WORDS(plane, expression)                                                         \
+// put: a call that takes `part`, the values of a block, and `word`, where their bits belong.
+#define POINTWISE_WORDS(plane, put)                                                                \
     do {                                                                                           \
         UNROLL for (size_t i = 0; i < blocks; i++) {                                               \
             const vf *part = v + i * POINTWISE_VECTORS;                                            \
-            streams[plane][at / 64 + i] = (expression);                                            \
+            uint64_t *word = &streams[plane][at / 64 + i];                                         \
+            put;                                                                                   \
         }                                                                                          \
     } while (0)
 
@@ -150,22 +171,22 @@ ALWAYS_INLINE void pointwise_blocks(const xnor_pointwise *program, size_t blocks
             POINTWISE_LOAD(pointwise_store, (float *)op->y + element, v);
             break;
         case XNOR_POINTWISE_SIGNS:
-            POINTWISE_WORDS(plane, pointwise_not_below(part));
+            POINTWISE_WORDS(plane, pointwise_not_below(part, word));
             plane += 1;
             break;
         case XNOR_POINTWISE_TERNARY:
-            POINTWISE_WORDS(plane, pointwise_above(part));
-            POINTWISE_WORDS(plane + 1, ~(pointwise_not_below(part) & ~streams[plane][at / 64 + i]));
+            POINTWISE_WORDS(plane, pointwise_above(part, word));
+            POINTWISE_WORDS(plane + 1, pointwise_not_zero(part, word));
             plane += 2;
             break;
         case XNOR_POINTWISE_AT_LEAST:
-            POINTWISE_WORDS(plane, pointwise_at_least(part, a + channel + i * 64));
+            POINTWISE_WORDS(plane, pointwise_at_least(part, a + channel + i * 64, word));
             plane += 1;
             break;
         case XNOR_POINTWISE_AT_LEAST_TERNARY:
-            POINTWISE_WORDS(plane, pointwise_at_least(part, a + channel + i * 64));
-            POINTWISE_WORDS(plane + 1, ~(pointwise_at_least(part, b + channel + i * 64) &
-                                         ~streams[plane][at / 64 + i]));
+            POINTWISE_WORDS(plane, pointwise_at_least(part, a + channel + i * 64, word));
+            POINTWISE_WORDS(plane + 1, pointwise_outside(part, a + channel + i * 64,
+                                                         b + channel + i * 64, word));
             plane += 2;
             break;
         }
