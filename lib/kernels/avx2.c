@@ -125,6 +125,12 @@ ALWAYS_INLINE uint64_t vf_ne0(vf v) {
     return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_NEQ_UQ));
 }
 
+ALWAYS_INLINE uint64_t vf_join(const uint64_t *lanes) {
+    uint64_t word = 0;
+    UNROLL for (size_t k = 0; k < 64 / F32_LANES; k++) word |= lanes[k] << (k * F32_LANES);
+    return word;
+}
+
 ALWAYS_INLINE vf vf_round(vf v) {
     return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }

@@ -145,6 +145,12 @@ ALWAYS_INLINE uint64_t vf_ne0(vf v) {
     return _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_UQ);
 }
 
+ALWAYS_INLINE uint64_t vf_join(const uint64_t *lanes) {
+    const __mmask32 low = _mm512_kunpackw((__mmask32)lanes[1], (__mmask32)lanes[0]);
+    const __mmask32 high = _mm512_kunpackw((__mmask32)lanes[3], (__mmask32)lanes[2]);
+    return _cvtmask64_u64(_mm512_kunpackd(high, low));
+}
+
 ALWAYS_INLINE vf vf_round(vf v) {
     return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }

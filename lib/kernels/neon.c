@@ -125,6 +125,12 @@ ALWAYS_INLINE uint64_t vf_ne0(vf v) {
     return vaddvq_u32(vbicq_u32(weight, vceqzq_f32(v)));
 }
 
+ALWAYS_INLINE uint64_t vf_join(const uint64_t *lanes) {
+    uint64_t word = 0;
+    UNROLL for (size_t k = 0; k < 64 / F32_LANES; k++) word |= lanes[k] << (k * F32_LANES);
+    return word;
+}
+
 ALWAYS_INLINE vf vf_round(vf v) {
     return vrndnq_f32(v);
 }

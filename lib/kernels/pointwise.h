@@ -3,6 +3,7 @@
 //     vf_gate(v)    lane by lane: v > 0 ? 1 : 0
 //     vf_round(v)   to the nearest integer, halves to the even one
 //     vf_ne0(v)     bit by lane: v is not 0
+//     vf_join(bits) the word of the bits of 64 / F32_LANES vectors
 // 64 values stay in registers through the whole program, so that what is not asked for is never stored.
 //
 // Limited by loads and stores: one a vector for every map and every parameter of the program.
@@ -51,22 +52,12 @@ ALWAYS_INLINE void pointwise_store(float *p, size_t count, const vf *v) {
     if (count < 64) memcpy(p, part, count * sizeof *p);
 }
 
-// Bits of the lanes of vector k of 64 values.
-ALWAYS_INLINE void pointwise_put(uint64_t *word, size_t k, uint64_t bits) {
-#if F32_LANES == 16
-    const uint16_t lanes = (uint16_t)bits; // a mask register goes to memory as it is
-    memcpy((char *)word + k * sizeof lanes, &lanes, sizeof lanes);
-#elif F32_LANES == 8
-    const uint8_t lanes = (uint8_t)bits;
-    memcpy((char *)word + k, &lanes, sizeof lanes);
-#else
-    *word = (k ? *word : 0) | bits << (k * F32_LANES);
-#endif
-}
-
+// word: 64 bits, `bits` are those of vector k.
 #define POINTWISE_PUT(word, bits)                                                                  \
     do {                                                                                           \
-        UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) pointwise_put((word), k, (bits));    \
+        uint64_t lanes[POINTWISE_VECTORS];                                                         \
+        UNROLL for (size_t k = 0; k < POINTWISE_VECTORS; k++) lanes[k] = (bits);                   \
+        *(word) = vf_join(lanes);                                                                  \
     } while (0)
 
 // Bit: limit <= v.
