@@ -67,6 +67,8 @@ static void find_lifetimes(const xnor_plan *plan, lifetime *lives) {
             touch(plan, lives, step->tail->ops[k].a, s, false);
             touch(plan, lives, step->tail->ops[k].y, s, true);
         }
+        if (step->tail && step->tail->layer.packed)
+            touch(plan, lives, step->tail->layer.y, s, true);
         if (step->run == xnor_step_reference)
             for (uint32_t k = 0; k < step->node->output_count; k++)
                 touch(plan, lives, step->node->outputs[k], s, true);

@@ -1,6 +1,7 @@
 // Maps that one step stores for the tail of another never need to be: the later step makes the values itself.
 //   a layer adds a map, which the tail of earlier layers stores   -> a step of all these layers
 //   a step on a map, which the tail of an earlier step stores     -> that step's tail goes on
+//   a float layer on such a map                                   -> that step's tail ends with the layer
 // Sums of layers that stay in registers cost no memory; where the earlier step makes more than the map, its layers
 // are computed twice if that is cheaper than a map that does not stay in the cache.
 #include <stdlib.h>
@@ -183,7 +184,8 @@ static xnor_status join_programs(const xnor_step *from, size_t end, bool copy, x
                                  size_t add) {
     xnor_tail *joint = calloc(1, sizeof *joint), *tail = into->tail;
     if (!joint) return xnor_fail(XNOR_E_MEMORY, "plan: out of memory");
-    *joint = (xnor_tail){.rows = tail->rows, .n = tail->n, .period = tail->period};
+    *joint =
+        (xnor_tail){.rows = tail->rows, .n = tail->n, .period = tail->period, .layer = tail->layer};
     xnor_status status = XNOR_OK;
     for (size_t k = 0; k < end && status == XNOR_OK; k++) {
         if (writes(&from->tail->ops[k])) continue;
@@ -260,31 +262,41 @@ static bool finds_layers(const xnor_plan *plan, uint32_t index, size_t add, uint
 static bool can_wait(const xnor_plan *plan, uint32_t first, uint32_t index) {
     const xnor_tail *tail = plan->steps[first].tail;
     for (size_t k = 0; k < tail->count; k++)
-        if (writes(&tail->ops[k]) && is_read(plan, first + 1, index, tail->ops[k].y)) return false;
-    return true;
+        if (tail->ops[k].y != XNOR_NO_VALUE && is_read(plan, first + 1, index, tail->ops[k].y))
+            return false;
+    return !tail->layer.packed;
 }
 
 static bool finds_source(const xnor_plan *plan, uint32_t index, uint32_t *first, size_t *store) {
     const xnor_step *into = &plan->steps[index];
-    if (into->run != xnor_step_pointwise || plan->graph.values[into->x].dtype != XNOR_F32 ||
-        !is_read_once(plan, into->x))
+    if ((into->run != xnor_step_pointwise && into->run != xnor_step_linear) ||
+        plan->graph.values[into->x].dtype != XNOR_F32 || !is_read_once(plan, into->x))
         return false;
     *first = storing_step(plan, index, into->x, store);
     if (*first == UINT32_MAX || *store + 1 != plan->steps[*first].tail->count) return false;
-    const xnor_step *from = &plan->steps[*first];
-    return fits(from->tail, into->tail, from->tail->planes + into->tail->planes) &&
-           can_wait(plan, *first, index);
+    const xnor_tail *from = plan->steps[*first].tail;
+    const bool fit = into->tail ? fits(from, into->tail, from->planes + into->tail->planes)
+                                : into->active == XNOR_NO_VALUE && into->groups == 1 &&
+                                      into->rows == from->rows && into->k == from->n;
+    return fit && can_wait(plan, *first, index);
 }
 
 // The earlier step runs later, and its tail goes on.
 static void join_source(xnor_plan *plan, uint32_t first, size_t store, uint32_t index) {
     xnor_step from = plan->steps[first], *into = &plan->steps[index];
-    remove_op(from.tail, store);
-    memcpy(&from.tail->ops[from.tail->count], into->tail->ops,
-           into->tail->count * sizeof *into->tail->ops);
-    from.tail->count += into->tail->count;
-    count_planes(from.tail);
-    free(into->tail);
+    if (into->tail) {
+        remove_op(from.tail, store);
+        memcpy(&from.tail->ops[from.tail->count], into->tail->ops,
+               into->tail->count * sizeof *into->tail->ops);
+        from.tail->count += into->tail->count;
+        from.tail->layer = into->tail->layer;
+        count_planes(from.tail);
+        free(into->tail);
+    } else {
+        from.tail->ops[store].code = XNOR_POINTWISE_STORE_TILE;
+        from.tail->ops[store].y = XNOR_NO_VALUE;
+        from.tail->layer = (xnor_tail_layer){into->packed, into->parameters[0], into->n, into->y};
+    }
     *into = from;
     remove_step(plan, first);
 }
@@ -293,7 +305,7 @@ xnor_status xnor_merge_tails(xnor_plan *plan) {
     for (uint32_t index = 0; index < plan->step_count; index++) {
         uint32_t first;
         size_t op;
-        while (plan->steps[index].tail && finds_source(plan, index, &first, &op)) {
+        while (finds_source(plan, index, &first, &op)) {
             join_source(plan, first, op, index);
             index--;
         }

@@ -24,7 +24,7 @@ typedef struct conv {
     size_t words;                        // of a row
     size_t columns;                      // sums of a pixel
     size_t capacity;                     // pixels at a time
-    xnor_pointwise tail;                 // where the step has one
+    xnor_bound_tail tail;                // where the step has one
     bool part_masked[XNOR_MAX_PARTS];    // its other layers
 } conv;
 
@@ -95,7 +95,7 @@ static void emit_tail(const conv *c, const pixels *p, int32_t *acc) {
     int32_t *const first = acc - s->layer * size;
     for (size_t i = 0; i < s->layer_count; i++) layers[i] = first + i * size;
     xnor_layers(s, c->run, c->part_masked, p->first, p->first + p->count, first, size);
-    c->run->kernels->pointwise(&c->tail, p->first, p->count, layers, NULL);
+    xnor_tail_apply(&c->tail, p->first, p->count, layers, NULL);
 }
 
 static void emit(const conv *c, const pixels *p, int32_t *acc) {

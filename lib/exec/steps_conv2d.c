@@ -15,7 +15,7 @@ typedef struct conv_context {
     xnor_shape x, y; // [batch, height, width, channels]
     bool pointwise;  // windows of one pixel inside the picture
     size_t most;     // pixels at a time
-    xnor_pointwise tail;
+    xnor_bound_tail tail;
 } conv_context;
 
 static bool has_pads(const xnor_window *v) {
@@ -95,7 +95,7 @@ static void tile_rows(void *context, size_t begin, size_t end) {
             const size_t first = row * width + x;
             if (s->tail) {
                 multiply(c, picture, row % height, x, count, tile);
-                c->run->kernels->pointwise(&c->tail, first, count, NULL, tile);
+                xnor_tail_apply(&c->tail, first, count, NULL, tile);
             } else {
                 multiply(c, picture, row % height, x, count,
                          (float *)c->run->values[s->y] + first * outputs);

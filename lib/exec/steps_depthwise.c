@@ -12,7 +12,7 @@ typedef struct depthwise_context {
     const int64_t *x, *y;          // [batch, height, width, channels]
     size_t inner_begin, inner_end; // pixels of a row whose windows lie inside
     size_t most;                   // pixels at a time
-    xnor_pointwise tail;
+    xnor_bound_tail tail;
 } depthwise_context;
 
 // Pixels of one row of the result, whose taps are the same: [count][channels].
@@ -58,7 +58,7 @@ static void tile_rows(void *context, size_t begin, size_t end) {
             const size_t first = row * width + x;
             if (s->tail) {
                 convolve(d, picture, row % height, x, count, tile);
-                d->run->kernels->pointwise(&d->tail, first, count, NULL, tile);
+                xnor_tail_apply(&d->tail, first, count, NULL, tile);
             } else {
                 convolve(d, picture, row % height, x, count,
                          (float *)d->run->values[s->y] + first * channels);

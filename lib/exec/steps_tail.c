@@ -6,7 +6,7 @@
 typedef struct tail_context {
     const xnor_step *step;
     const xnor_run *run;
-    xnor_pointwise program;
+    xnor_bound_tail tail;
     bool masked[XNOR_MAX_PARTS];
 } tail_context;
 
@@ -65,7 +65,7 @@ static xnor_status over_tail(const xnor_step *s, const xnor_run *run, size_t mos
     const size_t layers = s->layer_count ? s->layer_count : 1;
     const size_t fit = XNOR_POINTWISE_MAX / (s->tail->n * layers);
     xnor_layers_masked(s, run, c.masked);
-    xnor_tail_bind(s->tail, run, &c.program);
+    xnor_tail_bind(s->tail, run, &c.tail);
     xnor_parallel_for(run->pool, s->tail->rows, fit < most ? fit : most, run->cancel, tile, &c);
     return XNOR_OK;
 }
@@ -76,8 +76,7 @@ static void tile_pointwise(void *context, size_t begin, size_t end) {
     const size_t first = begin * c->step->tail->n;
     const int32_t *const sums = (const int32_t *)x + first;
     const bool real = c->step->graph->values[c->step->x].dtype == XNOR_F32;
-    c->run->kernels->pointwise(&c->program, begin, end - begin, &sums,
-                               real ? (const float *)x + first : NULL);
+    xnor_tail_apply(&c->tail, begin, end - begin, &sums, real ? (const float *)x + first : NULL);
 }
 
 xnor_status xnor_step_pointwise(const xnor_step *s, const xnor_run *run) {
@@ -91,7 +90,7 @@ static void tile_gemm(void *context, size_t begin, size_t end) {
     const int32_t *layers[XNOR_MAX_PARTS];
     for (size_t i = 0; i < c->step->layer_count; i++) layers[i] = sums + i * stride;
     xnor_layers(c->step, c->run, c->masked, begin, end, sums, stride);
-    c->run->kernels->pointwise(&c->program, begin, end - begin, layers, NULL);
+    xnor_tail_apply(&c->tail, begin, end - begin, layers, NULL);
 }
 
 xnor_status xnor_step_gemm_tail(const xnor_step *s, const xnor_run *run) {

@@ -53,10 +53,10 @@ static bool pack_f32_ternary(size_t rows, size_t cols, const float *x, size_t x_
     return any_zero;
 }
 
-// Of at most 64 channels from `channel` on of a row, of which v are the values.
-static void pointwise_op_of(const xnor_pointwise_op *op, size_t element, size_t channel,
-                            size_t word, size_t count, const int32_t *layer, float *v,
-                            float *kept) {
+// Of at most 64 channels from `channel` on of a row, of which v are the values; `in_tile`: where they lie in it.
+static void pointwise_op_of(const xnor_pointwise_op *op, size_t element, size_t in_tile,
+                            size_t channel, size_t word, size_t count, const int32_t *layer,
+                            float *v, float *kept) {
     const float *a = op->a, *b = op->b;
     uint64_t positive = 0, nonzero = 0;
     switch (op->code) {
@@ -96,6 +96,9 @@ static void pointwise_op_of(const xnor_pointwise_op *op, size_t element, size_t 
     case XNOR_POINTWISE_STORE:
         memcpy((float *)op->y + element, v, count * sizeof *v);
         return;
+    case XNOR_POINTWISE_STORE_TILE:
+        memcpy((float *)op->y + in_tile, v, count * sizeof *v);
+        return;
     case XNOR_POINTWISE_SIGNS:
         for (size_t i = 0; i < count; i++) positive |= (uint64_t)(v[i] >= 0) << i;
         break;
@@ -133,7 +136,7 @@ static void pointwise(const xnor_pointwise *program, size_t first, size_t rows,
                 const xnor_pointwise_op *op = &program->ops[i];
                 const int32_t *layer =
                     op->code == XNOR_POINTWISE_LAYER ? acc[op->layer] + at : NULL;
-                pointwise_op_of(op, first * n + at, c, word, count, layer, v, kept);
+                pointwise_op_of(op, first * n + at, at, c, word, count, layer, v, kept);
             }
         }
 }

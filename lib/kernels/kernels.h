@@ -41,16 +41,17 @@ typedef struct xnor_patch_args {
 
 // What happens to single values v of a map [rows][n], in order.
 typedef enum xnor_pointwise_code {
-    XNOR_POINTWISE_ADD_SUM,  // v + a[row][channel], int32
-    XNOR_POINTWISE_AFFINE,   // fma(v, a[channel], b[channel])
-    XNOR_POINTWISE_ADD,      // v + a[row][channel]
-    XNOR_POINTWISE_MUL,      // v · a[row][channel]
-    XNOR_POINTWISE_CLIP,     // min(high, max(low, v)); NaN stays NaN
-    XNOR_POINTWISE_GATE,     // v > 0 ? 1 : 0
-    XNOR_POINTWISE_ROUND,    // to the nearest integer, halves to the even one
-    XNOR_POINTWISE_LAYER,    // keeps v; from here on v is acc[layer]
-    XNOR_POINTWISE_ADD_KEPT, // v + what LAYER kept
-    XNOR_POINTWISE_STORE,    // y[row][channel] = v
+    XNOR_POINTWISE_ADD_SUM,    // v + a[row][channel], int32
+    XNOR_POINTWISE_AFFINE,     // fma(v, a[channel], b[channel])
+    XNOR_POINTWISE_ADD,        // v + a[row][channel]
+    XNOR_POINTWISE_MUL,        // v · a[row][channel]
+    XNOR_POINTWISE_CLIP,       // min(high, max(low, v)); NaN stays NaN
+    XNOR_POINTWISE_GATE,       // v > 0 ? 1 : 0
+    XNOR_POINTWISE_ROUND,      // to the nearest integer, halves to the even one
+    XNOR_POINTWISE_LAYER,      // keeps v; from here on v is acc[layer]
+    XNOR_POINTWISE_ADD_KEPT,   // v + what LAYER kept
+    XNOR_POINTWISE_STORE,      // y[row][channel] = v
+    XNOR_POINTWISE_STORE_TILE, // y[row - first][channel] = v
     // Bits, of whole words for each row (padding bits 0); v stays as it is. AT_LEAST: of numbers only.
     XNOR_POINTWISE_SIGNS,           // y: v >= 0
     XNOR_POINTWISE_TERNARY,         // y: v > 0, z: v is not 0

@@ -161,6 +161,9 @@ ALWAYS_INLINE void pointwise_blocks(const xnor_pointwise *program, size_t blocks
         case XNOR_POINTWISE_STORE:
             POINTWISE_LOAD(pointwise_store, (float *)op->y + element, v);
             break;
+        case XNOR_POINTWISE_STORE_TILE:
+            POINTWISE_LOAD(pointwise_store, (float *)op->y + at, v);
+            break;
         case XNOR_POINTWISE_SIGNS:
             POINTWISE_WORDS(plane, pointwise_not_below(part, word));
             plane += 1;

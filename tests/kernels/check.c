@@ -845,6 +845,7 @@ static size_t make_program(xnor_pointwise *p, size_t rows, bool acc, bool number
             bytes += two ? plane : 0;
         }
         if (op.code == XNOR_POINTWISE_STORE) {
+            if (random_below(4) == 0) op.code = XNOR_POINTWISE_STORE_TILE;
             op.y = (void *)(uintptr_t)bytes;
             bytes += xnor_align_up((PROGRAM_FIRST + rows) * p->n * sizeof(float), 8);
         }

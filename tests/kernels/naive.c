@@ -387,6 +387,7 @@ static void pointwise(const xnor_pointwise *program, size_t first, size_t rows,
             }
             if (op->code == XNOR_POINTWISE_ADD_KEPT) v += kept;
             if (op->code == XNOR_POINTWISE_STORE) ((float *)op->y)[at] = v;
+            if (op->code == XNOR_POINTWISE_STORE_TILE) ((float *)op->y)[j] = v;
             if (op->code == XNOR_POINTWISE_SIGNS) bit = isgreaterequal(v, 0);
             if (op->code == XNOR_POINTWISE_TERNARY) {
                 bit = isgreater(v, 0);
