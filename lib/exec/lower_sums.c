@@ -65,6 +65,8 @@ static xnor_status add_part(lowering *l, xnor_step *step, const xnor_node *layer
     xnor_layer_part *part = &step->parts[step->part_count++];
     part->x = layer->inputs[0];
     part->k = last_of(l, part->x);
+    part->height = part->out_height = part->stride[0] = part->stride[1] = 1;
+    part->width = part->out_width = rows_of(l, part->x);
     return xnor_model_pack_gemm(l->plan->model, layer->inputs[1], XNOR_NO_VALUE, &part->packed);
 }
 

@@ -12,6 +12,7 @@
 #include "exec/plan.h"
 #include "exec/tail.h"
 #include "ops/ops.h"
+#include "ops/patches.h"
 
 enum {
     CACHED_BYTES = 1 << 20, // of a map that is still there when it is read
@@ -126,6 +127,11 @@ static void remove_step(xnor_plan *plan, uint32_t at) {
     memmove(&plan->steps[at], &plan->steps[at + 1], (plan->step_count - at) * sizeof *plan->steps);
 }
 
+// Operations behind the last one that writes have no effect.
+static void trim(xnor_tail *tail) {
+    while (tail->count && !writes(&tail->ops[tail->count - 1])) remove_op(tail, tail->count - 1);
+}
+
 // ---- layers that add a map of layers ------------------------------------------------------------
 
 static bool has_layers(const xnor_step *s) {
@@ -177,6 +183,32 @@ static void join_convolution(const xnor_step *from, xnor_step *into) {
     into->tail = layers.tail;
     into->parts = layers.parts;
     into->part_count = layers.part_count;
+}
+
+// A convolution by windows of one pixel is a product of rows.
+static xnor_status make_product(xnor_step *s) {
+    if (s->run != xnor_step_conv_tail || s->groups != 1 || s->part_count) return XNOR_OK;
+    xnor_patches p;
+    XNOR_TRY(xnor_patches_read(s->patches, &p));
+    const xnor_window *w = &p.window;
+    if (w->kernel[0] != 1 || w->kernel[1] != 1 || w->pad_begin[0] || w->pad_begin[1] ||
+        w->pad_end[0] || w->pad_end[1])
+        return XNOR_OK;
+    const int64_t *x = s->graph->values[s->x].shape.dims;
+    const int64_t *windows = s->graph->values[s->patches->outputs[0]].shape.dims;
+    s->parts = calloc(1, sizeof *s->parts);
+    if (!s->parts) return xnor_fail(XNOR_E_MEMORY, "plan: out of memory");
+    s->part_count = 1;
+    *s->parts = (xnor_layer_part){.x = s->x,
+                                  .k = s->k,
+                                  .packed = s->packed,
+                                  .height = (size_t)x[1],
+                                  .width = (size_t)x[2],
+                                  .out_height = (size_t)windows[1],
+                                  .out_width = (size_t)windows[2],
+                                  .stride = {(size_t)w->stride[0], (size_t)w->stride[1]}};
+    s->run = xnor_step_gemm_tail;
+    return XNOR_OK;
 }
 
 // The program of `from` up to `end`, then that of `into`, which adds the result where it stood at `add`.
@@ -232,6 +264,7 @@ static xnor_status join_layers(xnor_plan *plan, uint32_t first, size_t end, uint
         remove_step(plan, first);
     } else {
         remove_op(from->tail, end);
+        trim(from->tail);
     }
     return XNOR_OK;
 }
@@ -302,6 +335,7 @@ static void join_source(xnor_plan *plan, uint32_t first, size_t store, uint32_t 
 }
 
 xnor_status xnor_merge_tails(xnor_plan *plan) {
+    for (uint32_t i = 0; i < plan->step_count; i++) XNOR_TRY(make_product(&plan->steps[i]));
     for (uint32_t index = 0; index < plan->step_count; index++) {
         uint32_t first;
         size_t op;

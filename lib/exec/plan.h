@@ -24,6 +24,8 @@ typedef struct xnor_layer_part {
     xnor_value_id x; // bits or ternary
     size_t k;
     const void *packed;
+    // Rows of a picture [batch, height, width], every stride-th of them; the result has [batch, out_height, out_width].
+    size_t height, width, out_height, out_width, stride[2];
 } xnor_layer_part;
 enum { XNOR_MAX_PARTS = 8 };
 

@@ -14,33 +14,52 @@ enum { GEMM_ROWS = 64 };
 
 // ---- layers -------------------------------------------------------------------------------------
 
+static size_t rows_of_part(const xnor_step *step, const xnor_layer_part *part) {
+    return step->tail->rows / (part->out_height * part->out_width) * part->height * part->width;
+}
+
 void xnor_layers_masked(const xnor_step *step, const xnor_run *run, bool masked[XNOR_MAX_PARTS]) {
     for (size_t i = 0; i < step->part_count; i++) {
         const xnor_layer_part *part = &step->parts[i];
-        const size_t plane = step->tail->rows * xnor_words(part->k);
-        masked[i] = step->graph->values[part->x].dtype == XNOR_TERNARY &&
-                    xnor_has_zero(step->tail->rows, part->k,
-                                  (const uint64_t *)run->values[part->x] + plane);
+        const size_t rows = rows_of_part(step, part);
+        masked[i] =
+            step->graph->values[part->x].dtype == XNOR_TERNARY &&
+            xnor_has_zero(rows, part->k,
+                          (const uint64_t *)run->values[part->x] + rows * xnor_words(part->k));
+    }
+}
+
+// Rows that lie one stride apart.
+static void multiply_line(const xnor_step *s, const xnor_run *run, const xnor_layer_part *part,
+                          bool masked, size_t first, size_t count, int32_t *acc) {
+    const size_t words = xnor_words(part->k), n = s->tail->n;
+    const uint64_t *bits = run->values[part->x];
+    xnor_gemm_args args = {.rows = count,
+                           .k = part->k,
+                           .n = n,
+                           .n_end = n,
+                           .a = bits + first * words,
+                           .a_stride = words * part->stride[1],
+                           .packed = part->packed};
+    if (masked) {
+        args.mask = args.a + rows_of_part(s, part) * words;
+        run->kernels->gemm_acc_ternary(&args, acc, n);
+    } else {
+        run->kernels->gemm_acc(&args, acc, n);
     }
 }
 
 static void multiply(const xnor_step *s, const xnor_run *run, size_t index, bool masked,
                      size_t begin, size_t end, int32_t *acc) {
     const xnor_layer_part *part = &s->parts[index];
-    const size_t words = xnor_words(part->k), n = s->tail->n;
-    const uint64_t *bits = run->values[part->x];
-    xnor_gemm_args args = {.rows = end - begin,
-                           .k = part->k,
-                           .n = n,
-                           .n_end = n,
-                           .a = bits + begin * words,
-                           .a_stride = words,
-                           .packed = part->packed};
-    if (masked) {
-        args.mask = args.a + s->tail->rows * words;
-        run->kernels->gemm_acc_ternary(&args, acc, n);
-    } else {
-        run->kernels->gemm_acc(&args, acc, n);
+    for (size_t row = begin, count; row < end; row += count) {
+        const size_t line = row / part->out_width, column = row % part->out_width;
+        const size_t picture = line / part->out_height, y = line % part->out_height;
+        const size_t from = (picture * part->height + y * part->stride[0]) * part->width;
+        count = part->out_width - column;
+        if (count > end - row) count = end - row;
+        multiply_line(s, run, part, masked, from + column * part->stride[1], count,
+                      acc + (row - begin) * s->tail->n);
     }
 }
 
