@@ -21,7 +21,8 @@ xnor_status xnor_lower_concat(lowering *l, uint32_t index) {
     const size_t element = xnor_dtype_bytes(value_of(l, node->outputs[0])->dtype);
     int64_t axis = xnor_node_int(node, XNOR_ATTR_AXIS, 0);
     bool direct = element > 0 && y->rank > 0 && (axis == -1 || axis == (int64_t)y->rank - 1);
-    if (value_of(l, node->outputs[0])->dtype == XNOR_BITS && y->rank >= 2 &&
+    const xnor_dtype dtype = value_of(l, node->outputs[0])->dtype;
+    if ((dtype == XNOR_BITS || dtype == XNOR_TERNARY) && y->rank >= 2 &&
         (axis == -1 || axis == (int64_t)y->rank - 1))
         return lower_bits(l, node);
     for (uint32_t i = 0; i < node->input_count; i++)
@@ -54,17 +55,17 @@ xnor_status xnor_step_concat(const xnor_step *s, const xnor_run *run) {
 }
 
 // Rows of bits side by side. The padding of a part is 0, and the next begins in it.
-static void tile_concat_bits(void *context, size_t begin, size_t end) {
-    const tile_context *c = context;
+static void concat_plane(const tile_context *c, size_t plane, size_t begin, size_t end) {
     const xnor_step *s = c->step;
     size_t words = xnor_words(s->n), first = 0;
-    uint64_t *y = (uint64_t *)c->run->values[s->y];
+    const size_t all = s->groups * s->rows; // rows of a plane
+    uint64_t *y = (uint64_t *)c->run->values[s->y] + plane * all * words;
     memset(y + begin * words, 0, (end - begin) * words * sizeof *y);
     for (uint32_t k = 0; k < s->node->input_count; k++) {
         xnor_value_id part = s->node->inputs[k];
         size_t columns = (size_t)xnor_shape_last(&s->graph->values[part].shape);
         size_t part_words = xnor_words(columns), shift = first % 64;
-        const uint64_t *x = (const uint64_t *)c->run->values[part];
+        const uint64_t *x = (const uint64_t *)c->run->values[part] + plane * all * part_words;
         for (size_t row = begin; row < end; row++) {
             uint64_t *to = y + row * words + first / 64;
             for (size_t i = 0; i < part_words; i++) {
@@ -76,6 +77,12 @@ static void tile_concat_bits(void *context, size_t begin, size_t end) {
         }
         first += columns;
     }
+}
+
+static void tile_concat_bits(void *context, size_t begin, size_t end) {
+    const tile_context *c = context;
+    const bool ternary = c->step->graph->values[c->step->y].dtype == XNOR_TERNARY;
+    for (size_t plane = 0; plane < (ternary ? 2 : 1); plane++) concat_plane(c, plane, begin, end);
 }
 
 xnor_status xnor_step_concat_bits(const xnor_step *s, const xnor_run *run) {

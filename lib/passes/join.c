@@ -12,13 +12,14 @@
 #include "core/tensor.h"
 #include "passes/rewrite.h"
 
-// A layer of bits whose result nobody else wants.
+// A layer of bits or ternary values whose result nobody else wants.
 static const xnor_node *single_layer(const xnor_graph *graph, xnor_value_id sum) {
     uint32_t producer = xnor_graph_producer(graph, sum), user;
     if (producer == UINT32_MAX || xnor_graph_uses(graph, sum, &user) != 1) return NULL;
     const xnor_node *node = &graph->nodes[producer];
+    const xnor_dtype dtype = graph->values[node->inputs[0]].dtype;
     bool layer = node->op == XNOR_OP_XNOR_LINEAR && xnor_is_constant(graph, node->inputs[1]) &&
-                 graph->values[node->inputs[0]].dtype == XNOR_BITS;
+                 (dtype == XNOR_BITS || dtype == XNOR_TERNARY);
     return layer ? node : NULL;
 }
 
@@ -53,7 +54,8 @@ static xnor_status join(xnor_graph *graph, uint32_t index, bool *changed) {
         weights[k] = layers[k]->inputs[1];
     }
     // Two layers on the same bits (ternary weights) are a form of their own.
-    if (parts[0] == parts[1] ||
+    const xnor_dtype dtype = graph->values[parts[0]].dtype;
+    if (parts[0] == parts[1] || dtype != graph->values[parts[1]].dtype ||
         !same_points(&graph->values[parts[0]].shape, &graph->values[parts[1]].shape))
         return XNOR_OK;
     int64_t n = graph->values[weights[0]].shape.dims[0],
@@ -63,7 +65,7 @@ static xnor_status join(xnor_graph *graph, uint32_t index, bool *changed) {
     uint32_t at = index;
     xnor_node *concat;
     void *data;
-    XNOR_TRY(xnor_graph_add_value(graph, node.name, XNOR_BITS, NULL, &joined));
+    XNOR_TRY(xnor_graph_add_value(graph, node.name, dtype, NULL, &joined));
     XNOR_TRY(xnor_graph_insert_node(graph, at, XNOR_OP_CONCAT, node.name, parts, 2, &joined, 1,
                                     &concat));
     XNOR_TRY(xnor_node_set_ints(graph, concat, XNOR_ATTR_AXIS, &last, 1));
@@ -78,13 +80,14 @@ static xnor_status join(xnor_graph *graph, uint32_t index, bool *changed) {
     return xnor_emit(graph, &at, XNOR_OP_XNOR_LINEAR, node.name, inputs, 2, &out);
 }
 
-// Concat(Concat(a, b), c) -> Concat(a, b, c) of bits along the last axis
+// Concat(Concat(a, b), c) -> Concat(a, b, c) of bits or ternary values along the last axis
 static xnor_status flatten(xnor_graph *graph, uint32_t index, bool *changed) {
     const xnor_node node = graph->nodes[index];
     uint32_t inner =
         node.op == XNOR_OP_CONCAT ? xnor_graph_producer(graph, node.inputs[0]) : UINT32_MAX;
     if (inner == UINT32_MAX || graph->nodes[inner].op != XNOR_OP_CONCAT ||
-        graph->values[node.outputs[0]].dtype != XNOR_BITS)
+        (graph->values[node.outputs[0]].dtype != XNOR_BITS &&
+         graph->values[node.outputs[0]].dtype != XNOR_TERNARY))
         return XNOR_OK;
     const xnor_node first = graph->nodes[inner];
     int64_t last = (int64_t)graph->values[node.outputs[0]].shape.rank - 1;
