@@ -52,6 +52,9 @@ ALWAYS_INLINE void pointwise_store(float *p, size_t count, const vf *v) {
     if (count < 64) memcpy(p, part, count * sizeof *p);
 }
 
+// One address, where gcc would hold one for each vector in registers that it does not have.
+#define POINTWISE_ADDRESS(p) __asm__("" : "+r"(p))
+
 // word: 64 bits, `bits` are those of vector k.
 #define POINTWISE_PUT(word, bits)                                                                  \
     do {                                                                                           \
@@ -62,12 +65,15 @@ ALWAYS_INLINE void pointwise_store(float *p, size_t count, const vf *v) {
 
 // Bit: limit <= v.
 ALWAYS_INLINE void pointwise_at_least(const vf *v, const float *limits, uint64_t *word) {
+    POINTWISE_ADDRESS(limits);
     POINTWISE_PUT(word, vf_ge0(vf_sub(v[k], vf_load(limits + k * F32_LANES))));
 }
 
 // Bit: limit <= v, or v < low.
 ALWAYS_INLINE void pointwise_outside(const vf *v, const float *limits, const float *low,
                                      uint64_t *word) {
+    POINTWISE_ADDRESS(limits);
+    POINTWISE_ADDRESS(low);
     POINTWISE_PUT(word, vf_ge0(vf_sub(v[k], vf_load(limits + k * F32_LANES))) |
                             vf_lt(v[k], vf_load(low + k * F32_LANES)));
 }
@@ -118,6 +124,7 @@ ALWAYS_INLINE void pointwise_blocks(const xnor_pointwise *program, size_t blocks
                                     pointwise_streams streams, float *kept) {
     vf v[POINTWISE_MOST], o[POINTWISE_MOST];
     size_t plane = 0;
+    POINTWISE_ADDRESS(kept);
     if (x)
         POINTWISE_LOAD(pointwise_floats, x + at, v);
     else
@@ -151,19 +158,25 @@ ALWAYS_INLINE void pointwise_blocks(const xnor_pointwise *program, size_t blocks
         case XNOR_POINTWISE_ROUND:
             POINTWISE_EACH(vf_round(v[k]));
             break;
-        case XNOR_POINTWISE_LAYER:
+        case XNOR_POINTWISE_LAYER: {
+            const int32_t *sums = acc[op->layer] + at;
+            POINTWISE_ADDRESS(sums);
             POINTWISE_KEPT(vf_store(kept + k * F32_LANES, v[k]));
-            POINTWISE_LOAD(pointwise_integers, acc[op->layer] + at, v);
+            POINTWISE_LOAD(pointwise_integers, sums, v);
             break;
+        }
         case XNOR_POINTWISE_ADD_KEPT:
             POINTWISE_EACH(vf_add(v[k], vf_load(kept + k * F32_LANES)));
             break;
         case XNOR_POINTWISE_STORE:
             POINTWISE_LOAD(pointwise_store, (float *)op->y + element, v);
             break;
-        case XNOR_POINTWISE_STORE_TILE:
-            POINTWISE_LOAD(pointwise_store, (float *)op->y + at, v);
+        case XNOR_POINTWISE_STORE_TILE: {
+            float *tile = (float *)op->y + at;
+            POINTWISE_ADDRESS(tile);
+            POINTWISE_LOAD(pointwise_store, tile, v);
             break;
+        }
         case XNOR_POINTWISE_SIGNS:
             POINTWISE_WORDS(plane, pointwise_not_below(part, word));
             plane += 1;
