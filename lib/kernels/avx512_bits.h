@@ -49,6 +49,7 @@ ALWAYS_INLINE __mmask16 first_lanes(size_t count, size_t lanes) {
     return (__mmask16)((1u << (count < lanes ? count : lanes)) - 1);
 }
 
+#include "kernels/avx512_lanes.h"
 #include "kernels/avx512_narrow.h"
 
 typedef struct bits_shape {
@@ -79,9 +80,14 @@ static size_t wide_bytes(size_t k, size_t n) {
     return xnor_words(wide_channels(k, n)) * shape_of(k).block_bytes;
 }
 
+// Of what avx512_lanes.h wants of all channels.
+static size_t lanes_offset(size_t k, size_t n) {
+    return wide_bytes(k, n) + narrow_packed_bytes(k, narrow_channels(k, n));
+}
+
 static size_t gemm_packed_bytes(size_t k, size_t n) {
     if (k > WORD_LANES_MAX_K) return xnor_kernels_c.gemm_packed_bytes(k, n);
-    return wide_bytes(k, n) + narrow_packed_bytes(k, narrow_channels(k, n));
+    return lanes_offset(k, n) + lanes_packed_bytes(k, n);
 }
 
 static uint32_t lane_at(const uint64_t *row, size_t words, size_t lane_bits, size_t step) {
@@ -108,6 +114,7 @@ static void gemm_limits(size_t k, size_t n, const int32_t *limit, void *packed) 
     const bits_shape s = shape_of(k);
     const size_t wide = wide_channels(k, n);
     narrow_limits(k, n - wide, limit + wide, (uint8_t *)packed + wide_bytes(k, n));
+    lanes_limits(k, n, limit, (uint8_t *)packed + lanes_offset(k, n));
     for (size_t c = 0; c < wide; c++) {
         uint8_t *block = (uint8_t *)packed + c / 64 * s.block_bytes;
         store_lane(block + s.pairs * s.pair_bytes, s.lane_bytes, c % 64, limit_lane(limit[c], k));
@@ -123,6 +130,7 @@ static void gemm_pack(size_t k, size_t n, const uint64_t *w, const int32_t *limi
     const size_t words = xnor_words(k), wide = wide_channels(k, n);
     memset(packed, 0, gemm_packed_bytes(k, n));
     narrow_pack(k, n - wide, w + wide * words, (uint8_t *)packed + wide_bytes(k, n));
+    lanes_pack(k, n, w, (uint8_t *)packed + lanes_offset(k, n));
     for (size_t c = 0; c < wide; c++) {
         uint8_t *block = (uint8_t *)packed + c / 64 * s.block_bytes;
         const uint64_t *row = w + c * words;
@@ -651,6 +659,24 @@ static void gemm_max_ternary(const xnor_gemm_args *args, int32_t *max) {
         xnor_kernels_c.gemm_max_ternary(args, max);
     else
         run_all(OP_MAX_TERNARY, args, max, NULL, 0);
+}
+
+// ---- convolutions -------------------------------------------------------------------------------
+
+static bool conv_prepare(xnor_bits_conv *conv) {
+    return lanes_fit(conv) && lanes_moves(conv);
+}
+
+static void conv_acc(const xnor_bits_conv *conv, const uint64_t *plane, size_t first, size_t count,
+                     int32_t *acc, size_t acc_stride) {
+    const uint8_t *packed = (const uint8_t *)conv->packed + lanes_offset(conv->k, conv->n);
+    run_lanes(OP_ACC, conv, packed, plane, first, count, acc, NULL, acc_stride);
+}
+
+static void conv_thr(const xnor_bits_conv *conv, const uint64_t *plane, size_t first, size_t count,
+                     uint64_t *out, size_t out_stride) {
+    const uint8_t *packed = (const uint8_t *)conv->packed + lanes_offset(conv->k, conv->n);
+    run_lanes(OP_THR, conv, packed, plane, first, count, NULL, out, out_stride);
 }
 
 #endif
