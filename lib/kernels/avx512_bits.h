@@ -274,8 +274,53 @@ ALWAYS_INLINE void step_row2(size_t lane_bytes, const uint32_t *code, const uint
     sum[1] = next1;
 }
 
+// Four units at once, operations that are alike side by side, which keeps the pipes fuller: 2.6 cycles a unit against
+// 2.9 on Zen 4. The carries of unit i, of the codes `code` and `first`; both are loaded as operands.
+#define UNIT_OLD(i) "vmovdqa64 %[s" #i "], %[o" #i "]\n\t"
+#define UNIT_SUM(i, code, w01) "vpternlogd $0x96, %[" code "]%{1to16%}, %[" w01 "], %[s" #i "]\n\t"
+#define UNIT_XOR(i, first, w0) "vpxord %[" first "]%{1to16%}, %[" w0 "], %[u" #i "]\n\t"
+#define UNIT_CARRY(i) "vpternlogd $0xB2, %[o" #i "], %[s" #i "], %[u" #i "]\n\t"
+#define UNIT_OPERANDS                                                                              \
+    [o0] "=&v"(o0), [o1] "=&v"(o1), [o2] "=&v"(o2), [o3] "=&v"(o3), [u0] "=&v"(u[0]),              \
+        [u1] "=&v"(u[1]), [u2] "=&v"(u[2]), [u3] "=&v"(u[3])
+
+// Rows code and other, two vectors.
+ALWAYS_INLINE void carries_2x2(const uint32_t *code, const uint32_t *other, const __m512i w01[2],
+                               const __m512i w0[2], __m512i sum[2], __m512i other_sum[2],
+                               __m512i u[4]) {
+    __m512i o0, o1, o2, o3;
+    __asm__(UNIT_OLD(0) UNIT_OLD(1) UNIT_OLD(2) UNIT_OLD(3) UNIT_SUM(0, "a01", "v01")
+                UNIT_SUM(1, "a01", "w01") UNIT_SUM(2, "b01", "v01") UNIT_SUM(3, "b01", "w01")
+                    UNIT_XOR(0, "a0", "v0") UNIT_XOR(1, "a0", "w0") UNIT_XOR(2, "b0", "v0")
+                        UNIT_XOR(3, "b0", "w0") UNIT_CARRY(0) UNIT_CARRY(1) UNIT_CARRY(2)
+                            UNIT_CARRY(3)
+            : UNIT_OPERANDS, [s0] "+v"(sum[0]), [s1] "+v"(sum[1]), [s2] "+v"(other_sum[0]),
+              [s3] "+v"(other_sum[1])
+            : [v01] "v"(w01[0]), [w01] "v"(w01[1]), [v0] "v"(w0[0]), [w0] "v"(w0[1]),
+              [a01] "m"(*code), [a0] "m"(*(code + PLANE_WORDS)), [b01] "m"(*other),
+              [b0] "m"(*(other + PLANE_WORDS)));
+}
+
+// Four rows, one vector.
+ALWAYS_INLINE void carries_4x1(const uint32_t *code, size_t pairs, __m512i w01, __m512i w0,
+                               __m512i sum[MAX_TILE_ROWS][2], __m512i u[4]) {
+    const uint32_t *first = code + PLANE_WORDS;
+    __m512i o0, o1, o2, o3;
+    __asm__(UNIT_OLD(0) UNIT_OLD(1) UNIT_OLD(2) UNIT_OLD(3) UNIT_SUM(0, "a01", "w01")
+                UNIT_SUM(1, "b01", "w01") UNIT_SUM(2, "c01", "w01") UNIT_SUM(3, "d01", "w01")
+                    UNIT_XOR(0, "a0", "w0") UNIT_XOR(1, "b0", "w0") UNIT_XOR(2, "c0", "w0")
+                        UNIT_XOR(3, "d0", "w0") UNIT_CARRY(0) UNIT_CARRY(1) UNIT_CARRY(2)
+                            UNIT_CARRY(3)
+            : UNIT_OPERANDS, [s0] "+v"(sum[0][0]), [s1] "+v"(sum[1][0]), [s2] "+v"(sum[2][0]),
+              [s3] "+v"(sum[3][0])
+            : [w01] "v"(w01), [w0] "v"(w0), [a01] "m"(*code), [b01] "m"(code[pairs]),
+              [c01] "m"(code[2 * pairs]), [d01] "m"(code[3 * pairs]), [a0] "m"(*first),
+              [b0] "m"(first[pairs]), [c0] "m"(first[2 * pairs]), [d0] "m"(first[3 * pairs]));
+}
+
+// Rows lie `stride` codes apart; block: weights of this pair.
 ALWAYS_INLINE void count_pair(const bits_shape *s, size_t lane_bytes, size_t rows, size_t vectors,
-                              size_t pairs, const uint32_t *codes, const uint8_t *block,
+                              size_t stride, const uint32_t *codes, const uint8_t *block,
                               __m512i sum[MAX_TILE_ROWS][2], __m512i count[MAX_TILE_ROWS][2]) {
     const size_t v_stride = vector_stride(s, lane_bytes);
     const size_t half = 64 * lane_bytes;
@@ -285,8 +330,22 @@ ALWAYS_INLINE void count_pair(const bits_shape *s, size_t lane_bytes, size_t row
         w01[v] = _mm512_load_si512(block + v * v_stride);
         w0[v] = _mm512_load_si512(block + v * v_stride + half);
     }
-    UNROLL for (size_t r = 0; r < rows; r++) {
-        const uint32_t *code = codes + r * pairs;
+    const size_t step = 4 / vectors; // rows of four units
+    UNROLL for (size_t r = 0; r + step <= rows; r += step) {
+        const uint32_t *code = codes + r * stride;
+        __m512i u[4];
+        if (vectors == 2)
+            carries_2x2(code, code + stride, w01, w0, sum[r], sum[r + 1], u);
+        else
+            carries_4x1(code, stride, w01[0], w0[0], sum + r, u);
+        UNROLL for (size_t i = 0; i < 4; i++) u[i] = popcount_lanes(lane_bytes, u[i]);
+        UNROLL for (size_t i = 0; i < 4; i++) {
+            __m512i *c = &count[r + i / vectors][i % vectors];
+            *c = add_lanes(lane_bytes, *c, u[i]);
+        }
+    }
+    UNROLL for (size_t r = rows / step * step; r < rows; r++) {
+        const uint32_t *code = codes + r * stride;
         if (vectors == 2) {
             step_row2(lane_bytes, code, code + PLANE_WORDS, w01, w0, sum[r], count[r]);
         } else {

@@ -263,13 +263,11 @@ static void lanes_unfold_pixels(const xnor_bits_conv *conv, const uint64_t *plan
 
 // ---- the tile -----------------------------------------------------------------------------------
 
-#define LANES_AT(i, half) #i " * 8 + " #half "(%[w])"
-#define LANES_NEXT(i)                                                                              \
-    "vpbroadcastd " LANES_AT(i, 0) ", %[n" #i "]\n\t"                                              \
-                                   "vpternlogd $0x96, %[a01], %[s" #i "], %[n" #i "]\n\t"
-#define LANES_XOR(i) "vpxord " LANES_AT(i, 4) "%{1to16%}, %[a0], %[u" #i "]\n\t"
-#define LANES_CARRY(i) "vpternlogd $0xB2, %[s" #i "], %[n" #i "], %[u" #i "]\n\t"
-#define LANES_SUM(i) "vmovdqa64 %[n" #i "], %[s" #i "]\n\t"
+#define LANES_AT(i, half) #i " * 8 + " #half "(%[w])%{1to16%}"
+#define LANES_OLD(i) "vmovdqa64 %[s" #i "], %[o" #i "]\n\t"
+#define LANES_SUM(i) "vpternlogd $0x96, " LANES_AT(i, 0) ", %[a01], %[s" #i "]\n\t"
+#define LANES_XOR(i) "vpxord " LANES_AT(i, 4) ", %[a0], %[u" #i "]\n\t"
+#define LANES_CARRY(i) "vpternlogd $0xB2, %[o" #i "], %[s" #i "], %[u" #i "]\n\t"
 #define LANES_ONES(i) "vpopcntw %[u" #i "], %[u" #i "]\n\t"
 #define LANES_ADD(i) "vpaddw %[u" #i "], %[c" #i "], %[c" #i "]\n\t"
 #define LANES_ALL4(step) step(0) step(1) step(2) step(3)
@@ -277,21 +275,21 @@ static void lanes_unfold_pixels(const xnor_bits_conv *conv, const uint64_t *plan
 // One unit of four channels.
 ALWAYS_INLINE void lanes_step4(const uint32_t *w, __m512i a01, __m512i a0, __m512i sum[4],
                                __m512i count[4]) {
-    __m512i n0, n1, n2, n3, u0, u1, u2, u3;
-    __asm__(LANES_ALL4(LANES_NEXT) LANES_ALL4(LANES_XOR) LANES_ALL4(LANES_CARRY)
-                LANES_ALL4(LANES_SUM) LANES_ALL4(LANES_ONES) LANES_ALL4(LANES_ADD)
-            : [n0] "=&v"(n0), [n1] "=&v"(n1), [n2] "=&v"(n2), [n3] "=&v"(n3), [u0] "=&v"(u0),
-              [u1] "=&v"(u1), [u2] "=&v"(u2), [u3] "=&v"(u3), [s0] "+v"(sum[0]), [s1] "+v"(sum[1]),
-              [s2] "+v"(sum[2]), [s3] "+v"(sum[3]), [c0] "+v"(count[0]), [c1] "+v"(count[1]),
-              [c2] "+v"(count[2]), [c3] "+v"(count[3])
+    __m512i o0, o1, o2, o3, u0, u1, u2, u3;
+    __asm__(LANES_ALL4(LANES_OLD) LANES_ALL4(LANES_SUM) LANES_ALL4(LANES_XOR)
+                LANES_ALL4(LANES_CARRY) LANES_ALL4(LANES_ONES) LANES_ALL4(LANES_ADD)
+            : [o0] "=&v"(o0), [o1] "=&v"(o1), [o2] "=&v"(o2), [o3] "=&v"(o3), [u0] "=&v"(u0),
+              [u1] "=&v"(u1), [u2] "=&v"(u2), [u3] "=&v"(u3), [s0] "+v"(sum[0]),
+              [s1] "+v"(sum[1]), [s2] "+v"(sum[2]), [s3] "+v"(sum[3]), [c0] "+v"(count[0]),
+              [c1] "+v"(count[1]), [c2] "+v"(count[2]), [c3] "+v"(count[3])
             : [a01] "v"(a01), [a0] "v"(a0), [w] "r"(w), "m"(*(const uint32_t(*)[8])w));
 }
 
 ALWAYS_INLINE void lanes_step1(const uint32_t *w, __m512i a01, __m512i a0, __m512i *sum,
                                __m512i *count) {
-    __m512i n0, u0;
-    __asm__(LANES_NEXT(0) LANES_XOR(0) LANES_CARRY(0) LANES_SUM(0) LANES_ONES(0) LANES_ADD(0)
-            : [n0] "=&v"(n0), [u0] "=&v"(u0), [s0] "+v"(*sum), [c0] "+v"(*count)
+    __m512i o0, u0;
+    __asm__(LANES_OLD(0) LANES_SUM(0) LANES_XOR(0) LANES_CARRY(0) LANES_ONES(0) LANES_ADD(0)
+            : [o0] "=&v"(o0), [u0] "=&v"(u0), [s0] "+v"(*sum), [c0] "+v"(*count)
             : [a01] "v"(a01), [a0] "v"(a0), [w] "r"(w), "m"(*(const uint32_t(*)[2])w));
 }
 
