@@ -377,7 +377,7 @@ ALWAYS_INLINE void count_tile(const bits_shape *s, size_t lane_bytes, size_t row
             count[r][v] = popcount_lanes(lane_bytes, carry);
         }
     }
-    if (__builtin_constant_p(pairs)) {
+    if (__builtin_constant_p(pairs) && vectors == 1) {
         UNROLL for (size_t p = 1; p < pairs; p++) {
             count_pair(s, lane_bytes, rows, vectors, pairs, codes + p, block + p * 2 * half, sum,
                        count);
