@@ -289,16 +289,15 @@ ALWAYS_INLINE void carries_2x2(const uint32_t *code, const uint32_t *other, cons
                                const __m512i w0[2], __m512i sum[2], __m512i other_sum[2],
                                __m512i u[4]) {
     __m512i o0, o1, o2, o3;
-    __asm__(UNIT_OLD(0) UNIT_OLD(1) UNIT_OLD(2) UNIT_OLD(3) UNIT_SUM(0, "a01", "v01")
-                UNIT_SUM(1, "a01", "w01") UNIT_SUM(2, "b01", "v01") UNIT_SUM(3, "b01", "w01")
-                    UNIT_XOR(0, "a0", "v0") UNIT_XOR(1, "a0", "w0") UNIT_XOR(2, "b0", "v0")
-                        UNIT_XOR(3, "b0", "w0") UNIT_CARRY(0) UNIT_CARRY(1) UNIT_CARRY(2)
-                            UNIT_CARRY(3)
-            : UNIT_OPERANDS, [s0] "+v"(sum[0]), [s1] "+v"(sum[1]), [s2] "+v"(other_sum[0]),
-              [s3] "+v"(other_sum[1])
-            : [v01] "v"(w01[0]), [w01] "v"(w01[1]), [v0] "v"(w0[0]), [w0] "v"(w0[1]),
-              [a01] "m"(*code), [a0] "m"(*(code + PLANE_WORDS)), [b01] "m"(*other),
-              [b0] "m"(*(other + PLANE_WORDS)));
+    __asm__(
+        UNIT_OLD(0) UNIT_OLD(1) UNIT_OLD(2) UNIT_OLD(3) UNIT_SUM(0, "a01", "v01")
+            UNIT_SUM(1, "a01", "w01") UNIT_SUM(2, "b01", "v01") UNIT_SUM(3, "b01", "w01")
+                UNIT_XOR(0, "a0", "v0") UNIT_XOR(1, "a0", "w0") UNIT_XOR(2, "b0", "v0")
+                    UNIT_XOR(3, "b0", "w0") UNIT_CARRY(0) UNIT_CARRY(1) UNIT_CARRY(2) UNIT_CARRY(3)
+        : UNIT_OPERANDS, [s0] "+v"(sum[0]), [s1] "+v"(sum[1]), [s2] "+v"(other_sum[0]),
+          [s3] "+v"(other_sum[1])
+        : [v01] "v"(w01[0]), [w01] "v"(w01[1]), [v0] "v"(w0[0]), [w0] "v"(w0[1]), [a01] "m"(*code),
+          [a0] "m"(*(code + PLANE_WORDS)), [b01] "m"(*other), [b0] "m"(*(other + PLANE_WORDS)));
 }
 
 // Four rows, one vector.
@@ -722,20 +721,30 @@ static void gemm_max_ternary(const xnor_gemm_args *args, int32_t *max) {
 
 // ---- convolutions -------------------------------------------------------------------------------
 
+#include "kernels/avx512_lines.h"
+
 static bool conv_prepare(xnor_bits_conv *conv) {
-    return lanes_fit(conv) && lanes_moves(conv);
+    return lines_fit(conv) || (lanes_fit(conv) && lanes_moves(conv));
+}
+
+ALWAYS_INLINE void run_conv(bits_op op, const xnor_bits_conv *conv, const uint64_t *plane,
+                            size_t first, size_t count, int32_t *acc, uint64_t *bits,
+                            size_t stride) {
+    const uint8_t *packed = (const uint8_t *)conv->packed + lanes_offset(conv->k, conv->n);
+    if (conv->n % 64 == 0)
+        run_lines(op, conv, plane, first, count, acc, bits, stride);
+    else
+        run_lanes(op, conv, packed, plane, first, count, acc, bits, stride);
 }
 
 static void conv_acc(const xnor_bits_conv *conv, const uint64_t *plane, size_t first, size_t count,
                      int32_t *acc, size_t acc_stride) {
-    const uint8_t *packed = (const uint8_t *)conv->packed + lanes_offset(conv->k, conv->n);
-    run_lanes(OP_ACC, conv, packed, plane, first, count, acc, NULL, acc_stride);
+    run_conv(OP_ACC, conv, plane, first, count, acc, NULL, acc_stride);
 }
 
 static void conv_thr(const xnor_bits_conv *conv, const uint64_t *plane, size_t first, size_t count,
                      uint64_t *out, size_t out_stride) {
-    const uint8_t *packed = (const uint8_t *)conv->packed + lanes_offset(conv->k, conv->n);
-    run_lanes(OP_THR, conv, packed, plane, first, count, NULL, out, out_stride);
+    run_conv(OP_THR, conv, plane, first, count, NULL, out, out_stride);
 }
 
 #endif

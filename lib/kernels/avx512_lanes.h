@@ -279,9 +279,9 @@ ALWAYS_INLINE void lanes_step4(const uint32_t *w, __m512i a01, __m512i a0, __m51
     __asm__(LANES_ALL4(LANES_OLD) LANES_ALL4(LANES_SUM) LANES_ALL4(LANES_XOR)
                 LANES_ALL4(LANES_CARRY) LANES_ALL4(LANES_ONES) LANES_ALL4(LANES_ADD)
             : [o0] "=&v"(o0), [o1] "=&v"(o1), [o2] "=&v"(o2), [o3] "=&v"(o3), [u0] "=&v"(u0),
-              [u1] "=&v"(u1), [u2] "=&v"(u2), [u3] "=&v"(u3), [s0] "+v"(sum[0]),
-              [s1] "+v"(sum[1]), [s2] "+v"(sum[2]), [s3] "+v"(sum[3]), [c0] "+v"(count[0]),
-              [c1] "+v"(count[1]), [c2] "+v"(count[2]), [c3] "+v"(count[3])
+              [u1] "=&v"(u1), [u2] "=&v"(u2), [u3] "=&v"(u3), [s0] "+v"(sum[0]), [s1] "+v"(sum[1]),
+              [s2] "+v"(sum[2]), [s3] "+v"(sum[3]), [c0] "+v"(count[0]), [c1] "+v"(count[1]),
+              [c2] "+v"(count[2]), [c3] "+v"(count[3])
             : [a01] "v"(a01), [a0] "v"(a0), [w] "r"(w), "m"(*(const uint32_t(*)[8])w));
 }
 

@@ -465,7 +465,13 @@ static void check_gemm_f32_bits(checker *check) {
 // ---- convolutions -------------------------------------------------------------------------------
 
 static void random_conv_layer(xnor_bits_conv *conv) {
-    static const size_t outputs[] = {1, 2, 3, 7, 8, 18, 36, 63, 64, 65, 72, 100, 128, 144, 192};
+    static const size_t outputs[] = {1,  2,  3,  7,  8,   18,  36,  63, 64,
+                                     64, 64, 65, 72, 100, 128, 144, 192};
+    if (random_below(2)) { // as most wide layers
+        conv->window.pixel_stride = 1 + random_below(4);
+        conv->window.channels = 64 * conv->window.pixel_stride;
+        conv->window.channel_begin = 0;
+    }
     conv->k = conv->window.kernel_h * conv->window.kernel_w * conv->window.channels;
     conv->n = outputs[random_below(COUNT(outputs))];
 }
