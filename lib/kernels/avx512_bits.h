@@ -428,9 +428,26 @@ ALWAYS_INLINE void count_tile_ternary(const bits_shape *s, size_t lane_bytes, si
 
 // ---- what happens to the counts -----------------------------------------------------------------
 
-// total - 2 · count of the 64 lanes, channels below `channels` only.
+// Channels first .. first + 16 of those below `channels` of `lanes`.
+ALWAYS_INLINE void store_sums(size_t first, size_t channels, __m512i sums, int32_t *acc) {
+    if (channels >= first + 16)
+        _mm512_storeu_si512(acc + first, sums);
+    else if (channels > first)
+        _mm512_mask_storeu_epi32(acc + first, first_lanes(channels - first, 16), sums);
+}
+
+#define SHORT_MAX_K 32767 // sums of up to this k fit in 16 bits
+
+// total - 2 · count of the 64 or 32 lanes, channels below `channels` only.
 ALWAYS_INLINE void store_acc(size_t lane_bytes, int32_t total, size_t channels, __m512i count,
                              int32_t *acc) {
+    if (lane_bytes == 2 && total <= SHORT_MAX_K) {
+        const __m512i twice = _mm512_add_epi16(count, count);
+        const __m512i sums = _mm512_sub_epi16(_mm512_set1_epi16((int16_t)total), twice);
+        store_sums(0, channels, _mm512_cvtepi16_epi32(_mm512_castsi512_si256(sums)), acc);
+        store_sums(16, channels, _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(sums, 1)), acc);
+        return;
+    }
     const size_t parts = 4 / lane_bytes;
     __m512i wide[4];
     wide[0] = lane_bytes == 1 ? _mm512_cvtepu8_epi32(_mm512_castsi512_si128(count))
@@ -442,11 +459,7 @@ ALWAYS_INLINE void store_acc(size_t lane_bytes, int32_t total, size_t channels, 
     UNROLL for (size_t i = 0; i < parts; i++) {
         const __m512i value =
             _mm512_sub_epi32(_mm512_set1_epi32(total), _mm512_add_epi32(wide[i], wide[i]));
-        if (channels >= 16 * (i + 1)) {
-            _mm512_storeu_si512(acc + 16 * i, value);
-        } else if (channels > 16 * i) {
-            _mm512_mask_storeu_epi32(acc + 16 * i, first_lanes(channels - 16 * i, 16), value);
-        }
+        store_sums(16 * i, channels, value, acc);
     }
 }
 
