@@ -262,6 +262,9 @@ static void acc_thr(size_t rows, size_t cols, const int32_t *acc, size_t acc_str
 void xnor_kernels_fill_avx512(xnor_kernels *table) {
     XNOR_GEMM_FAMILIES(XNOR_FAMILY_ENTRY)
     XNOR_OTHER_FAMILIES(XNOR_FAMILY_ENTRY)
+    XNOR_FAMILY_ENTRY(conv_prepare)
+    XNOR_FAMILY_ENTRY(conv_acc)
+    XNOR_FAMILY_ENTRY(conv_thr)
 }
 
 #else

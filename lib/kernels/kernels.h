@@ -39,6 +39,27 @@ typedef struct xnor_patch_args {
     const uint64_t *plane; // [height][width][pixel_stride]
 } xnor_patch_args;
 
+// A binary convolution, and what a set that multiplies maps without unfolding them to rows has prepared for it.
+// Bits of a word of an input pixel that go to one word of a window's row, turned to the left.
+typedef struct xnor_conv_move {
+    uint16_t ky, kx;
+    uint32_t word; // of the pixel
+    int64_t shift;
+    uint64_t mask; // of the word moved to
+} xnor_conv_move;
+
+#define XNOR_CONV_MOVES 256
+#define XNOR_CONV_WORDS 64
+
+typedef struct xnor_bits_conv {
+    xnor_patch_args window;         // its plane is not read
+    size_t out_width;               // output pixels of a line
+    size_t k, n;                    // of the layer: bits of a window, output channels
+    const void *packed;             // from gemm_pack
+    uint16_t ends[XNOR_CONV_WORDS]; // of the moves to each word
+    xnor_conv_move moves[XNOR_CONV_MOVES];
+} xnor_bits_conv;
+
 // What happens to single values v of a map [rows][n], in order.
 typedef enum xnor_pointwise_code {
     XNOR_POINTWISE_ADD_SUM,    // v + a[row][channel], int32
@@ -130,6 +151,16 @@ typedef struct xnor_kernels {
     // [kernel_w][channels] without gaps; bits of taps outside the plane are 0. Writes whole words.
     void (*patch_bits)(const xnor_patch_args *args, size_t y, size_t x_begin, size_t count,
                        uint64_t *rows, size_t rows_stride);
+
+    // Convolutions of a map of bits, where a set can do better than patch_bits and gemm (else NULL).
+    // Whether it can with this one; prepares it.
+    bool (*conv_prepare)(xnor_bits_conv *conv);
+    // gemm_acc and gemm_thr of the windows of `count` output pixels from `first` on, counted line by line; bits of
+    // taps outside the plane are 0.
+    void (*conv_acc)(const xnor_bits_conv *conv, const uint64_t *plane, size_t first, size_t count,
+                     int32_t *acc, size_t acc_stride);
+    void (*conv_thr)(const xnor_bits_conv *conv, const uint64_t *plane, size_t first, size_t count,
+                     uint64_t *out, size_t out_stride);
 
     // out[m][c] = bias[c] (or 0 when NULL) then fma over k in increasing order, so the result is
     // the same for every instruction set. b: [k][b_stride].

@@ -5,6 +5,7 @@
 #include "limits.h"
 
 #include "core/size.h"
+#include "exec/borders.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -46,6 +47,10 @@ static const bench_shape shapes[] = {
     {"conv3x3_18_120x160", 120 * 160, 9 * 18, 18, WORK_BITS},
     {"conv3x3_36_120x160", 120 * 160, 9 * 36, 36, WORK_BITS},
     {"conv3x3_72_120x160", 120 * 160, 9 * 72, 72, WORK_BITS},
+    {"sums3x3_64_120x160", 120 * 160, 9 * 64, 64, WORK_BITS},
+    {"sums3x3_18_120x160", 120 * 160, 9 * 18, 18, WORK_BITS},
+    {"sums3x3_36_120x160", 120 * 160, 9 * 36, 36, WORK_BITS},
+    {"sums3x3_72_120x160", 120 * 160, 9 * 72, 72, WORK_BITS},
     {"inner3x3_64_1x158", 158, 9 * 64, 64, WORK_BITS},
     {"inner3x3_18_1x158", 158, 9 * 18, 18, WORK_BITS},
     {"inner3x3_36_1x158", 158, 9 * 36, 36, WORK_BITS},
@@ -139,90 +144,132 @@ static void free_data(bench_data *d, size_t sets) {
     for (size_t i = 0; i < sets; i++) free(d->packed[i]);
 }
 
-// A 3 x 3 convolution of stride 1 with zero padding over a map of bits, as a step of a plan does it:
-// as many inner pixels as fill CONV_TILE_WORDS are unfolded and multiplied at a time; pixels at the border have taps that are
-// neither bit and take the ternary kernel, those of a column together as those of a row.
-enum { CONV_WIDTH = 160, CONV_TILE_WORDS = 1024, CONV_MAX_ACC = 8192 };
-
-typedef struct conv_tile {
-    uint64_t rows[CONV_TILE_WORDS];
-    uint64_t inside[CONV_TILE_WORDS];
-    int32_t acc[CONV_MAX_ACC];
-} conv_tile;
+// A 3 x 3 convolution of stride 1 with zero padding over a map of bits, as a step of a plan does it: by the set itself
+// where it can, else some pixels are unfolded and multiplied at a time. What padding makes wrong is added to the
+// sums; where only bits are wanted, pixels at the border are computed twice.
+enum { CONV_WIDTH = 160, CONV_TILE_WORDS = 2048, CONV_MAX_PIXELS = 128, CONV_MAX_ACC = 8192 };
 
 typedef struct conv_case {
     const xnor_kernels *set;
+    xnor_bits_conv bits;
+    bool prepared;
+    size_t height;
     xnor_patch_args window;
     xnor_gemm_args gemm;
     const int32_t *thr;
     uint64_t *out; // [height][CONV_WIDTH][n_words]
     size_t n_words;
-    conv_tile tile;
+    xnor_step step;
+    borders borders;
+    uint64_t rows[CONV_TILE_WORDS];
+    int32_t acc[CONV_MAX_ACC];
 } conv_case;
 
-static void conv_inner(conv_case *c, size_t y, size_t x, size_t count) {
-    c->set->patch_bits(&c->window, y, x, count, c->tile.rows, c->gemm.a_stride);
+static void make_conv(conv_case *c, const xnor_kernels *set, const bench_shape *s,
+                      const bench_data *d, const void *packed) {
+    const size_t channels = s->k / 9;
+    c->set = set;
+    c->thr = d->acc;
+    c->out = d->bits_out;
+    c->n_words = xnor_words(s->n);
+    c->height = s->rows < CONV_WIDTH ? 3 : s->rows / CONV_WIDTH; // a row lies in the middle
+    c->window = (xnor_patch_args){.height = c->height, .width = CONV_WIDTH};
+    c->window.pixel_stride = xnor_words(channels);
+    c->window.channels = channels;
+    c->window.kernel_h = c->window.kernel_w = 3;
+    c->window.stride_h = c->window.stride_w = c->window.dilation_h = c->window.dilation_w = 1;
+    c->window.pad_top = c->window.pad_left = 1;
+    c->window.plane = d->bits_a;
+    c->gemm = (xnor_gemm_args){.k = s->k, .n = s->n, .n_end = s->n, .packed = packed};
+    c->gemm.a_stride = xnor_words(s->k);
+    c->gemm.a = c->rows;
+    c->bits = (xnor_bits_conv){.window = c->window, .out_width = CONV_WIDTH, .packed = packed};
+    c->bits.k = s->k;
+    c->bits.n = s->n;
+    c->prepared = set->conv_prepare && set->conv_prepare(&c->bits);
+}
+
+static void make_borders(conv_case *c) {
+    borders *b = &c->borders;
+    c->step = (xnor_step){.k = c->gemm.k, .n = c->gemm.n, .groups = 1, .packed = c->gemm.packed};
+    b->kernels = c->set;
+    b->step = &c->step;
+    b->args = c->window;
+    b->out_width = CONV_WIDTH;
+    b->image_lines = c->height;
+    b->times = 1;
+    b->inner_begin[0] = b->inner_begin[1] = 1;
+    b->inner_end[0] = c->height - 1;
+    b->inner_end[1] = CONV_WIDTH - 1;
+    xnor_borders_make(b);
+}
+
+// Pixels of an output line, or of all, of which at most `left` are left.
+static size_t next_tile(const conv_case *c, size_t left) {
+    const size_t unfolded = CONV_TILE_WORDS / c->gemm.a_stride / 16 * 16;
+    const size_t fitting = CONV_MAX_ACC / c->gemm.n / 32 * 32;
+    size_t room = c->prepared || unfolded > CONV_MAX_PIXELS ? CONV_MAX_PIXELS : unfolded;
+    if (fitting < room) room = fitting;
+    return left < room ? left : room;
+}
+
+static void conv_unfold(conv_case *c, size_t first, size_t count) {
+    const size_t x = first % CONV_WIDTH;
+    const size_t run = CONV_WIDTH - x < count ? CONV_WIDTH - x : count, words = c->gemm.a_stride;
+    c->set->patch_bits(&c->window, first / CONV_WIDTH, x, run, c->rows, words);
+    if (run < count)
+        c->set->patch_bits(&c->window, first / CONV_WIDTH + 1, 0, count - run,
+                           c->rows + run * words, words);
     c->gemm.rows = count;
-    c->set->gemm_thr(&c->gemm, c->out + (y * CONV_WIDTH + x) * c->n_words, c->n_words);
+}
+
+static void conv_sums(conv_case *c, size_t first, size_t count) {
+    if (c->prepared) {
+        c->set->conv_acc(&c->bits, c->window.plane, first, count, c->acc, c->gemm.n);
+    } else {
+        conv_unfold(c, first, count);
+        c->set->gemm_acc(&c->gemm, c->acc, c->gemm.n);
+    }
+    xnor_borders_add(&c->borders, first, count, c->acc);
+}
+
+static void conv_bits(conv_case *c, size_t first, size_t count) {
+    uint64_t *out = c->out + first * c->n_words;
+    if (c->prepared) {
+        c->set->conv_thr(&c->bits, c->window.plane, first, count, out, c->n_words);
+    } else {
+        conv_unfold(c, first, count);
+        c->set->gemm_thr(&c->gemm, out, c->n_words);
+    }
 }
 
 // `count` pixels of row y from x on, or of column x from y on.
 static void conv_border(conv_case *c, size_t y, size_t x, bool column, size_t count) {
-    const size_t words = c->gemm.a_stride, run = column ? 1 : count;
-    for (size_t i = 0; i < count; i += run) {
-        uint64_t *rows = c->tile.rows + i * words, *inside = c->tile.inside + i * words;
-        c->set->patch_bits(&c->window, y + i, x, run, rows, words);
-        xnor_patch_inside(&c->window, y + i, x, run, inside, words);
-    }
+    const size_t words = c->gemm.a_stride, n = c->gemm.n, run = column ? 1 : count;
+    for (size_t i = 0; i < count; i += run)
+        c->set->patch_bits(&c->window, y + i, x, run, c->rows + i * words, words);
     c->gemm.rows = count;
-    c->set->gemm_acc_ternary(&c->gemm, c->tile.acc, c->gemm.n);
-    c->set->acc_thr(count, c->gemm.n, c->tile.acc, c->gemm.n, c->thr,
-                    c->out + (y * CONV_WIDTH + x) * c->n_words,
+    c->set->gemm_acc(&c->gemm, c->acc, n);
+    for (size_t i = 0; i < count; i += run)
+        xnor_borders_add(&c->borders, (y + i) * CONV_WIDTH + x, run, c->acc + i * n);
+    c->set->acc_thr(count, n, c->acc, n, c->thr, c->out + (y * CONV_WIDTH + x) * c->n_words,
                     (column ? CONV_WIDTH : 1) * c->n_words);
-}
-
-static conv_case make_conv(const xnor_kernels *set, const bench_shape *s, const bench_data *d,
-                           const void *packed) {
-    const size_t channels = s->k / 9;
-    conv_case c = {.set = set, .thr = d->acc, .out = d->bits_out, .n_words = xnor_words(s->n)};
-    c.window = (xnor_patch_args){.height = s->rows / CONV_WIDTH, .width = CONV_WIDTH};
-    c.window.pixel_stride = xnor_words(channels);
-    c.window.channels = channels;
-    c.window.kernel_h = c.window.kernel_w = 3;
-    c.window.stride_h = c.window.stride_w = c.window.dilation_h = c.window.dilation_w = 1;
-    c.window.pad_top = c.window.pad_left = 1;
-    c.window.plane = d->bits_a;
-    c.gemm = (xnor_gemm_args){.k = s->k, .n = s->n, .n_end = s->n, .packed = packed};
-    c.gemm.a_stride = xnor_words(s->k);
-    return c;
-}
-
-// Pixels of the next tile, of which at most a row's or a column's `left` are left.
-static size_t next_tile(const conv_case *c, size_t left) {
-    const size_t room = CONV_TILE_WORDS / c->gemm.a_stride / 16 * 16;
-    return left < room ? left : room;
 }
 
 // One row of inner pixels: a convolution without its borders.
 static void run_inner(conv_case *c) {
-    c->gemm.a = c->tile.rows;
     for (size_t x = 1, tile = 0; x < CONV_WIDTH - 1; x += tile) {
         tile = next_tile(c, CONV_WIDTH - 1 - x);
-        conv_inner(c, 1, x, tile);
+        conv_bits(c, CONV_WIDTH + x, tile);
     }
 }
 
 static void run_conv(conv_case *c) {
-    c->gemm.a = c->tile.rows;
-    c->gemm.mask = c->tile.inside;
-    const size_t bottom = c->window.height - 1, right = CONV_WIDTH - 1;
+    const size_t bottom = c->height - 1, right = CONV_WIDTH - 1, pixels = c->height * CONV_WIDTH;
     size_t tile = 0;
-    for (size_t y = 1; y < bottom; y++) {
-        for (size_t x = 1; x < right; x += tile) {
-            tile = next_tile(c, right - x);
-            conv_inner(c, y, x, tile);
-        }
-    }
+    make_borders(c);
+    for (size_t i = 0; i < pixels; i += tile) conv_bits(c, i, tile = next_tile(c, pixels - i));
+    c->prepared = false; // rows for gemm
     for (size_t x = 0; x <= right; x += tile) {
         tile = next_tile(c, right + 1 - x);
         conv_border(c, 0, x, false, tile);
@@ -235,14 +282,25 @@ static void run_conv(conv_case *c) {
     }
 }
 
+static void run_conv_sums(conv_case *c) {
+    const size_t pixels = c->height * CONV_WIDTH;
+    make_borders(c);
+    for (size_t i = 0, tile = 0; i < pixels; i += tile)
+        conv_sums(c, i, tile = next_tile(c, pixels - i));
+}
+
 static void run_patches(conv_case *c) {
     size_t tile = 0;
     for (size_t y = 1; y + 1 < c->window.height; y++) {
         for (size_t x = 1; x < CONV_WIDTH - 1; x += tile) {
             tile = next_tile(c, CONV_WIDTH - 1 - x);
-            c->set->patch_bits(&c->window, y, x, tile, c->tile.rows, c->gemm.a_stride);
+            c->set->patch_bits(&c->window, y, x, tile, c->rows, c->gemm.a_stride);
         }
     }
+}
+
+static bool is_conv(const char *family) {
+    return strstr(family, "3x3") != NULL;
 }
 
 static void run_once(const xnor_kernels *set, const bench_shape *s, bench_data *d,
@@ -257,16 +315,17 @@ static void run_once(const xnor_kernels *set, const bench_shape *s, bench_data *
                                  .packed = packed};
     const size_t n_words = xnor_words(s->n);
     const char *family = s->family;
-    if (strncmp(family, "conv", 4) == 0) {
-        conv_case conv = make_conv(set, s, d, packed);
-        run_conv(&conv);
-    } else if (strncmp(family, "inner", 5) == 0) {
-        conv_case conv = make_conv(set, s, d, packed);
-        conv.window.height = 3;
-        run_inner(&conv);
-    } else if (strncmp(family, "patches", 7) == 0) {
-        conv_case conv = make_conv(set, s, d, packed);
-        run_patches(&conv);
+    if (is_conv(family)) {
+        static conv_case conv;
+        make_conv(&conv, set, s, d, packed);
+        if (strncmp(family, "sums", 4) == 0)
+            run_conv_sums(&conv);
+        else if (strncmp(family, "inner", 5) == 0)
+            run_inner(&conv);
+        else if (strncmp(family, "patches", 7) == 0)
+            run_patches(&conv);
+        else
+            run_conv(&conv);
     } else if (strcmp(family, "gemm_thr") == 0) {
         set->gemm_thr(&args, d->bits_out, n_words);
     } else if (strcmp(family, "gemm_max") == 0) {

@@ -462,6 +462,84 @@ static void check_gemm_f32_bits(checker *check) {
     check_f32(check, true);
 }
 
+// ---- convolutions -------------------------------------------------------------------------------
+
+static void random_conv_layer(xnor_bits_conv *conv) {
+    static const size_t outputs[] = {1,  2,  3,  7,  8,   18,  36,  63, 64,
+                                     64, 64, 65, 72, 100, 128, 144, 192};
+    if (random_below(2)) { // as most wide layers
+        conv->window.pixel_stride = 1 + random_below(4);
+        conv->window.channels = 64 * conv->window.pixel_stride;
+        conv->window.channel_begin = 0;
+    }
+    conv->k = conv->window.kernel_h * conv->window.kernel_w * conv->window.channels;
+    conv->n = outputs[random_below(COUNT(outputs))];
+}
+
+// Rows of all pixels of `height` lines, unfolded.
+static void unfold_lines(checker *check, const xnor_bits_conv *conv, size_t height,
+                         uint64_t *rows) {
+    const size_t words = xnor_words(conv->k);
+    for (size_t y = 0; y < height; y++, rows += conv->out_width * words)
+        check->expected->patch_bits(&conv->window, y, 0, conv->out_width, rows, words);
+}
+
+static void check_one_conv(checker *check, size_t i) {
+    xnor_bits_conv conv = {.window = random_window(i)};
+    random_conv_layer(&conv);
+    const xnor_patch_args *a = &conv.window;
+    const size_t pixels = a->height * a->width, words = xnor_words(conv.k), n = conv.n;
+    const size_t used = xnor_words(a->channel_begin + a->channels);
+    uint64_t *plane = input(SLOT_A, strided(pixels, used, a->pixel_stride) * sizeof *plane);
+    fill_bits(plane, pixels, a->channel_begin + a->channels, a->pixel_stride, random_pattern());
+    conv.window.plane = plane;
+    const size_t height = random_output(a->height, a->pad_top, a->stride_h);
+    conv.out_width = random_output(a->width, a->pad_left, a->stride_w);
+    uint64_t *w = input(SLOT_W, n * words * sizeof *w);
+    int32_t *limit = input(SLOT_LIMIT, n * sizeof *limit);
+    fill_bits(w, n, conv.k, words, random_pattern());
+    for (size_t c = 0; c < n; c++) limit[c] = (int32_t)random_below(conv.k + 2) - 1;
+    void *packed = input(SLOT_PACKED, check->found->gemm_packed_bytes(conv.k, n));
+    check->found->gemm_pack(conv.k, n, w, limit, packed);
+    conv.packed = packed;
+    if (!check->found->conv_prepare || !check->found->conv_prepare(&conv)) return;
+
+    void *reference = input(SLOT_PACKED_REF, check->expected->gemm_packed_bytes(conv.k, n));
+    check->expected->gemm_pack(conv.k, n, w, limit, reference);
+    const size_t first = random_below(2) ? 0 : random_below(height * conv.out_width);
+    const size_t left = height * conv.out_width - first;
+    const size_t count = random_below(2) ? left : 1 + random_below(left);
+    uint64_t *rows = input(SLOT_X, height * conv.out_width * words * sizeof *rows);
+    unfold_lines(check, &conv, height, rows);
+    const xnor_gemm_args gemm = {.rows = count,
+                                 .k = conv.k,
+                                 .n = n,
+                                 .n_end = n,
+                                 .a = rows + first * words,
+                                 .a_stride = words,
+                                 .packed = reference};
+    char what[192];
+    snprintf(what, sizeof what,
+             "%zux%zu, %zu channels from %zu of %zu words, kernel %zux%zu, strides %zu %zu, "
+             "dilations %zu %zu, pads %zu %zu, to %zu, pixels %zu + %zu of lines of %zu",
+             a->height, a->width, a->channels, a->channel_begin, a->pixel_stride, a->kernel_h,
+             a->kernel_w, a->stride_h, a->stride_w, a->dilation_h, a->dilation_w, a->pad_top,
+             a->pad_left, n, first, count, conv.out_width);
+    const size_t acc_stride = n + random_below(3), bit_stride = xnor_words(n) + random_below(2);
+    size_t bytes = strided(count, n, acc_stride) * sizeof(int32_t);
+    check->expected->gemm_acc(&gemm, output(SIDE_EXPECTED, bytes), acc_stride);
+    check->found->conv_acc(&conv, plane, first, count, output(SIDE_FOUND, bytes), acc_stride);
+    compare(check, bytes, false, what);
+    bytes = strided(count, xnor_words(n), bit_stride) * sizeof(uint64_t);
+    check->expected->gemm_thr(&gemm, output(SIDE_EXPECTED, bytes), bit_stride);
+    check->found->conv_thr(&conv, plane, first, count, output(SIDE_FOUND, bytes), bit_stride);
+    compare(check, bytes, false, what);
+}
+
+static void check_conv(checker *check) {
+    for (size_t i = 0; i < 24 * 60; i++) check_one_conv(check, i);
+}
+
 // ---- depthwise convolution ----------------------------------------------------------------------
 
 static void check_depthwise(checker *check) {
@@ -974,6 +1052,7 @@ static const struct {
     {"gemm_max", check_gemm_max},
     {"gemm_acc_ternary", check_gemm_ternary},
     {"gemm_max_ternary", check_gemm_max_ternary},
+    {"conv", check_conv},
     {"gemm_f32", check_gemm_f32},
     {"gemm_f32_bits", check_gemm_f32_bits},
     {"farthest_f32", check_farthest_f32},
