@@ -22,8 +22,6 @@ enum {
     POINTWISE_STREAM = XNOR_POINTWISE_MAX / 64 + 2 // words
 };
 
-typedef uint64_t pointwise_streams[XNOR_POINTWISE_PLANES][POINTWISE_STREAM];
-
 // Fewer than 64 are copied first, so that nothing behind them is read.
 ALWAYS_INLINE void pointwise_floats(const float *p, size_t count, vf *v) {
     float part[64];
@@ -116,88 +114,121 @@ ALWAYS_INLINE void pointwise_not_zero(const vf *v, uint64_t *word) {
         }                                                                                          \
     } while (0)
 
-// `blocks` blocks of `count` values from `at` on in the tile, which are values element .. of every map and have
-// parameters from `channel` on. Only a single block has less than 64 values.
-ALWAYS_INLINE void pointwise_blocks(const xnor_pointwise *program, size_t blocks, size_t at,
-                                    size_t element, size_t channel, size_t count,
-                                    const int32_t *const *acc, const float *x,
-                                    pointwise_streams streams, float *kept) {
-    vf v[POINTWISE_MOST], o[POINTWISE_MOST];
-    size_t plane = 0;
-    POINTWISE_ADDRESS(kept);
+// Where a tile lies: `blocks` blocks of `count` values from `at` on in the tile, which are values element .. of every
+// map and have parameters from `channel` on. Only a single block has less than 64 values.
+typedef struct pointwise_place {
+    size_t at, element, channel, count;
+} pointwise_place;
+
+// in_registers: where LAYER keeps values, or NULL: in `kept`.
+ALWAYS_INLINE void pointwise_step(const xnor_pointwise_op *op, xnor_pointwise_code code,
+                                  size_t blocks, pointwise_place place, const int32_t *const *acc,
+                                  uint64_t (*streams)[POINTWISE_STREAM], size_t *planes,
+                                  float *kept, vf *in_registers, vf *v) {
+    const size_t at = place.at, element = place.element, channel = place.channel,
+                 count = place.count, plane = *planes;
+    const float *a = op->a, *b = op->b;
+    vf o[POINTWISE_MOST];
+    switch (code) {
+    case XNOR_POINTWISE_ADD_SUM:
+        POINTWISE_LOAD(pointwise_integers, (const int32_t *)op->a + element, o);
+        POINTWISE_EACH(vf_add(v[k], o[k]));
+        break;
+    case XNOR_POINTWISE_AFFINE:
+        POINTWISE_EACH(vf_fma(v[k], vf_load(a + channel + k * F32_LANES),
+                              vf_load(b + channel + k * F32_LANES)));
+        break;
+    case XNOR_POINTWISE_ADD:
+        POINTWISE_LOAD(pointwise_floats, a + element, o);
+        POINTWISE_EACH(vf_add(v[k], o[k]));
+        break;
+    case XNOR_POINTWISE_MUL:
+        POINTWISE_LOAD(pointwise_floats, a + element, o);
+        POINTWISE_EACH(vf_mul(v[k], o[k]));
+        break;
+    case XNOR_POINTWISE_CLIP:
+        POINTWISE_EACH(vf_min(vf_set1(op->high), vf_pick(vf_set1(op->low), v[k])));
+        break;
+    case XNOR_POINTWISE_GATE:
+        POINTWISE_EACH(vf_gate(v[k]));
+        break;
+    case XNOR_POINTWISE_ROUND:
+        POINTWISE_EACH(vf_round(v[k]));
+        break;
+    case XNOR_POINTWISE_LAYER: {
+        const int32_t *sums = acc[op->layer] + at;
+        POINTWISE_ADDRESS(sums);
+        if (in_registers)
+            POINTWISE_KEPT(in_registers[k] = v[k]);
+        else
+            POINTWISE_KEPT(vf_store(kept + k * F32_LANES, v[k]));
+        POINTWISE_LOAD(pointwise_integers, sums, v);
+        break;
+    }
+    case XNOR_POINTWISE_ADD_KEPT:
+        POINTWISE_EACH(
+            vf_add(v[k], in_registers ? in_registers[k] : vf_load(kept + k * F32_LANES)));
+        break;
+    case XNOR_POINTWISE_STORE:
+        POINTWISE_LOAD(pointwise_store, (float *)op->y + element, v);
+        break;
+    case XNOR_POINTWISE_STORE_TILE: {
+        float *tile = (float *)op->y + at;
+        POINTWISE_ADDRESS(tile);
+        POINTWISE_LOAD(pointwise_store, tile, v);
+        break;
+    }
+    case XNOR_POINTWISE_SIGNS:
+        POINTWISE_WORDS(plane, pointwise_not_below(part, word));
+        *planes += 1;
+        break;
+    case XNOR_POINTWISE_TERNARY:
+        POINTWISE_WORDS(plane, pointwise_above(part, word));
+        POINTWISE_WORDS(plane + 1, pointwise_not_zero(part, word));
+        *planes += 2;
+        break;
+    case XNOR_POINTWISE_AT_LEAST:
+        POINTWISE_WORDS(plane, pointwise_at_least(part, a + channel + i * 64, word));
+        *planes += 1;
+        break;
+    case XNOR_POINTWISE_AT_LEAST_TERNARY:
+        POINTWISE_WORDS(plane, pointwise_at_least(part, a + channel + i * 64, word));
+        POINTWISE_WORDS(plane + 1,
+                        pointwise_outside(part, a + channel + i * 64, b + channel + i * 64, word));
+        *planes += 2;
+        break;
+    }
+}
+
+// A program that is known when this is compiled.
+typedef struct pointwise_sequence {
+    size_t count;
+    xnor_pointwise_code codes[XNOR_POINTWISE_OPS];
+} pointwise_sequence;
+
+// sequence: NULL where it is not known.
+ALWAYS_INLINE void pointwise_blocks(const xnor_pointwise *program,
+                                    const pointwise_sequence *sequence, size_t blocks,
+                                    pointwise_place place, const int32_t *const *acc,
+                                    const float *x, uint64_t (*streams)[POINTWISE_STREAM],
+                                    float *kept) {
+    vf v[POINTWISE_MOST], in_registers[POINTWISE_MOST];
+    const size_t at = place.at, count = place.count;
+    size_t planes = 0;
+    if (!sequence) POINTWISE_ADDRESS(kept);
     if (x)
         POINTWISE_LOAD(pointwise_floats, x + at, v);
     else
         POINTWISE_LOAD(pointwise_integers, acc[0] + at, v);
-    for (size_t step = 0; step < program->op_count; step++) {
-        const xnor_pointwise_op *op = &program->ops[step];
-        const float *a = op->a, *b = op->b;
-        switch (op->code) {
-        case XNOR_POINTWISE_ADD_SUM:
-            POINTWISE_LOAD(pointwise_integers, (const int32_t *)op->a + element, o);
-            POINTWISE_EACH(vf_add(v[k], o[k]));
-            break;
-        case XNOR_POINTWISE_AFFINE:
-            POINTWISE_EACH(vf_fma(v[k], vf_load(a + channel + k * F32_LANES),
-                                  vf_load(b + channel + k * F32_LANES)));
-            break;
-        case XNOR_POINTWISE_ADD:
-            POINTWISE_LOAD(pointwise_floats, a + element, o);
-            POINTWISE_EACH(vf_add(v[k], o[k]));
-            break;
-        case XNOR_POINTWISE_MUL:
-            POINTWISE_LOAD(pointwise_floats, a + element, o);
-            POINTWISE_EACH(vf_mul(v[k], o[k]));
-            break;
-        case XNOR_POINTWISE_CLIP:
-            POINTWISE_EACH(vf_min(vf_set1(op->high), vf_pick(vf_set1(op->low), v[k])));
-            break;
-        case XNOR_POINTWISE_GATE:
-            POINTWISE_EACH(vf_gate(v[k]));
-            break;
-        case XNOR_POINTWISE_ROUND:
-            POINTWISE_EACH(vf_round(v[k]));
-            break;
-        case XNOR_POINTWISE_LAYER: {
-            const int32_t *sums = acc[op->layer] + at;
-            POINTWISE_ADDRESS(sums);
-            POINTWISE_KEPT(vf_store(kept + k * F32_LANES, v[k]));
-            POINTWISE_LOAD(pointwise_integers, sums, v);
-            break;
-        }
-        case XNOR_POINTWISE_ADD_KEPT:
-            POINTWISE_EACH(vf_add(v[k], vf_load(kept + k * F32_LANES)));
-            break;
-        case XNOR_POINTWISE_STORE:
-            POINTWISE_LOAD(pointwise_store, (float *)op->y + element, v);
-            break;
-        case XNOR_POINTWISE_STORE_TILE: {
-            float *tile = (float *)op->y + at;
-            POINTWISE_ADDRESS(tile);
-            POINTWISE_LOAD(pointwise_store, tile, v);
-            break;
-        }
-        case XNOR_POINTWISE_SIGNS:
-            POINTWISE_WORDS(plane, pointwise_not_below(part, word));
-            plane += 1;
-            break;
-        case XNOR_POINTWISE_TERNARY:
-            POINTWISE_WORDS(plane, pointwise_above(part, word));
-            POINTWISE_WORDS(plane + 1, pointwise_not_zero(part, word));
-            plane += 2;
-            break;
-        case XNOR_POINTWISE_AT_LEAST:
-            POINTWISE_WORDS(plane, pointwise_at_least(part, a + channel + i * 64, word));
-            plane += 1;
-            break;
-        case XNOR_POINTWISE_AT_LEAST_TERNARY:
-            POINTWISE_WORDS(plane, pointwise_at_least(part, a + channel + i * 64, word));
-            POINTWISE_WORDS(plane + 1, pointwise_outside(part, a + channel + i * 64,
-                                                         b + channel + i * 64, word));
-            plane += 2;
-            break;
-        }
+    if (sequence) {
+        UNROLL for (size_t i = 0; i < sequence->count; i++)
+            pointwise_step(&program->ops[i], sequence->codes[i], blocks, place, acc, streams,
+                           &planes, NULL, in_registers, v);
+        return;
     }
+    for (size_t i = 0; i < program->op_count; i++)
+        pointwise_step(&program->ops[i], program->ops[i].code, blocks, place, acc, streams, &planes,
+                       kept, NULL, v);
 }
 
 // A stream has the bits of all rows without gaps; rows begin at words.
@@ -226,29 +257,101 @@ static void pointwise_rows_of_bits(const uint64_t *stream, size_t rows, size_t n
         }
 }
 
+ALWAYS_INLINE void pointwise_values(const xnor_pointwise *program,
+                                    const pointwise_sequence *sequence, size_t first, size_t rows,
+                                    const int32_t *const *acc, const float *x,
+                                    uint64_t (*streams)[POINTWISE_STREAM]) {
+    float kept[POINTWISE_MOST * F32_LANES] = {
+        0}; // of unknown programs: there are no registers for it
+    const size_t total = rows * program->n;
+    pointwise_place place = {0, first * program->n, 0, 64};
+    while (place.at < total) {
+        const size_t left = total - place.at;
+        const bool several = POINTWISE_BLOCKS > 1 && POINTWISE_BLOCKS * 64 <= left &&
+                             place.channel + POINTWISE_BLOCKS * 64 <= program->period;
+        const size_t step = several ? POINTWISE_BLOCKS * 64 : 64;
+        if (several) {
+            pointwise_blocks(program, sequence, POINTWISE_BLOCKS, place, acc, x, streams, kept);
+        } else if (left >= 64) {
+            pointwise_blocks(program, sequence, 1, place, acc, x, streams, kept);
+        } else {
+            place.count = left;
+            pointwise_blocks(program, NULL, 1, place, acc, x, streams, kept);
+        }
+        place.at += step;
+        place.element += step;
+        place.channel += step;
+        if (place.channel == program->period) place.channel = 0;
+    }
+}
+
+// What frequent tails do, in straight lines: choosing operations takes as long as some of them.
+#define POINTWISE_SEQUENCES(X)                                                                     \
+    X(signs, 1, SIGNS)                                                                             \
+    X(store, 2, AFFINE, STORE)                                                                     \
+    X(clip_tile, 3, AFFINE, CLIP, STORE_TILE)                                                      \
+    X(skip_ternary, 3, AFFINE, ADD, TERNARY)                                                       \
+    X(skip_ternary_store, 5, AFFINE, ADD, TERNARY, CLIP, STORE)                                    \
+    X(skip_signs, 3, AFFINE, ADD, SIGNS)                                                           \
+    X(skip_signs_store, 5, AFFINE, ADD, SIGNS, CLIP, STORE)                                        \
+    X(two_ternary, 5, AFFINE, LAYER, AFFINE, ADD_KEPT, TERNARY)                                    \
+    X(two_ternary_store, 7, AFFINE, LAYER, AFFINE, ADD_KEPT, TERNARY, CLIP, STORE)                 \
+    X(three_ternary, 9, AFFINE, LAYER, AFFINE, ADD_KEPT, CLIP, LAYER, AFFINE, ADD_KEPT, TERNARY)   \
+    X(integers_ternary, 10, AFFINE, ROUND, CLIP, LAYER, AFFINE, ROUND, CLIP, ADD_KEPT, AFFINE,     \
+      TERNARY)
+
+#define POINTWISE_CODE_1(a) XNOR_POINTWISE_##a
+#define POINTWISE_CODE_2(a, ...) XNOR_POINTWISE_##a, POINTWISE_CODE_1(__VA_ARGS__)
+#define POINTWISE_CODE_3(a, ...) XNOR_POINTWISE_##a, POINTWISE_CODE_2(__VA_ARGS__)
+#define POINTWISE_CODE_4(a, ...) XNOR_POINTWISE_##a, POINTWISE_CODE_3(__VA_ARGS__)
+#define POINTWISE_CODE_5(a, ...) XNOR_POINTWISE_##a, POINTWISE_CODE_4(__VA_ARGS__)
+#define POINTWISE_CODE_6(a, ...) XNOR_POINTWISE_##a, POINTWISE_CODE_5(__VA_ARGS__)
+#define POINTWISE_CODE_7(a, ...) XNOR_POINTWISE_##a, POINTWISE_CODE_6(__VA_ARGS__)
+#define POINTWISE_CODE_8(a, ...) XNOR_POINTWISE_##a, POINTWISE_CODE_7(__VA_ARGS__)
+#define POINTWISE_CODE_9(a, ...) XNOR_POINTWISE_##a, POINTWISE_CODE_8(__VA_ARGS__)
+#define POINTWISE_CODE_10(a, ...) XNOR_POINTWISE_##a, POINTWISE_CODE_9(__VA_ARGS__)
+
+typedef void pointwise_runner(const xnor_pointwise *program, size_t first, size_t rows,
+                              const int32_t *const *acc, const float *x,
+                              uint64_t (*streams)[POINTWISE_STREAM]);
+
+#define POINTWISE_DEFINE(name, count, ...)                                                         \
+    static const pointwise_sequence pointwise_codes_##name = {                                     \
+        count, {POINTWISE_CODE_##count(__VA_ARGS__)}};                                             \
+    static void pointwise_run_##name(const xnor_pointwise *program, size_t first, size_t rows,     \
+                                     const int32_t *const *acc, const float *x,                    \
+                                     uint64_t(*streams)[POINTWISE_STREAM]) {                       \
+        pointwise_values(program, &pointwise_codes_##name, first, rows, acc, x, streams);          \
+    }
+POINTWISE_SEQUENCES(POINTWISE_DEFINE)
+
+static void pointwise_any(const xnor_pointwise *program, size_t first, size_t rows,
+                          const int32_t *const *acc, const float *x,
+                          uint64_t (*streams)[POINTWISE_STREAM]) {
+    pointwise_values(program, NULL, first, rows, acc, x, streams);
+}
+
+static bool pointwise_is(const xnor_pointwise *program, const pointwise_sequence *sequence) {
+    if (program->op_count != sequence->count) return false;
+    for (size_t i = 0; i < sequence->count; i++)
+        if (program->ops[i].code != sequence->codes[i]) return false;
+    return true;
+}
+
+static pointwise_runner *pointwise_find(const xnor_pointwise *program) {
+#define POINTWISE_FIND(name, count, ...)                                                           \
+    if (pointwise_is(program, &pointwise_codes_##name)) return pointwise_run_##name;
+    POINTWISE_SEQUENCES(POINTWISE_FIND)
+    return pointwise_any;
+}
+
 static void pointwise(const xnor_pointwise *program, size_t first, size_t rows,
                       const int32_t *const *acc, const float *x) {
-    pointwise_streams streams;
-    float kept[POINTWISE_MOST * F32_LANES] = {0}; // not in registers: few programs need it
+    uint64_t streams[XNOR_POINTWISE_PLANES][POINTWISE_STREAM];
     const size_t n = program->n, total = rows * n, words = (n + 63) / 64;
     for (size_t p = 0; p < XNOR_POINTWISE_PLANES; p++)
         streams[p][total / 64 + (total % 64 != 0)] = 0;
-    size_t at = 0, channel = 0;
-    while (at < total) {
-        const bool several = POINTWISE_BLOCKS > 1 && at + POINTWISE_BLOCKS * 64 <= total &&
-                             channel + POINTWISE_BLOCKS * 64 <= program->period;
-        const size_t blocks = several ? POINTWISE_BLOCKS : 1, element = first * n + at;
-        if (several)
-            pointwise_blocks(program, POINTWISE_BLOCKS, at, element, channel, 64, acc, x, streams,
-                             kept);
-        else if (at + 64 <= total)
-            pointwise_blocks(program, 1, at, element, channel, 64, acc, x, streams, kept);
-        else
-            pointwise_blocks(program, 1, at, element, channel, total - at, acc, x, streams, kept);
-        at += blocks * 64;
-        channel += blocks * 64;
-        if (channel == program->period) channel = 0;
-    }
+    pointwise_find(program)(program, first, rows, acc, x, streams);
     size_t plane = 0;
     for (size_t i = 0; i < program->op_count; i++) {
         const xnor_pointwise_op *op = &program->ops[i];

@@ -376,9 +376,9 @@ static void run_once(const xnor_kernels *set, const bench_shape *s, bench_data *
                             5,
                             {{XNOR_POINTWISE_AFFINE, .a = d->bias, .b = d->bias},
                              {XNOR_POINTWISE_ADD, .a = d->a},
+                             {XNOR_POINTWISE_SIGNS, .y = d->bits_out},
                              {XNOR_POINTWISE_CLIP, .low = -1, .high = 1},
-                             {XNOR_POINTWISE_STORE, .y = d->out},
-                             {XNOR_POINTWISE_SIGNS, .y = d->bits_out}}};
+                             {XNOR_POINTWISE_STORE, .y = d->out}}};
         const int32_t *const acc = d->acc;
         set->pointwise(&p, 0, s->rows, &acc, NULL);
     } else {
