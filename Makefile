@@ -203,7 +203,8 @@ $(B)/tests/e2e/daemon_test: $(call objects,$(e2e_src)) $(B)/libxnord.a $(B)/libx
 	$(Q)$(CC) $(base_ldflags) $^ -o $@ -lnng $(msgpack_libs) $(lib_libs)
 
 test_programs := $(addprefix $(B)/,tests/unit/all tests/kernels/check tests/models tests/onnx/conformance \
-    tests/e2e/daemon_test tests/e2e/segment.xnor tests/e2e/any_size.xnor tests/e2e/image.xnor tests/e2e/fixed.xnor)
+    tests/e2e/daemon_test tests/e2e/segment.xnor tests/e2e/any_size.xnor tests/e2e/two.xnor tests/e2e/image.xnor \
+    tests/e2e/fixed.xnor)
 fuzz_programs := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(fuzz_src))
 
 # Fuzz targets: clang builds everything they reach with the fuzzer's instrumentation.

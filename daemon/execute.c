@@ -140,13 +140,19 @@ static xnor_status copy_inputs(const struct request *request, struct session *se
     return XNOR_OK;
 }
 
+// Graph outputs that the answer is made of, a bit for each: labels come from the scores.
+static uint32_t needed_outputs(const struct request *request) {
+    const uint32_t scores = UINT32_C(1) << request->version->score_output;
+    return request->wanted_outputs | (request->top_k > 0 ? scores : 0);
+}
+
 static void execute_tensors(const struct executor *executor, struct request *request) {
     struct session_set *set = request->version->sets[executor->worker];
     struct session *session = NULL;
     struct reason why = {""};
     if (!execute_begin(executor, request)) return;
     xnor_status status =
-        session_set_get_some(set, request->shapes, request->wanted_outputs, &session, &why);
+        session_set_get_some(set, request->shapes, needed_outputs(request), &session, &why);
     if (status == XNOR_OK) status = copy_inputs(request, session, &why);
     if (status == XNOR_OK) {
         status = execute_run(executor, session, request->deadline_ns);

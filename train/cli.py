@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import compare, data, dense, dense_export, export, grid, images, losses, loop, packs, prove, random_networks, random_pictures, scenes, tasks, weights
+from . import compare, data, dense, dense_export, export, grid, images, losses, loop, packs, pascal, prove, random_networks, random_pictures, scenes, tasks, weights
 from .binarize import BINARIZERS, ESTIMATORS
 from .networks import KINDS, initialise_from, make_network
 from .networks.bimtdp import GATES, VARIANTS
@@ -67,6 +67,8 @@ def add_common(parser):
                         f"with the classes of the checkpoint, or {packs.MODELNET10}")
     parser.add_argument("--fold", type=int, metavar="K", help="the fold that is validation (default 9 of 10 in stored "
                         "order, 3 of 5 where clouds have groups, stripe 3 of 5 in scenes, 5 and more are whole scenes)")
+    parser.add_argument("--side", type=int, default=pascal.SIDE, metavar="PIXELS",
+                        help="PASCAL-Context: pictures are made smaller until they fit a square of this side (default %(default)s)")
     parser.add_argument("--threads", type=int, default=1)
 
 
@@ -242,7 +244,7 @@ def options_of(args, source, **more):
 def start(args, **config):
     """Seeds, loads the data and makes the network. -> data, network, options."""
     torch.manual_seed(args.seed)
-    source = packs.load(args.data)
+    source = packs.load(args.data, side=args.side)
     net = make_network(args.net, pool=args.pool, classes=len(source.classes), points=args.points, channels=source.channels,
                        **config)
     if not args.init:
@@ -283,7 +285,7 @@ def run_grid(args):
 
 def run_eval(args):
     net, classes = load_any(args.checkpoint)
-    source = packs.load(args.data, classes)
+    source = packs.load(args.data, classes, args.side)
     if source.classes != classes:
         raise data.DataError(f"the checkpoint knows the classes {classes}, the data has {source.classes}")
     part = source if args.all and not isinstance(source, images.Split) else source.split(args.fold)[1]
@@ -350,7 +352,7 @@ def run_compare(args):
     net, classes = load_any(args.checkpoint)
     path = Path(args.checkpoint)
     folder = path if path.is_dir() else path.parent
-    source = packs.load(args.data, classes)
+    source = packs.load(args.data, classes, args.side)
     if source.classes != classes and not args.data:
         print(f"SKIP {folder.resolve().name}: no pack of its classes in $XNORD_DATA, and no --data")
         return SKIPPED
@@ -404,7 +406,7 @@ CAMVID = "camvid_train.npz"
 
 
 def load_pictures(args):
-    source = packs.load(args.data or packs.default(None).with_name(CAMVID))
+    source = packs.load(args.data or packs.default(None).with_name(CAMVID), side=args.side)
     if not isinstance(source, images.Split):
         raise data.DataError(f"{args.data}: holds no pictures")
     return source

@@ -23,7 +23,7 @@ DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 class Pictures:
     """names: DRIVE_FRAME, such as 0016E5_07959; the frame number orders a drive in time.
 
-    more: further truth by name, of `depth`, `normals` and `edge`; without edges these are derived from the labels.
+    more: further truth by name, of `depth`, `normals`, `edge`, `parts` and `saliency`; without edges these are derived from the labels.
     """
 
     def __init__(self, images, labels, names, classes, more=None):
@@ -136,6 +136,7 @@ def measured(labels, more):
     out = dict(labels=labels)
     edge = more["edge"] if "edge" in more else edges(labels)
     out["edge"] = np.where(labels == VOID, VOID, edge).astype(np.uint8)
+    out.update({name: more[name] for name in ("parts", "saliency") if name in more})
     if "depth" in more:
         out["depth"] = more["depth"].astype(np.float32) / 1000
     if "normals" in more:
@@ -224,6 +225,12 @@ def iou(counts):
     union = counts.sum(0) + counts.sum(1) - counts.diagonal()
     with np.errstate(invalid="ignore"):
         return 100.0 * counts.diagonal() / union
+
+
+def mean_known(values):
+    """nan if none is known"""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def edge_f(scores, truth, valid, thresholds=np.linspace(0.05, 0.95, 19)):

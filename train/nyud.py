@@ -9,9 +9,8 @@ Pictures are of one size. Truths whose folder is missing are left out; segmentat
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from . import images
+from . import folders, images
 from .data import DataError
 
 CLASSES = [f"class_{i + 1}" for i in range(40)]
@@ -29,17 +28,20 @@ def load(path):
 
 
 def part(path, name):
-    listed = path / "gt_sets" / f"{name}.txt"
-    if not listed.is_file():
-        raise DataError(f"{listed}: no such file")
-    ids = listed.read_text().split()
-    pictures = [np.asarray(Image.open(picture_of(path, i)).convert("RGB")) for i in ids]
-    labels = np.stack([np.asarray(Image.open(needed(path / "segmentation" / f"{i}.png"))) for i in ids]).astype(np.int64) - 1
-    more = {}
-    for truth, stored in STORED.items():
-        if (path / truth).is_dir():
-            more[truth] = np.stack([stored(np.load(needed(path / truth / f"{i}.npy"))) for i in ids])
+    ids = folders.listed(path / "gt_sets" / f"{name}.txt")
+    pictures = [folders.picture(picture_of(path, i), "RGB") for i in ids]
+    size = pictures[0].shape[:2]
+    labels = stack(size, ids, lambda i: path / "segmentation" / f"{i}.png", folders.picture).astype(np.int64) - 1
+    more = {truth: stack(size, ids, lambda i: path / truth / f"{i}.npy", folders.array, stored, last)
+            for truth, (stored, last) in STORED.items() if (path / truth).is_dir()}
+    for i, picture in zip(ids, pictures):
+        folders.fitting(picture, picture_of(path, i), pictures[0].shape)
     return images.Pictures(np.stack(pictures), np.where(labels < 0, images.VOID, labels), [f"{name}_{i}" for i in ids], CLASSES, more)
+
+
+def stack(size, ids, file_of, read, stored=lambda x: x, last=()):
+    """What is read of every picture, its shape checked."""
+    return np.stack([stored(folders.fitting(read(file_of(i)), file_of(i), (*size, *last))) for i in ids])
 
 
 def picture_of(path, name):
@@ -47,12 +49,6 @@ def picture_of(path, name):
         if (path / "images" / (name + end)).is_file():
             return path / "images" / (name + end)
     raise DataError(f"{path / 'images' / name}: neither .png nor .jpg")
-
-
-def needed(path):
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    return path
 
 
 def as_millimetres(depth):
@@ -64,4 +60,5 @@ def as_bytes(normals):
     return np.round(127 * normals / np.where(length > 0, length, 1)).astype(np.int8)
 
 
-STORED = {"depth": as_millimetres, "normals": as_bytes, "edge": lambda edge: (edge > 0).astype(np.uint8)}
+# How a truth is kept, and what its files have behind height and width.
+STORED = {"depth": (as_millimetres, ()), "normals": (as_bytes, (3,)), "edge": (lambda edge: (edge > 0).astype(np.uint8), ())}

@@ -5,20 +5,22 @@ from pathlib import Path
 
 import numpy as np
 
-from . import images, meshes, nyud, scenes
+from . import images, meshes, nyud, pascal, scenes
 from .data import Clouds, DataError
 
 MODELNET10 = "modelnet10_train.npz"
 
 
-def load(path=None, classes=None):
+def load(path=None, classes=None, side=None):
     """A pack (.npz) or a folder of meshes -> Clouds, Scenes if the pack has scene_start, images.Split if it has pictures.
 
-    Without a path it is a pack in the folder that XNORD_DATA names: the one of these classes, or ModelNet10.
+    side: of the pictures, where a folder has them in many sizes. Without a path it is a pack in the folder that XNORD_DATA names: the one of these classes, or ModelNet10.
     """
     path = default(classes) if path is None else Path(path)
     if nyud.is_folder(path):
         return nyud.load(path)
+    if pascal.is_folder(path):
+        return pascal.load(path, side)
     if path.is_dir():
         return meshes.load_meshes(path)
     if not path.is_file():

@@ -2,7 +2,8 @@
 
 A batch of truth holds, as far as the data has them: `labels` [batch, height, width] uint8, images.VOID where unknown; `edge`
 uint8, 1 on edges, images.VOID where unknown; `depth` float32 metres, 0 where unknown; `normals` [batch, 3, height, width]
-float32 unit vectors, 0 where unknown.
+float32 unit vectors, 0 where unknown; `parts` uint8, of people, see PARTS, and `saliency` uint8, 1 on what catches the eye, both
+images.VOID where unknown.
 """
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 from torch.nn import functional as F
 
 from . import images
+
+PARTS = ["background", "head", "torso", "upper arms", "lower arms", "upper legs", "lower legs"]
 
 
 def shrunk(truth, size):
@@ -39,14 +42,18 @@ class Semseg:
     truth, weight = "labels", 1.0
 
     def __init__(self, pictures):
-        self.classes = pictures.classes
-        self.channels = len(self.classes)
-        counts = np.bincount(pictures.labels.ravel(), minlength=256)[:self.channels]
-        weights = 1 / np.log(1.1 + counts / counts.sum())  # that of ENet, Paszke et al., 2016, with a weaker effect
+        self.weigh(pictures.classes, pictures.labels)
+
+    def weigh(self, classes, labels):
+        self.classes, self.channels = classes, len(classes)
+        counts = np.bincount(labels.ravel(), minlength=256)[:self.channels]
+        weights = 1 / np.log(1.1 + counts / max(1, counts.sum()))  # that of ENet, Paszke et al., 2016, with a weaker effect
         self.weights = torch.tensor(weights / weights.mean(), dtype=torch.float32)
 
     def loss(self, scores, labels):
-        return F.cross_entropy(scores, labels.long(), self.weights, ignore_index=images.VOID)
+        labels = labels.long()
+        loss = F.cross_entropy(scores, labels, self.weights, ignore_index=images.VOID, reduction="sum")
+        return loss / self.weights[labels[labels != images.VOID]].sum().clamp(min=1e-6)  # 0 where nothing is known
 
     def imitation(self, scores, wanted, t):
         return -t * t * (F.softmax(wanted / t, 1) * F.log_softmax(scores / t, 1)).sum(1).mean()
@@ -56,7 +63,7 @@ class Semseg:
 
     def figures(self, predicted, labels):
         per_class = images.iou(images.confusion(predicted, labels, self.channels))
-        return dict(miou=float(np.nanmean(per_class)), **{f"iou_{c}": v for c, v in zip(self.classes, per_class.tolist())})
+        return dict(miou=images.mean_known(per_class), **{f"iou_{c}": v for c, v in zip(self.classes, per_class.tolist())})
 
 
 class Edge:
@@ -128,7 +135,28 @@ class Normals:
         return dict(angle=float(np.degrees(np.arccos(cosine)).mean()))
 
 
-TARGETS = {"semseg": Semseg, "depth": Depth, "normals": Normals, "edge": Edge}
+class Parts(Semseg):
+    """Scores of people's parts. Figure: mean IoU in percent."""
+
+    truth, weight = "parts", 2.0
+
+    def __init__(self, pictures):
+        self.weigh(PARTS, pictures.more["parts"])
+
+    def figures(self, predicted, labels):
+        return dict(parts_miou=super().figures(predicted, labels)["miou"])
+
+
+class Saliency(Edge):
+    """Logits. Figure: best F over thresholds, in percent."""
+
+    truth, weight = "saliency", 5.0
+
+    def figures(self, predicted, salient):
+        return dict(saliency_f=super().figures(predicted, salient)["edge_f"])
+
+
+TARGETS = {"semseg": Semseg, "depth": Depth, "normals": Normals, "edge": Edge, "parts": Parts, "saliency": Saliency}
 
 
 def of(pictures):

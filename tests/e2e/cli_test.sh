@@ -244,6 +244,9 @@ if [ -f "$build/tests/e2e/image.xnor" ]; then
     out_json 1; out_has '"depth.millimetres"'
     [ "$(grep -o '"kind"' "$work/out" | wc -l)" -eq 2 ] || fail "expected two outputs"
     [ -s "$work/two/picture.png.semseg.confidence.npy" ] || fail "expected confidences"
+    cmp "$work/maps/picture.png.depth.png" "$work/two/picture.png.depth.png" || fail "expected the depth of all outputs"
+    [ ! -e "$work/two/picture.png.normals.png" ] || fail "expected only what was asked for"
+    check 1 "infer of an unknown output among others" ctl infer image "$work/picture.png" --outputs depth,nothing; err_has "not 'nothing'"
     check 1 "infer of an unknown output" ctl infer image "$work/picture.png" --outputs nothing; err_has "not 'nothing'"
     check 2 "infer --outputs without names" ctl infer image "$work/picture.png" --outputs ,; err_has "--outputs"
 

@@ -1,7 +1,7 @@
 // End-to-end tests of xnord: starts the real program on private sockets and looks at it from
 // outside.
 //   XNORD_BIN          the program
-//   XNORD_TEST_SEGMENT folder with segment.xnor, any_size.xnor, image.xnor and fixed.xnor, made from tests/e2e/*.onnx
+//   XNORD_TEST_SEGMENT folder with segment.xnor, any_size.xnor, two.xnor, image.xnor and fixed.xnor, made from tests/e2e/*.onnx
 //   XNORD_TEST_MODELS  folder with pointnet-modelnet10/pointnet-modelnet10.xnor
 // Arguments name groups to run; none means all.
 #include "groups.h"
@@ -16,6 +16,7 @@ static const struct {
 } groups[] = {
     {"service", test_service}, {"bad_input", test_bad_input}, {"hostile", test_hostile},
     {"life", test_life},       {"segment", test_segment},     {"image", test_image},
+    {"outputs", test_outputs},
 };
 
 static bool chosen(const char *name, int argc, char **argv) {

@@ -8,5 +8,6 @@ void test_hostile(void);   // hostile.c: bytes that are no requests, clients tha
 void test_life(void);      // life.c: start, reload, health, stop
 void test_segment(void);   // segment.c: labels of points
 void test_image(void);     // image.c: what is made of images
+void test_outputs(void);   // outputs.c: only some of what a model gives
 
 #endif

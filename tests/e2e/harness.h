@@ -63,6 +63,8 @@ long long log_number(const struct daemon *daemon, const char *key);
 
 // Puts a file into the models directory by writing beside it and renaming.
 void models_put(const struct daemon *daemon, const char *name, const void *data, size_t size);
+// The same of $XNORD_TEST_SEGMENT/NAME.xnor, which make built. False, and a failed check: there is none.
+bool models_put_made(const struct daemon *daemon, const char *name);
 void models_remove(const struct daemon *daemon, const char *name);
 // The bytes of the test model; the caller frees.
 void *models_read(size_t *size);

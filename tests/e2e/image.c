@@ -470,17 +470,8 @@ static void test_crowd(const struct daemon *daemon) {
 }
 
 static void put_models(const struct daemon *daemon) {
-    static const char *const names[] = {IMAGE, FIXED};
-    static char data[1 << 20];
-    for (size_t i = 0; i < 2; i++) {
-        char path[1024];
-        snprintf(path, sizeof path, "%s/%s.xnor", getenv("XNORD_TEST_SEGMENT"), names[i]);
-        FILE *file = fopen(path, "rb");
-        if (!check(file != NULL, "XNORD_TEST_SEGMENT: no %s.xnor", names[i])) return;
-        snprintf(path, sizeof path, "%s.xnor", names[i]);
-        models_put(daemon, path, data, fread(data, 1, sizeof data, file));
-        fclose(file);
-    }
+    models_put_made(daemon, IMAGE);
+    models_put_made(daemon, FIXED);
 }
 
 static void test_memory(void) {

@@ -89,16 +89,6 @@ static void expect_labels(void) {
     xnor_model_unref(&model);
 }
 
-static void put_model(const struct daemon *daemon, const char *name) {
-    static char data[1 << 20];
-    char file_name[64];
-    FILE *file = fopen(model_path(name), "rb");
-    if (!check(file != NULL, "XNORD_TEST_SEGMENT: no %s.xnor", name)) return;
-    snprintf(file_name, sizeof file_name, "%s.xnor", name);
-    models_put(daemon, file_name, data, fread(data, 1, sizeof data, file));
-    fclose(file);
-}
-
 static xnord_status segment(xnord_client *client, const float *xyz, size_t points, bool confidence,
                             uint32_t deadline_ms, xnord_result **result) {
     static const char *const names[] = {"labels", "confidence"};
@@ -308,7 +298,7 @@ static void test_any_size(void) {
     struct daemon daemon = {0};
     xnor_model *model = NULL;
     daemon_prepare(&daemon);
-    put_model(&daemon, ANY_SIZE);
+    models_put_made(&daemon, ANY_SIZE);
     daemon_start(&daemon, "workers: {count: 1, session_cache: 2}\n");
     xnord_client *client = client_open(&daemon);
     const bool opened = xnor_model_open(model_path(ANY_SIZE), NULL, &model) == XNOR_OK;
@@ -357,7 +347,7 @@ static void test_memory(void) {
     begin_test("a scene for which no memory is left is refused, a smaller one is not");
     struct daemon daemon = {0};
     daemon_prepare(&daemon);
-    put_model(&daemon, SEGMENT);
+    models_put_made(&daemon, SEGMENT);
     daemon_start(&daemon, "workers: {count: 1, max_batch: 1, max_memory_bytes: 4194304}\n");
     xnord_client *client = client_open(&daemon);
     xnord_result *result = NULL;
@@ -379,7 +369,7 @@ void test_segment(void) {
     make_scene();
     expect_labels();
     daemon_prepare(&daemon);
-    put_model(&daemon, SEGMENT);
+    models_put_made(&daemon, SEGMENT);
     daemon_start(&daemon, "workers: {count: 1}\n");
     test_metadata(&daemon);
     test_equal(&daemon);

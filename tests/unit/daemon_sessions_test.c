@@ -21,9 +21,8 @@ static uint64_t used(void) {
     return atomic_load(&budget.used_bytes);
 }
 
-static void set_up(void) {
+static void open_model(const char *path) {
     size_t size = 0;
-    const char *path = "models/pointnet-modelnet10/pointnet-modelnet10.xnor";
     cr_assert_eq(store_read(path, 1 << 24, &image, &size, &why), XNOR_OK, "%s", why.text);
     cr_assert_eq(xnor_model_open_memory(image, size, NULL, &model), XNOR_OK, "%s",
                  xnor_last_error());
@@ -31,6 +30,10 @@ static void set_up(void) {
         .model = model, .pinned = 1, .cached = 4, .max_bytes = 1 << 28, .budget = &budget};
     budget.max_bytes = UINT64_C(1) << 30;
     cr_assert_eq(session_set_create(&options, &set), XNOR_OK);
+}
+
+static void set_up(void) {
+    open_model("models/pointnet-modelnet10/pointnet-modelnet10.xnor");
 }
 
 static void tear_down(void) {
@@ -163,4 +166,75 @@ Test(sessions, memory_for_one_request_keeps_to_the_budget) {
     cr_assert(strstr(why.text, "max_memory_bytes"), "%s", why.text);
     cr_assert_eq(used(), 0);
     cr_assert_eq(session_set_reserve(set, 2000, &memory, &why), XNOR_OK);
+}
+
+// ---- some of the outputs ------------------------------------------------------------------------
+
+enum { ROOMS_OUTPUTS = 4, SIDE = 32 };
+
+static void open_rooms(void) {
+    open_model("models/rooms/rooms.xnor");
+    cr_assert_eq(xnor_model_output_count(model), ROOMS_OUTPUTS);
+}
+
+TestSuite(output_sets, .init = open_rooms, .fini = tear_down);
+
+static struct session *some(uint32_t wanted) {
+    struct session *session = NULL;
+    const xnor_shape shape = {4, {1, 3, SIDE, SIDE}};
+    cr_assert_eq(session_set_get_some(set, &shape, wanted, &session, &why), XNOR_OK, "%s",
+                 why.text);
+    return session;
+}
+
+static void run(struct session *session) {
+    float *pixels = session->inputs[0].data;
+    for (size_t i = 0; i < 3 * SIDE * SIDE; i++) pixels[i] = (float)(i * 7 % 31) / 10 - 1.5f;
+    cr_assert_eq(xnor_session_run(session->run, session->inputs, session->outputs, NULL), XNOR_OK,
+                 "%s", xnor_last_error());
+}
+
+Test(output_sets, have_a_session_each) {
+    const struct session *depth = some(2), *two = some(6);
+    const uint64_t charged = used();
+    cr_expect(some(2) == depth && some(6) == two);
+    cr_expect_eq(used(), charged, "nothing was made anew");
+    cr_expect(depth != two);
+    cr_expect_lt(depth->charged_bytes, two->charged_bytes);
+    cr_expect_lt(two->charged_bytes, some(15)->charged_bytes);
+}
+
+Test(output_sets, of_all_outputs_are_the_session_of_the_shape) {
+    struct session *whole = NULL;
+    const xnor_shape shape = {4, {1, 3, SIDE, SIDE}};
+    cr_assert_eq(session_set_get(set, &shape, &whole, &why), XNOR_OK, "%s", why.text);
+    cr_expect(some(15) == whole && session_set_find(set, &shape) == whole);
+}
+
+Test(output_sets, give_what_all_outputs_together_give) {
+    struct session *whole = some(15);
+    run(whole);
+    for (uint32_t wanted = 1; wanted < 15; wanted++) { // more than are kept: `whole` is used last
+        struct session *session = some(wanted);
+        run(session);
+        cr_assert(some(15) == whole);
+        for (uint32_t i = 0; i < ROOMS_OUTPUTS; i++) {
+            if ((wanted & (1u << i)) == 0) {
+                cr_expect_eq(session->output_bytes[i], 0, "%u of %u", i, wanted);
+                continue;
+            }
+            cr_assert_eq(session->output_bytes[i], whole->output_bytes[i]);
+            cr_expect_arr_eq(session->outputs[i].data, whole->outputs[i].data,
+                             whole->output_bytes[i], "%u of %u", i, wanted);
+        }
+    }
+}
+
+Test(output_sets, make_room_for_each_other) {
+    for (uint32_t wanted = 1; wanted <= 5; wanted++) some(wanted); // as many as there are places
+    const uint64_t charged = used();
+    const struct session *last = some(5);
+    some(6); // in place of the first
+    cr_expect(some(5) == last);
+    cr_expect_lt(used(), charged + some(6)->charged_bytes);
 }

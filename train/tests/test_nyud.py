@@ -54,6 +54,19 @@ class Folder(unittest.TestCase):
             with self.assertRaisesRegex(DataError, "depth/2.npy"):
                 nyud.load(folder)
 
+    def test_damaged_files_are_named(self):
+        damages = {"images/1.png": lambda path: path.write_bytes(path.read_bytes()[:60]),
+                   "segmentation/3.png": lambda path: path.write_text("no picture"),
+                   "normals/2.npy": lambda path: path.write_bytes(path.read_bytes()[:200]),
+                   "depth/1.npy": lambda path: np.save(path, np.zeros((2, 2))),
+                   "gt_sets/val.txt": lambda path: path.write_text("\n")}
+        for name, damage in damages.items():
+            with self.subTest(name=name), tempfile.TemporaryDirectory() as folder:
+                write(folder)
+                damage(Path(folder, name))
+                with self.assertRaisesRegex(DataError, name):
+                    nyud.load(folder)
+
 
 if __name__ == "__main__":
     unittest.main()
