@@ -123,6 +123,20 @@ static void find_replacements(const xnor_plan *plan, lifetime *lives) {
     }
 }
 
+// Outputs are made where the caller wants them, unless they are another name of an input, of a constant or
+// of another output, or are looked at after the run.
+static void find_outside(const xnor_plan *plan, const lifetime *lives) {
+    const xnor_graph *graph = &plan->graph;
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        const xnor_value_id root = root_of(plan, graph->outputs[i]);
+        plan->outside[root] = lives[root].first != UINT32_MAX &&
+                              graph->values[root].dtype == graph->values[graph->outputs[i]].dtype;
+    }
+    for (uint32_t s = 0; s < plan->step_count; s++)
+        if (plan->steps[s].run == xnor_step_distinct)
+            plan->outside[root_of(plan, plan->steps[s].node->outputs[1])] = false;
+}
+
 // Lowest offset where `bytes` fit between the placed values that live at the same time.
 static size_t find_place(const xnor_plan *plan, const lifetime *placed, uint32_t count,
                          const lifetime *life) {
@@ -150,9 +164,10 @@ xnor_status xnor_plan_memory(xnor_plan *plan) {
     uint32_t count = plan->graph.value_count, used = 0;
     plan->root = malloc((count + 1) * sizeof *plan->root);
     plan->offset = malloc((count + 1) * sizeof *plan->offset);
+    plan->outside = calloc(count + 1, sizeof *plan->outside);
     lifetime *lives = malloc((count + 1) * sizeof *lives);
     xnor_status status = XNOR_OK;
-    if (!plan->root || !plan->offset || !lives) {
+    if (!plan->root || !plan->offset || !plan->outside || !lives) {
         status = xnor_fail(XNOR_E_MEMORY, "plan: out of memory");
         goto done;
     }
@@ -160,8 +175,9 @@ xnor_status xnor_plan_memory(xnor_plan *plan) {
     find_roots(plan);
     find_lifetimes(plan, lives);
     find_replacements(plan, lives);
+    find_outside(plan, lives);
     for (uint32_t i = 0; i < count; i++)
-        if (lives[i].first != UINT32_MAX) lives[used++] = lives[i];
+        if (lives[i].first != UINT32_MAX && !plan->outside[i]) lives[used++] = lives[i];
     qsort(lives, used, sizeof *lives, by_first);
     for (uint32_t i = 0; i < used && status == XNOR_OK; i++) {
         const xnor_value *value = &plan->graph.values[lives[i].value];

@@ -115,6 +115,7 @@ void xnor_plan_unref(xnor_plan **reference) {
     free(plan->steps);
     free(plan->root);
     free(plan->offset);
+    free(plan->outside);
     xnor_model_unref(&plan->model);
     free(plan);
 }

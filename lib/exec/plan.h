@@ -63,6 +63,7 @@ struct xnor_plan {
     uint32_t step_count;
     xnor_value_id *root; // by value: the value whose memory it shares (views), else itself
     size_t *offset;      // by root value: place in the arena; SIZE_MAX elsewhere
+    bool *outside;       // by root value: the caller's buffer for an output is its place
     size_t arena_bytes;
 };
 

@@ -67,24 +67,35 @@ static xnor_status check_tensor(const xnor_value *value, const xnor_tensor *tens
     return XNOR_OK;
 }
 
-static void bind_input(xnor_session *session, uint32_t index, void *data) {
+// The memory of a root value and of all its views.
+static void bind(xnor_session *session, xnor_value_id root, void *data) {
     const xnor_plan *plan = session->plan;
     for (uint32_t i = 0; i < plan->graph.value_count; i++)
-        if (plan->root[i] == plan->graph.inputs[index]) session->values[i] = data;
+        if (plan->root[i] == root) session->values[i] = data;
+}
+
+static xnor_status bind_ports(xnor_session *session, const xnor_tensor *inputs,
+                              const xnor_tensor *outputs) {
+    const xnor_plan *plan = session->plan;
+    const xnor_graph *graph = &plan->graph;
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        XNOR_TRY(check_tensor(&graph->values[graph->inputs[i]], &inputs[i], "input"));
+        bind(session, graph->inputs[i], inputs[i].data);
+    }
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        const xnor_tensor *output = &outputs[plan->ports[i]];
+        const xnor_value_id root = plan->root[graph->outputs[i]];
+        XNOR_TRY(check_tensor(&graph->values[graph->outputs[i]], output, "output"));
+        if (plan->outside[root]) bind(session, root, output->data);
+    }
+    return XNOR_OK;
 }
 
 xnor_status xnor_session_run(xnor_session *session, const xnor_tensor *inputs, xnor_tensor *outputs,
                              const atomic_bool *cancel) {
     const xnor_plan *plan = session->plan;
     const xnor_graph *graph = &plan->graph;
-    for (uint32_t i = 0; i < graph->input_count; i++) {
-        XNOR_TRY(check_tensor(&graph->values[graph->inputs[i]], &inputs[i], "input"));
-        bind_input(session, i, inputs[i].data);
-    }
-    for (uint32_t i = 0; i < graph->output_count; i++)
-        XNOR_TRY(
-            check_tensor(&graph->values[graph->outputs[i]], &outputs[plan->ports[i]], "output"));
-
+    XNOR_TRY(bind_ports(session, inputs, outputs));
     const xnor_run run = {session->values, &plan->model->kernels, session->pool, cancel};
     for (uint32_t i = 0; i < plan->step_count; i++) {
         if (cancel && atomic_load_explicit(cancel, memory_order_relaxed))
@@ -99,9 +110,11 @@ xnor_status xnor_session_run(xnor_session *session, const xnor_tensor *inputs, x
         return xnor_fail(XNOR_E_CANCELLED, "run cancelled in its last step");
     for (uint32_t i = 0; i < graph->output_count; i++) {
         const xnor_value *value = &graph->values[graph->outputs[i]];
+        void *data = outputs[plan->ports[i]].data;
         size_t bytes;
         XNOR_TRY(xnor_tensor_bytes(value->dtype, &value->shape, &bytes));
-        memcpy(outputs[plan->ports[i]].data, session->values[graph->outputs[i]], bytes);
+        if (data != session->values[graph->outputs[i]])
+            memcpy(data, session->values[graph->outputs[i]], bytes);
     }
     return XNOR_OK;
 }

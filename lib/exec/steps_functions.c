@@ -35,6 +35,7 @@ FUNCTION(function_selu, PARAMETER(alpha, ALPHA, 1.67326319217681884765625);
          PARAMETER(gamma, GAMMA, 1.05070102214813232421875),
          gamma *(v > 0 ? v : alpha * (xnor_exp(v) - 1)))
 FUNCTION(function_sigmoid, NONE, 1 / (1 + xnor_exp(-v)))
+FUNCTION(function_sign, NONE, (float)((v > 0) - (v < 0)))
 FUNCTION(function_sqrt, NONE, sqrtf(v))
 FUNCTION(function_tanh, NONE, xnor_tanh(v))
 
@@ -61,6 +62,7 @@ static const struct {
     {XNOR_OP_RECIPROCAL, function_reciprocal},
     {XNOR_OP_SELU, function_selu},
     {XNOR_OP_SIGMOID, function_sigmoid},
+    {XNOR_OP_SIGN, function_sign},
     {XNOR_OP_SQRT, function_sqrt},
     {XNOR_OP_TANH, function_tanh},
 };

@@ -292,7 +292,8 @@ XNOR_NODISCARD xnor_status xnor_session_create(xnor_plan *plan, xnor_pool *pool,
                                                xnor_session **out);
 void xnor_session_free(xnor_session **session);
 // inputs[i].data and outputs[i].data are the caller's dense buffers, one per port, in graph order;
-// dtypes and shapes must equal the plan's. cancel may be NULL; it is polled between tiles and ends
+// dtypes and shapes must equal the plan's. Buffers of outputs overlap no other; their content is undefined
+// until the run has succeeded. cancel may be NULL; it is polled between tiles and ends
 // the run with XNOR_E_CANCELLED.
 XNOR_NODISCARD xnor_status xnor_session_run(xnor_session *session, const xnor_tensor *inputs,
                                             xnor_tensor *outputs, const atomic_bool *cancel);

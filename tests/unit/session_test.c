@@ -1,5 +1,6 @@
 // Runs: cancelling, threads, instruction sets, and that nothing is allocated.
 #include <criterion/criterion.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -358,4 +359,48 @@ Test(session, pools_take_at_least_one_thread) {
     cr_assert_eq(xnor_pool_create(0, &pool), XNOR_E_ARGUMENT);
     cr_assert_str_eq(xnor_last_error(), "pool: expected 1 to 1024 threads, found 0");
     xnor_pool_free(&pool);
+}
+
+// An output that other steps read, its view, one of the same value, and an input that is handed through.
+Test(session, outputs_are_made_in_the_buffers_of_the_caller) {
+    enum { COUNT = 6 };
+    builder b;
+    builder_init(&b, 4);
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 3));
+    xnor_value_id y = NODE(&b, XNOR_OP_EXP, x);
+    xnor_value_id view = NODE(&b, XNOR_OP_RESHAPE, y, builder_ints(&b, (int64_t[]){3, 2}, 2));
+    xnor_value_id same = NODE(&b, XNOR_OP_RESHAPE, x, builder_ints(&b, (int64_t[]){6}, 1));
+    builder_output(&b, y, "y");
+    builder_output(&b, view, "view");
+    builder_output(&b, NODE(&b, XNOR_OP_NEG, view), "negated");
+    builder_output(&b, same, "same");
+    xnor_model *model = builder_model(&b.graph, NULL);
+    float in[COUNT] = {0, 1, -1, 2, 0.5f, -2}, out[2][4][COUNT];
+    const xnor_tensor input = {XNOR_F32, SHAPE(2, 3), in};
+    xnor_plan *plan = NULL;
+    xnor_session *session = NULL;
+    cr_assert_eq(xnor_plan_create(model, &input.shape, &plan), XNOR_OK);
+    cr_expect_eq(xnor_plan_arena_bytes(plan), 0, "nothing is left to the arena");
+    cr_assert_eq(xnor_session_create(plan, NULL, &session), XNOR_OK);
+    for (size_t run = 0; run < 2; run++) {
+        float(*to)[COUNT] = out[run];
+        in[5] = (float)run;
+        xnor_tensor outputs[] = {{XNOR_F32, SHAPE(2, 3), to[0]},
+                                 {XNOR_F32, SHAPE(3, 2), to[1]},
+                                 {XNOR_F32, SHAPE(3, 2), to[2]},
+                                 {XNOR_F32, SHAPE(6), to[3]}};
+        cr_assert_eq(xnor_session_run(session, &input, outputs, NULL), XNOR_OK);
+    }
+    for (size_t run = 0; run < 2; run++)
+        for (size_t i = 0; i < COUNT; i++) {
+            const float own = i == 5 ? (float)run : in[i];
+            cr_expect_float_eq(out[run][0][i], expf(own), 1e-5);
+            cr_expect_eq(out[run][1][i], out[run][0][i]);
+            cr_expect_eq(out[run][2][i], -out[run][0][i]);
+            cr_expect_eq(out[run][3][i], own);
+        }
+    xnor_session_free(&session);
+    xnor_plan_unref(&plan);
+    xnor_model_unref(&model);
+    builder_free(&b);
 }
