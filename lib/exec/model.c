@@ -11,6 +11,7 @@
 
 #include "core/size.h"
 #include "core/tensor.h"
+#include "exec/winograd.h"
 #include "format/metadata.h"
 
 // ---- life ---------------------------------------------------------------------------------------
@@ -222,14 +223,12 @@ uint64_t xnor_model_file_bytes(const xnor_model *model) {
 
 // Returns the pack for the key, made by `fill` when it is new.
 static xnor_status find_or_make(xnor_model *model, xnor_value_id weight, xnor_value_id thresholds,
-                                size_t bytes,
-                                xnor_status (*fill)(const xnor_model *, const xnor_value *w,
-                                                    const xnor_value *thresholds, void *data),
-                                const void **out) {
+                                size_t bytes, xnor_pack_fill fill, const void **out) {
     xnor_status status = XNOR_OK;
     pthread_mutex_lock(&model->packs_lock);
     xnor_pack *pack = model->packs;
-    while (pack && (pack->weight != weight || pack->thresholds != thresholds)) pack = pack->next;
+    while (pack && (pack->weight != weight || pack->thresholds != thresholds || pack->fill != fill))
+        pack = pack->next;
     if (!pack) {
         const xnor_value *values = model->contents.graph.values;
         pack = malloc(sizeof *pack);
@@ -240,7 +239,7 @@ static xnor_status find_or_make(xnor_model *model, xnor_value_id weight, xnor_va
         else
             status = xnor_fail(XNOR_E_MEMORY, "model: out of memory for packed weights");
         if (status == XNOR_OK) {
-            *pack = (xnor_pack){model->packs, weight, thresholds, data};
+            *pack = (xnor_pack){model->packs, weight, thresholds, fill, data};
             model->packs = pack;
         } else {
             free(pack);
@@ -291,6 +290,27 @@ static xnor_status fill_linear(const xnor_model *model, const xnor_value *w,
     return XNOR_OK;
 }
 
+static void transform(const xnor_value *w, size_t stride, float *out) {
+    const int64_t *dims = w->shape.dims;
+    winograd_transform(stride, (size_t)dims[1], (size_t)dims[0], (size_t)dims[3], w->data, out);
+}
+
+static xnor_status fill_winograd_1(const xnor_model *model, const xnor_value *w,
+                                   const xnor_value *thresholds, void *data) {
+    (void)model;
+    (void)thresholds;
+    transform(w, 1, data);
+    return XNOR_OK;
+}
+
+static xnor_status fill_winograd_2(const xnor_model *model, const xnor_value *w,
+                                   const xnor_value *thresholds, void *data) {
+    (void)model;
+    (void)thresholds;
+    transform(w, 2, data);
+    return XNOR_OK;
+}
+
 xnor_status xnor_model_pack_gemm(xnor_model *model, xnor_value_id weight, xnor_value_id thresholds,
                                  const void **out) {
     const xnor_value *w = &model->contents.graph.values[weight];
@@ -313,6 +333,18 @@ xnor_status xnor_model_pack_linear(xnor_model *model, xnor_value_id weight, cons
     XNOR_TRY(xnor_tensor_bytes(XNOR_F32, &w->shape, &bytes));
     const void *data;
     XNOR_TRY(find_or_make(model, weight, XNOR_NO_VALUE, bytes, fill_linear, &data));
+    *out = data;
+    return XNOR_OK;
+}
+
+xnor_status xnor_model_pack_winograd(xnor_model *model, xnor_value_id weight, size_t stride,
+                                     const float **out) {
+    const int64_t *dims = model->contents.graph.values[weight].shape.dims;
+    const void *data;
+    const size_t bytes =
+        winograd_weights(stride, (size_t)dims[1], (size_t)dims[0], (size_t)dims[3]) * sizeof(float);
+    XNOR_TRY(find_or_make(model, weight, XNOR_NO_VALUE, bytes,
+                          stride == 1 ? fill_winograd_1 : fill_winograd_2, &data));
     *out = data;
     return XNOR_OK;
 }

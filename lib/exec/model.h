@@ -7,11 +7,16 @@
 #include "format/format.h"
 #include "kernels/kernels.h"
 
+// Makes the packed form of a weight of the model.
+typedef xnor_status (*xnor_pack_fill)(const xnor_model *model, const xnor_value *w,
+                                      const xnor_value *thresholds, void *data);
+
 // Weights in the kernels' own layout, made once per model and shared by all its plans.
 typedef struct xnor_pack {
     struct xnor_pack *next;
     xnor_value_id weight;
     xnor_value_id thresholds; // XNOR_NO_VALUE without
+    xnor_pack_fill fill;
     void *data;
 } xnor_pack;
 
@@ -40,5 +45,8 @@ XNOR_NODISCARD xnor_status xnor_model_pack_groups(xnor_model *model, xnor_value_
 // The float weight [n, k] transposed to [k, n]; k may be several axes, such as those of a window.
 XNOR_NODISCARD xnor_status xnor_model_pack_linear(xnor_model *model, xnor_value_id weight,
                                                   const float **out);
+// The float weight [outputs, kernel, kernel, channels] transformed for Winograd convolutions of a stride.
+XNOR_NODISCARD xnor_status xnor_model_pack_winograd(xnor_model *model, xnor_value_id weight,
+                                                    size_t stride, const float **out);
 
 #endif

@@ -11,6 +11,7 @@
 #include "kernels/points.h"
 #include "kernels/rows.h"
 #include "kernels/sets.h"
+#include "kernels/winograd.h"
 
 #include "core/size.h"
 

@@ -24,6 +24,10 @@
     X(gemm_f32)                                                                                    \
     X(gemm_f32_bits)                                                                               \
     X(depthwise_f32)                                                                               \
+    X(winograd_in)                                                                                 \
+    X(winograd_out)                                                                                \
+    X(winograd_gather)                                                                             \
+    X(winograd_scatter)                                                                            \
     X(distances_f32)                                                                               \
     X(code_distances)                                                                              \
     X(farthest_f32)                                                                                \

@@ -1,0 +1,264 @@
+// Float convolutions through the points of polynomials. A block of tiles at a time: its pixels are cut into tiles, one
+// beside the other, and transformed; for each point, the channels of all tiles are multiplied with its weights; and
+// what the products are for each output is transformed back.
+#include "exec/steps_conv2d.h"
+#include "exec/tail.h"
+#include "exec/tiles.h"
+#include "exec/winograd.h"
+
+#include <string.h>
+
+typedef struct winograd_context {
+    const xnor_step *step;
+    const xnor_run *run;
+    winograd_sizes sizes;
+    size_t offset[WINOGRAD_PHASES][WINOGRAD_SQUARE]; // of the pixels of a tile in the cut picture
+    xnor_pointwise tail;
+    atomic_size_t next; // block that nobody has taken
+} winograd_context;
+
+// A block of a picture.
+typedef struct winograd_block {
+    const float *x;
+    size_t picture;
+    size_t row, column, rows, columns; // tiles
+    float *cut, *in, *out, *sums;
+} winograd_block;
+
+static size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+// ---- cutting ------------------------------------------------------------------------------------
+
+// Tiles [begin, end) of `count` whose pixels column + t · step, and `more` behind each, are in the picture.
+static void tiles_inside(const winograd_sizes *w, size_t column, size_t more, size_t count,
+                         size_t *begin, size_t *end) {
+    const size_t first = w->pad_left, last = w->width + w->pad_left; // counted from the padding on
+    *begin = column >= first ? 0 : least((first - column + w->step - 1) / w->step, count);
+    *end = column + more >= last ? 0 : least((last - column - more - 1) / w->step + 1, count);
+    if (*end < *begin) *end = *begin;
+}
+
+// Four channels of a column of all tiles.
+static void cut_channels(const winograd_context *c, const winograd_block *b, const float *row,
+                         size_t column, size_t count, float *out) {
+    const winograd_sizes *w = &c->sizes;
+    const size_t first = b->column * w->step + column;
+    size_t begin, end;
+    tiles_inside(w, first, 0, count, &begin, &end);
+    for (size_t i = 0; i < 4; i++) {
+        memset(out + i * w->cut_channel, 0, begin * sizeof *out);
+        memset(out + i * w->cut_channel + end, 0, (count - end) * sizeof *out);
+    }
+    if (begin == end) return;
+    c->run->kernels->winograd_gather(end - begin,
+                                     row + (first + begin * w->step - w->pad_left) * w->channels,
+                                     w->step * w->channels, out + begin, w->cut_channel);
+}
+
+// Four columns of a channel of all tiles.
+static void cut_columns(const winograd_context *c, const winograd_block *b, const float *row,
+                        size_t column, size_t count, float *out) {
+    const winograd_sizes *w = &c->sizes;
+    const size_t first = b->column * w->step + column;
+    size_t begin, end;
+    tiles_inside(w, first, 3, count, &begin, &end);
+    for (size_t t = 0; t < count; t++) {
+        if (t >= begin && t < end) t = end;
+        for (size_t i = 0; i < 4 && t < count; i++) {
+            const size_t x = first + t * w->step + i;
+            const bool inside = x >= w->pad_left && x < w->width + w->pad_left;
+            out[i * w->cut_column + t] = inside ? row[x - w->pad_left] : 0;
+        }
+    }
+    if (begin == end) return;
+    c->run->kernels->winograd_gather(end - begin, row + first + begin * w->step - w->pad_left,
+                                     w->step, out + begin, w->cut_column);
+}
+
+// A group of channels of the block, from `channel` on.
+static void cut(const winograd_context *c, const winograd_block *b, size_t channel) {
+    const winograd_sizes *w = &c->sizes;
+    const size_t rows = w->cut_rows - (w->rows - b->rows) * w->step, count = b->columns + 1;
+    for (size_t r = 0; r < rows; r++) {
+        float *out = b->cut + r * w->cut_row;
+        const size_t y = b->row * w->step + r;
+        if (y < w->pad_top || y >= w->height + w->pad_top) {
+            memset(out, 0, w->cut_row * sizeof *out);
+            continue;
+        }
+        const size_t row = (y - w->pad_top) * w->width;
+        if (!w->planes) {
+            for (size_t q = 0; q < w->step; q++)
+                cut_channels(c, b, b->x + row * w->channels + channel, q, count,
+                             out + q * w->cut_column);
+            continue;
+        }
+        for (size_t i = 0; i < w->channels; i++)
+            for (size_t q = 0; q < w->step; q += 4)
+                cut_columns(c, b, b->x + i * w->height * w->width + row, q, count,
+                            out + i * w->cut_channel + q * w->cut_column);
+    }
+}
+
+// ---- blocks -------------------------------------------------------------------------------------
+
+static void transform_in(const winograd_context *c, const winograd_block *b) {
+    const winograd_sizes *w = &c->sizes;
+    for (size_t done = 0; done < w->channels; done += w->group) {
+        // The last group begins within the one before.
+        const size_t channel = least(done, w->channels - w->group);
+        cut(c, b, channel);
+        for (size_t i = 0; i < w->group; i++)
+            for (size_t p = 0; p < w->phases; p++)
+                for (size_t r = 0; r < b->rows; r++) {
+                    const float *x = b->cut + r * w->step * w->cut_row + i * w->cut_channel;
+                    float *to =
+                        b->in + (p * w->channels + channel + i) * w->tile_stride + r * b->columns;
+                    c->run->kernels->winograd_in(w->points, b->columns, x, c->offset[p], to,
+                                                 w->in_stride);
+                }
+    }
+}
+
+// Outputs first .. first + count - 1.
+static void multiply(const winograd_context *c, const winograd_block *b, size_t first,
+                     size_t count) {
+    const winograd_sizes *w = &c->sizes;
+    const float *weights = c->step->packed;
+    for (size_t p = 0; p < w->points * w->points; p++) {
+        size_t phase, phases;
+        winograd_range(w->stride, w->kernel, w->points, p / w->points, p % w->points, &phase,
+                       &phases);
+        c->run->kernels->gemm_f32(
+            count, phases * w->channels, b->rows * b->columns,
+            weights + (p * w->outputs + first) * w->inner + phase * w->channels, w->inner,
+            b->in + p * w->in_stride + phase * w->channels * w->tile_stride, w->tile_stride, NULL,
+            b->out + p * w->out_stride, w->tile_stride);
+    }
+}
+
+// Where pixel (y, x) of the block's results goes; [stride] pixels from one row to the next.
+static float *place(const winograd_context *c, const winograd_block *b, size_t y, size_t x) {
+    const winograd_sizes *w = &c->sizes;
+    if (b->sums) return b->sums + (y * w->columns * XNOR_WINOGRAD_OUTPUTS + x) * w->outputs;
+    y += b->row * XNOR_WINOGRAD_OUTPUTS;
+    x += b->column * XNOR_WINOGRAD_OUTPUTS;
+    return (float *)c->run->values[c->step->y] +
+           ((b->picture * w->out_height + y) * w->out_width + x) * w->outputs;
+}
+
+// Four outputs of up to XNOR_WINOGRAD_LANES tiles of a row, from tile `tile` on.
+static void store(const winograd_context *c, const winograd_block *b, size_t row, size_t tile,
+                  size_t output, const float *results) {
+    enum { M = XNOR_WINOGRAD_OUTPUTS, LANES = XNOR_WINOGRAD_LANES };
+    const winograd_sizes *w = &c->sizes;
+    const size_t tiles = least(b->columns - tile, LANES);
+    const size_t down = least(w->out_height - (b->row + row) * M, M);
+    const size_t left = w->out_width - (b->column + tile) * M; // pixels
+    for (size_t y = 0; y < down; y++)
+        for (size_t x = 0; x < M && x < left; x++)
+            c->run->kernels->winograd_scatter(
+                least(tiles, (left - x - 1) / M + 1), results + (y * M + x) * LANES, M * M * LANES,
+                place(c, b, row * M + y, tile * M + x) + output, M * w->outputs);
+}
+
+// A few tiles at a time, so that the lines of the results stay in the cache until all of their channels are there.
+static void transform_out(const winograd_context *c, const winograd_block *b, size_t first,
+                          size_t count) {
+    enum { M = XNOR_WINOGRAD_OUTPUTS, LANES = XNOR_WINOGRAD_LANES };
+    const winograd_sizes *w = &c->sizes;
+    const float *bias = c->step->parameters[0];
+    float results[4 * M * M * LANES];
+    for (size_t r = 0; r < b->rows; r++)
+        for (size_t t = 0; t < b->columns; t += LANES)
+            for (size_t done = 0; done < count; done += 4) {
+                const size_t o = least(done, count - 4);
+                for (size_t i = 0; i < 4; i++)
+                    c->run->kernels->winograd_out(
+                        w->points, least(b->columns - t, LANES),
+                        b->out + (o + i) * w->tile_stride + r * b->columns + t, w->out_stride,
+                        bias ? bias[first + o + i] : 0, results + i * M * M * LANES, LANES);
+                store(c, b, r, t, first + o, results);
+            }
+}
+
+// What follows the convolution, on each row of the block's results.
+static void finish(const winograd_context *c, const winograd_block *b) {
+    enum { M = XNOR_WINOGRAD_OUTPUTS };
+    const winograd_sizes *w = &c->sizes;
+    const size_t rows = least(b->rows * M, w->out_height - b->row * M);
+    const size_t columns = least(b->columns * M, w->out_width - b->column * M);
+    const size_t most = XNOR_POINTWISE_MAX / w->outputs;
+    for (size_t y = 0; y < rows; y++)
+        for (size_t x = 0; x < columns; x += most) {
+            const size_t at = (b->picture * w->out_height + b->row * M + y) * w->out_width;
+            c->run->kernels->pointwise(&c->tail, at + b->column * M + x, least(columns - x, most),
+                                       NULL, place(c, b, y, x));
+        }
+}
+
+static void do_block(const winograd_context *c, size_t index, float *memory) {
+    const winograd_sizes *w = &c->sizes;
+    const size_t across = index % w->block_columns, down = index / w->block_columns % w->block_rows;
+    winograd_block b = {.picture = index / w->block_columns / w->block_rows,
+                        .row = down * w->rows,
+                        .column = across * w->columns,
+                        .cut = memory,
+                        .in = memory + w->in_at,
+                        .out = memory + w->out_at,
+                        .sums = c->step->tail ? memory + w->sums_at : NULL};
+    b.x =
+        (const float *)c->run->values[c->step->x] + b.picture * w->height * w->width * w->channels;
+    b.rows = least(w->rows, w->down - b.row);
+    b.columns = least(w->columns, w->across - b.column);
+    transform_in(c, &b);
+    for (size_t done = 0; done < w->outputs; done += w->part) {
+        // At least four, as they are stored; the last part may begin within the one before.
+        const size_t first = least(done, w->outputs - 4);
+        const size_t count = least(w->part, w->outputs - first);
+        multiply(c, &b, first, count);
+        transform_out(c, &b, first, count);
+    }
+    if (b.sums) finish(c, &b);
+}
+
+// A slot takes blocks until none is left.
+static void tile_slots(void *context, size_t begin, size_t end) {
+    winograd_context *c = context;
+    for (size_t slot = begin; slot < end; slot++) {
+        float *memory = (float *)c->run->values[c->step->scratch] + slot * c->sizes.slot;
+        for (;;) {
+            const size_t index = atomic_fetch_add_explicit(&c->next, 1, memory_order_relaxed);
+            if (index >= c->sizes.blocks || is_cancelled(c->run)) break;
+            do_block(c, index, memory);
+        }
+    }
+}
+
+static void find_offsets(winograd_context *c) {
+    const winograd_sizes *w = &c->sizes;
+    for (size_t p = 0; p < w->phases; p++)
+        for (size_t i = 0; i < w->points * w->points; i++) {
+            const winograd_phase phase = winograd_phase_of(w->stride, p);
+            const size_t y = i / w->points * w->stride + phase.y;
+            const size_t x = i % w->points * w->stride + phase.x;
+            c->offset[p][i] = y * w->cut_row + x % w->step * w->cut_column + x / w->step;
+        }
+}
+
+xnor_status xnor_step_winograd(const xnor_step *s, const xnor_run *run) {
+    winograd_context c = {.step = s, .run = run};
+    const xnor_value *values = s->graph->values;
+    const xnor_shape *x = &values[s->node->inputs[0]].shape;
+    xnor_conv conv;
+    XNOR_TRY(xnor_conv_read(s->node, x, &values[s->node->inputs[1]].shape, &conv));
+    winograd_sizes_of(&conv, x, &values[s->node->outputs[0]].shape, s->x != s->node->inputs[0],
+                      s->tail != NULL, &c.sizes);
+    atomic_init(&c.next, 0);
+    find_offsets(&c);
+    if (s->tail) xnor_tail_bind(s->tail, run, &c.tail);
+    xnor_parallel_for(run->pool, c.sizes.slots, 1, run->cancel, tile_slots, &c);
+    return XNOR_OK;
+}

@@ -1,0 +1,196 @@
+#include "exec/winograd.h"
+
+#include <string.h>
+
+#include "core/size.h"
+
+enum {
+    OUTPUTS = XNOR_WINOGRAD_OUTPUTS,
+    MOST_PART = 24,    // outputs at a time: whole tiles of the float gemm
+    FEWEST_TILES = 32, // of a block
+    MOST_TILES = 128,
+    MOST_PLANES = 4,     // channels of a picture that are cut at a time
+    IN_FLOATS = 1 << 18, // transformed channels of a block, if FEWEST_TILES allow it
+    TABLE_ROWS = 3
+};
+
+// What the transforms cost for each channel and for each output, in fma of as many lanes as there are tiles; measured.
+static const struct {
+    size_t points, in, out;
+} costs[TABLE_ROWS] = {{5, 250, 250}, {6, 300, 300}, {7, 500, 400}};
+
+static size_t taps_of(size_t stride, size_t kernel) {
+    return (kernel + stride - 1) / stride;
+}
+
+static size_t points_of(size_t stride, size_t kernel) {
+    return OUTPUTS + taps_of(stride, kernel) - 1;
+}
+
+// In an order in which the even rows, the even columns and both are neighbours.
+winograd_phase winograd_phase_of(size_t stride, size_t index) {
+    static const winograd_phase phases[WINOGRAD_PHASES] = {{1, 0}, {0, 0}, {0, 1}, {1, 1}};
+    return stride == 1 ? (winograd_phase){0, 0} : phases[index];
+}
+
+void winograd_range(size_t stride, size_t kernel, size_t points, size_t i, size_t j, size_t *first,
+                    size_t *count) {
+    const bool uneven = stride == 2 && kernel % 2;
+    const bool last_y = uneven && i + 1 == points, last_x = uneven && j + 1 == points;
+    *first = last_y ? 1 : 0;
+    *count = stride * stride;
+    if (last_y || last_x) *count = last_y && last_x ? 1 : 2;
+}
+
+// Products of a tile, an input channel and an output.
+static size_t products_of(size_t stride, size_t kernel, size_t points) {
+    size_t sum = 0, first, count;
+    for (size_t i = 0; i < points * points; i++) {
+        winograd_range(stride, kernel, points, i / points, i % points, &first, &count);
+        sum += count;
+    }
+    return sum;
+}
+
+// Whether the shape is one that the kernels are for, and worth it.
+static bool is_worth_it(const winograd_sizes *w) {
+    const double tiles = (double)(w->down * w->across);
+    const double pixels = (double)(w->out_height * w->out_width);
+    const double direct =
+        pixels * (double)(w->kernel * w->kernel * w->channels) * (double)w->outputs;
+    double sum =
+        (double)(products_of(w->stride, w->kernel, w->points) * w->channels) * (double)w->outputs;
+    for (size_t i = 0; i < TABLE_ROWS; i++)
+        if (costs[i].points == w->points)
+            sum +=
+                (double)costs[i].in * (double)w->inner + (double)costs[i].out * (double)w->outputs;
+    return sum * tiles < direct;
+}
+
+// Rows of tiles that fill the lanes best.
+static size_t rows_of_block(const winograd_sizes *w, size_t most) {
+    size_t best = 1;
+    double best_share = 0;
+    for (size_t rows = 1; rows <= w->down && (rows == 1 || rows * w->columns <= most); rows++) {
+        const size_t tiles = rows * w->columns;
+        const double share = (double)tiles / (double)xnor_align_up(tiles, XNOR_WINOGRAD_LANES);
+        if (share < best_share) continue;
+        best = rows;
+        best_share = share;
+    }
+    return best;
+}
+
+static void cut_into_blocks(const xnor_shape *x, winograd_sizes *w) {
+    const size_t room = IN_FLOATS / (w->points * w->points * w->inner);
+    const size_t most = room < FEWEST_TILES ? FEWEST_TILES : room > MOST_TILES ? MOST_TILES : room;
+    w->block_columns = (w->across + most - 1) / most;
+    w->columns = (w->across + w->block_columns - 1) / w->block_columns;
+    if (w->block_columns > 1) w->columns = xnor_align_up(w->columns, XNOR_WINOGRAD_LANES);
+    w->block_columns = (w->across + w->columns - 1) / w->columns;
+    w->rows = rows_of_block(w, most);
+    w->block_rows = (w->down + w->rows - 1) / w->rows;
+    w->blocks = (size_t)x->dims[0] * w->block_rows * w->block_columns;
+    w->slots = w->blocks < WINOGRAD_SLOTS ? w->blocks : WINOGRAD_SLOTS;
+}
+
+// Strides are no multiples of a page: points of the same tile would all fall into the same lines of the cache.
+static void lay_out(winograd_sizes *w, bool sums) {
+    const size_t square = w->points * w->points, lanes = XNOR_WINOGRAD_LANES;
+    const size_t line =
+        xnor_align_up(w->columns, lanes) + lanes; // tiles are read from the next one on, too
+    w->group = w->planes ? w->channels : 4;
+    w->part = w->outputs < MOST_PART ? w->outputs : MOST_PART;
+    w->cut_rows = w->rows * w->step + w->stride * w->points - w->step;
+    w->cut_row = w->step * w->group * line;
+    w->cut_column = w->planes ? line : w->group * line;
+    w->cut_channel = w->planes ? w->step * line : line;
+    w->tile_stride = xnor_align_up(w->rows * w->columns, lanes) + lanes;
+    w->in_stride = w->inner * w->tile_stride + lanes;
+    w->out_stride = w->part * w->tile_stride + lanes;
+    w->in_at = w->cut_rows * w->cut_row + lanes;
+    w->out_at = w->in_at + square * w->in_stride;
+    w->sums_at = w->out_at + square * w->out_stride;
+    w->slot = w->sums_at;
+    if (sums) w->slot += w->rows * w->columns * OUTPUTS * OUTPUTS * w->outputs;
+    w->slot = xnor_align_up(w->slot, lanes);
+}
+
+bool winograd_sizes_of(const xnor_conv *conv, const xnor_shape *x, const xnor_shape *y, bool planes,
+                       bool sums, winograd_sizes *w) {
+    const xnor_window *v = &conv->window;
+    const int64_t stride = v->stride[0], kernel = v->kernel[0];
+    const int64_t most = stride * (XNOR_WINOGRAD_POINTS - OUTPUTS + 1);
+    if (conv->group != 1 || v->axes != 2 || v->kernel[1] != kernel || v->stride[1] != stride ||
+        v->dilation[0] != 1 || v->dilation[1] != 1 || stride < 1 || stride > 2 ||
+        kernel <= stride || kernel > most || (planes ? x->dims[3] > MOST_PLANES : x->dims[3] < 4) ||
+        y->dims[3] < 4)
+        return false;
+    *w = (winograd_sizes){.stride = (size_t)stride, .kernel = (size_t)kernel, .planes = planes};
+    w->points = points_of(w->stride, w->kernel);
+    w->phases = w->stride * w->stride;
+    w->step = w->stride * OUTPUTS;
+    w->channels = (size_t)x->dims[3];
+    w->inner = w->phases * w->channels;
+    w->outputs = (size_t)y->dims[3];
+    w->height = (size_t)x->dims[1];
+    w->width = (size_t)x->dims[2];
+    w->out_height = (size_t)y->dims[1];
+    w->out_width = (size_t)y->dims[2];
+    w->pad_top = (size_t)v->pad_begin[0];
+    w->pad_left = (size_t)v->pad_begin[1];
+    w->down = (w->out_height + OUTPUTS - 1) / OUTPUTS;
+    w->across = (w->out_width + OUTPUTS - 1) / OUTPUTS;
+    if (w->down * w->across == 0 || !is_worth_it(w)) return false;
+    cut_into_blocks(x, w);
+    lay_out(w, sums);
+    return true;
+}
+
+// ---- weights ------------------------------------------------------------------------------------
+
+// G [points][taps]: powers of each point over the product of its distances from the others.
+static void weight_matrix(size_t points, size_t taps,
+                          double g[XNOR_WINOGRAD_POINTS][XNOR_WINOGRAD_POINTS]) {
+    const double a = XNOR_WINOGRAD_A(points), b = XNOR_WINOGRAD_B(points);
+    const double last = points == 6 ? 0 : XNOR_WINOGRAD_C(points);
+    const double at[XNOR_WINOGRAD_POINTS] = {a, -a, b, -b, last, -last};
+    for (size_t i = 0; i + 1 < points; i++) {
+        double power = 1;
+        for (size_t k = 0; k + 1 < points; k++)
+            if (k != i) power /= at[i] - at[k];
+        for (size_t t = 0; t < taps; t++, power *= at[i]) g[i][t] = power;
+    }
+    for (size_t t = 0; t < taps; t++) g[points - 1][t] = t + 1 == taps;
+}
+
+size_t winograd_weights(size_t stride, size_t kernel, size_t outputs, size_t channels) {
+    const size_t points = points_of(stride, kernel);
+    return points * points * outputs * stride * stride * channels;
+}
+
+void winograd_transform(size_t stride, size_t kernel, size_t outputs, size_t channels,
+                        const float *w, float *out) {
+    const size_t points = points_of(stride, kernel), taps = taps_of(stride, kernel);
+    const size_t phases = stride * stride, inner = phases * channels;
+    double g[XNOR_WINOGRAD_POINTS][XNOR_WINOGRAD_POINTS];
+    weight_matrix(points, taps, g);
+    for (size_t o = 0; o < outputs; o++)
+        for (size_t p = 0; p < phases; p++)
+            for (size_t c = 0; c < channels; c++) {
+                const winograd_phase phase = winograd_phase_of(stride, p);
+                double columns[XNOR_WINOGRAD_POINTS][XNOR_WINOGRAD_POINTS] = {{0}};
+                for (size_t y = phase.y; y < kernel; y += stride)
+                    for (size_t x = phase.x; x < kernel; x += stride)
+                        for (size_t i = 0; i < points; i++)
+                            columns[i][x / stride] +=
+                                g[i][y / stride] *
+                                (double)w[((o * kernel + y) * kernel + x) * channels + c];
+                for (size_t i = 0; i < points * points; i++) {
+                    double sum = 0;
+                    for (size_t t = 0; t < taps; t++)
+                        sum += columns[i / points][t] * g[i % points][t];
+                    out[(i * outputs + o) * inner + p * channels + c] = (float)sum;
+                }
+            }
+}
