@@ -2,6 +2,7 @@
 
 #include "exec/lower.h"
 #include "exec/steps_conv2d.h"
+#include "exec/tail.h"
 #include "exec/winograd.h"
 #include "ops/conv.h"
 
@@ -48,6 +49,15 @@ bool xnor_lower_reads_planes(const lowering *l, uint32_t transpose) {
     return used;
 }
 
+// A tail that only stores is none: results are written to where they belong.
+static void drop_plain_tail(xnor_step *step) {
+    xnor_tail *tail = step->tail;
+    if (!tail || tail->count != 1 || tail->ops[0].code != XNOR_POINTWISE_STORE) return;
+    step->y = tail->ops[0].y;
+    step->tail = NULL;
+    xnor_tail_free(tail);
+}
+
 static xnor_status lower_winograd(lowering *l, xnor_step *step, uint32_t index,
                                   const xnor_conv *conv, bool planes) {
     const xnor_node *node = &l->graph->nodes[index];
@@ -60,6 +70,7 @@ static xnor_status lower_winograd(lowering *l, xnor_step *step, uint32_t index,
                                       (size_t)conv->window.stride[0], &packed));
     step->packed = packed;
     XNOR_TRY(xnor_lower_tail(l, step, index));
+    drop_plain_tail(step);
     winograd_sizes_of(conv, x, y, planes, step->tail != NULL, &sizes);
     const xnor_shape scratch = {1, {(int64_t)(sizes.slots * sizes.slot)}};
     return xnor_graph_add_value(l->graph, node->name, XNOR_F32, &scratch, &step->scratch);
@@ -95,5 +106,7 @@ xnor_status xnor_lower_conv2d(lowering *l, uint32_t index) {
     step->groups = (size_t)conv.group;
     XNOR_TRY(xnor_model_pack_linear(l->plan->model, node->inputs[1], &packed));
     step->packed = packed;
-    return xnor_lower_tail(l, step, index);
+    XNOR_TRY(xnor_lower_tail(l, step, index));
+    drop_plain_tail(step);
+    return XNOR_OK;
 }

@@ -29,7 +29,18 @@ static size_t least(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
-// ---- cutting ------------------------------------------------------------------------------------
+// ---- in -----------------------------------------------------------------------------------------
+
+// Up to XNOR_WINOGRAD_LANES tiles of a row of a picture.
+typedef struct winograd_piece {
+    const float *x;
+    size_t row, column, tiles;
+} winograd_piece;
+
+// How many tiles have a column `column` that is looked at; the first columns of the next tile are.
+static size_t tiles_with(const winograd_sizes *w, const winograd_piece *t, size_t column) {
+    return t->tiles + (column + w->step < w->stride * w->points);
+}
 
 // Tiles [begin, end) of `count` whose pixels column + t · step, and `more` behind each, are in the picture.
 static void tiles_inside(const winograd_sizes *w, size_t column, size_t more, size_t count,
@@ -41,16 +52,17 @@ static void tiles_inside(const winograd_sizes *w, size_t column, size_t more, si
 }
 
 // Four channels of a column of all tiles.
-static void cut_channels(const winograd_context *c, const winograd_block *b, const float *row,
-                         size_t column, size_t count, float *out) {
+static void cut_channels(const winograd_context *c, const winograd_piece *t, const float *row,
+                         size_t column, float *out) {
     const winograd_sizes *w = &c->sizes;
-    const size_t first = b->column * w->step + column;
+    const size_t first = t->column * w->step + column, count = tiles_with(w, t, column);
     size_t begin, end;
     tiles_inside(w, first, 0, count, &begin, &end);
-    for (size_t i = 0; i < 4; i++) {
-        memset(out + i * w->cut_channel, 0, begin * sizeof *out);
-        memset(out + i * w->cut_channel + end, 0, (count - end) * sizeof *out);
-    }
+    if (begin > 0 || end < count)
+        for (size_t i = 0; i < 4; i++) {
+            memset(out + i * w->cut_channel, 0, begin * sizeof *out);
+            memset(out + i * w->cut_channel + end, 0, (count - end) * sizeof *out);
+        }
     if (begin == end) return;
     c->run->kernels->winograd_gather(end - begin,
                                      row + (first + begin * w->step - w->pad_left) * w->channels,
@@ -58,18 +70,18 @@ static void cut_channels(const winograd_context *c, const winograd_block *b, con
 }
 
 // Four columns of a channel of all tiles.
-static void cut_columns(const winograd_context *c, const winograd_block *b, const float *row,
-                        size_t column, size_t count, float *out) {
+static void cut_columns(const winograd_context *c, const winograd_piece *t, const float *row,
+                        size_t column, float *out) {
     const winograd_sizes *w = &c->sizes;
-    const size_t first = b->column * w->step + column;
+    const size_t first = t->column * w->step + column, count = tiles_with(w, t, column);
     size_t begin, end;
     tiles_inside(w, first, 3, count, &begin, &end);
-    for (size_t t = 0; t < count; t++) {
-        if (t >= begin && t < end) t = end;
-        for (size_t i = 0; i < 4 && t < count; i++) {
-            const size_t x = first + t * w->step + i;
+    for (size_t i = 0; i < count; i++) {
+        if (i == begin) i = end;
+        for (size_t k = 0; k < 4 && i < count; k++) {
+            const size_t x = first + i * w->step + k;
             const bool inside = x >= w->pad_left && x < w->width + w->pad_left;
-            out[i * w->cut_column + t] = inside ? row[x - w->pad_left] : 0;
+            out[k * w->cut_column + i] = inside ? row[x - w->pad_left] : 0;
         }
     }
     if (begin == end) return;
@@ -77,65 +89,87 @@ static void cut_columns(const winograd_context *c, const winograd_block *b, cons
                                      w->step, out + begin, w->cut_column);
 }
 
-// A group of channels of the block, from `channel` on.
-static void cut(const winograd_context *c, const winograd_block *b, size_t channel) {
+// Asks for the lines that the next group of channels will read.
+static void ask_for_next(const winograd_sizes *w, const winograd_piece *t, const float *row) {
+    const size_t first = t->column * w->step, last = first + (t->tiles + 1) * w->step;
+    for (size_t x = first; x < last; x++)
+        if (x >= w->pad_left && x < w->width + w->pad_left)
+            __builtin_prefetch(row + (x - w->pad_left) * w->channels, 0, 2);
+}
+
+// Channels channel .. channel + group - 1.
+static void cut(const winograd_context *c, const winograd_piece *t, size_t channel, size_t group,
+                float *out) {
     const winograd_sizes *w = &c->sizes;
-    const size_t rows = w->cut_rows - (w->rows - b->rows) * w->step, count = b->columns + 1;
-    for (size_t r = 0; r < rows; r++) {
-        float *out = b->cut + r * w->cut_row;
-        const size_t y = b->row * w->step + r;
+    for (size_t r = 0; r < w->stride * w->points; r++, out += w->cut_row) {
+        const size_t y = t->row * w->step + r;
         if (y < w->pad_top || y >= w->height + w->pad_top) {
             memset(out, 0, w->cut_row * sizeof *out);
             continue;
         }
         const size_t row = (y - w->pad_top) * w->width;
-        if (!w->planes) {
-            for (size_t q = 0; q < w->step; q++)
-                cut_channels(c, b, b->x + row * w->channels + channel, q, count,
-                             out + q * w->cut_column);
+        if (w->planes) {
+            for (size_t i = 0; i < group; i++)
+                for (size_t q = 0; q < w->step; q += 4)
+                    cut_columns(c, t, t->x + (channel + i) * w->height * w->width + row, q,
+                                out + i * w->cut_channel + q * w->cut_column);
             continue;
         }
-        for (size_t i = 0; i < w->channels; i++)
-            for (size_t q = 0; q < w->step; q += 4)
-                cut_columns(c, b, b->x + i * w->height * w->width + row, q, count,
-                            out + i * w->cut_channel + q * w->cut_column);
+        const float *x = t->x + row * w->channels + channel;
+        if (channel + group < w->channels) ask_for_next(w, t, x + group);
+        for (size_t done = 0; done < group; done += 4) {
+            const size_t i = least(done, group - 4); // the last four may begin within those before
+            for (size_t q = 0; q < w->step; q++)
+                cut_channels(c, t, x + i, q, out + i * w->cut_channel + q * w->cut_column);
+        }
+    }
+}
+
+// Channels first .. first + count - 1, a chunk.
+static void transform_in(const winograd_context *c, const winograd_block *b, size_t first,
+                         size_t count) {
+    enum { LANES = XNOR_WINOGRAD_LANES };
+    const winograd_sizes *w = &c->sizes;
+    const size_t group = least(w->group, count), pieces = (b->columns + LANES - 1) / LANES;
+    for (size_t i = 0; i < b->rows * pieces; i++) {
+        const size_t row = i / pieces, column = i % pieces * LANES;
+        const winograd_piece t = {b->x, b->row + row, b->column + column,
+                                  least(b->columns - column, LANES)};
+        for (size_t done = 0; done < count; done += group) {
+            const size_t channel = least(done, count - group);
+            cut(c, &t, first + channel, group, b->cut);
+            for (size_t k = 0; k < group * w->phases; k++) {
+                const size_t phase = k % w->phases, at = channel + k / w->phases;
+                c->run->kernels->winograd_in(
+                    w->points, t.tiles, b->cut + k / w->phases * w->cut_channel, c->offset[phase],
+                    b->in + (phase * count + at) * w->tile_stride + row * b->columns + column,
+                    w->in_stride);
+            }
+        }
     }
 }
 
 // ---- blocks -------------------------------------------------------------------------------------
 
-static void transform_in(const winograd_context *c, const winograd_block *b) {
+// Adds what `channels` channels of a chunk give to outputs first .. first + count - 1. weights: of the chunk.
+static void multiply(const winograd_context *c, const winograd_block *b, const float *weights,
+                     size_t channels, size_t first, size_t count, bool adds) {
     const winograd_sizes *w = &c->sizes;
-    for (size_t done = 0; done < w->channels; done += w->group) {
-        // The last group begins within the one before.
-        const size_t channel = least(done, w->channels - w->group);
-        cut(c, b, channel);
-        for (size_t i = 0; i < w->group; i++)
-            for (size_t p = 0; p < w->phases; p++)
-                for (size_t r = 0; r < b->rows; r++) {
-                    const float *x = b->cut + r * w->step * w->cut_row + i * w->cut_channel;
-                    float *to =
-                        b->in + (p * w->channels + channel + i) * w->tile_stride + r * b->columns;
-                    c->run->kernels->winograd_in(w->points, b->columns, x, c->offset[p], to,
-                                                 w->in_stride);
-                }
-    }
-}
-
-// Outputs first .. first + count - 1.
-static void multiply(const winograd_context *c, const winograd_block *b, size_t first,
-                     size_t count) {
-    const winograd_sizes *w = &c->sizes;
-    const float *weights = c->step->packed;
+    const xnor_kernels *kernels = c->run->kernels;
+    const size_t inner = w->phases * channels, tiles = b->rows * b->columns;
     for (size_t p = 0; p < w->points * w->points; p++) {
         size_t phase, phases;
         winograd_range(w->stride, w->kernel, w->points, p / w->points, p % w->points, &phase,
                        &phases);
-        c->run->kernels->gemm_f32(
-            count, phases * w->channels, b->rows * b->columns,
-            weights + (p * w->outputs + first) * w->inner + phase * w->channels, w->inner,
-            b->in + p * w->in_stride + phase * w->channels * w->tile_stride, w->tile_stride, NULL,
-            b->out + p * w->out_stride, w->tile_stride);
+        const float *by = weights + (p * w->outputs + first) * inner + phase * channels;
+        const float *in = b->in + p * w->in_stride + phase * channels * w->tile_stride;
+        float *out = b->out + p * w->out_stride;
+        if (adds)
+            kernels->gemm_f32_add(count, phases * channels, tiles, by, inner, in, w->tile_stride,
+                                  out, w->tile_stride);
+        else
+            kernels->gemm_f32(count, phases * channels, tiles, by, inner, in, w->tile_stride, NULL,
+                              out, w->tile_stride);
     }
 }
 
@@ -213,13 +247,19 @@ static void do_block(const winograd_context *c, size_t index, float *memory) {
         (const float *)c->run->values[c->step->x] + b.picture * w->height * w->width * w->channels;
     b.rows = least(w->rows, w->down - b.row);
     b.columns = least(w->columns, w->across - b.column);
-    transform_in(c, &b);
-    for (size_t done = 0; done < w->outputs; done += w->part) {
-        // At least four, as they are stored; the last part may begin within the one before.
-        const size_t first = least(done, w->outputs - 4);
-        const size_t count = least(w->part, w->outputs - first);
-        multiply(c, &b, first, count);
-        transform_out(c, &b, first, count);
+    // Either of the two loops has one round only.
+    const float *weights = c->step->packed;
+    for (size_t at = 0; at < w->channels; at += w->chunk) {
+        const size_t channels = least(w->channels - at, w->chunk);
+        transform_in(c, &b, at, channels);
+        for (size_t done = 0; done < w->outputs; done += w->part) {
+            // At least four, as they are stored; the last part may begin within the one before.
+            const size_t first = least(done, w->outputs - 4);
+            const size_t count = least(w->part, w->outputs - first);
+            multiply(c, &b, weights, channels, first, count, at > 0);
+            if (at + channels == w->channels) transform_out(c, &b, first, count);
+        }
+        weights += w->points * w->points * w->outputs * w->phases * channels;
     }
     if (b.sums) finish(c, &b);
 }

@@ -6,11 +6,14 @@
 
 enum {
     OUTPUTS = XNOR_WINOGRAD_OUTPUTS,
-    MOST_PART = 24,    // outputs at a time: whole tiles of the float gemm
-    FEWEST_TILES = 32, // of a block
+    PART = 24,  // outputs at a time: whole tiles of the float gemm
+    CHUNK = 48, // channels of all phases at a time
+    GROUP = 16, // channels that share a line of the cache
+    FEWEST_TILES = 32,
     MOST_TILES = 128,
-    MOST_PLANES = 4,     // channels of a picture that are cut at a time
-    IN_FLOATS = 1 << 18, // transformed channels of a block, if FEWEST_TILES allow it
+    BLOCK_FLOATS =
+        3 << 16, // of a block's transformed channels and outputs, if FEWEST_TILES allow it
+    MOST_PLANES = 4,
     TABLE_ROWS = 3
 };
 
@@ -67,6 +70,21 @@ static bool is_worth_it(const winograd_sizes *w) {
     return sum * tiles < direct;
 }
 
+// Either all outputs of some channels are added up, or some outputs of all channels are computed at a time: what takes
+// less room. A chunk is whole groups of four channels but for the last, which has at least four.
+static void choose_chunk(size_t phases, size_t channels, size_t outputs, size_t *chunk,
+                         size_t *part) {
+    const size_t inner = phases * channels;
+    *chunk = channels;
+    *part = outputs < PART ? outputs : PART;
+    if (channels <= MOST_PLANES || CHUNK + outputs >= inner + *part) return;
+    *part = outputs;
+    const size_t chunks = (inner + CHUNK - 1) / CHUNK;
+    *chunk = xnor_align_up((channels + chunks - 1) / chunks, 4);
+    while (*chunk < channels && channels % *chunk && channels % *chunk < 4) *chunk += 4;
+    if (*chunk > channels) *chunk = channels;
+}
+
 // Rows of tiles that fill the lanes best.
 static size_t rows_of_block(const winograd_sizes *w, size_t most) {
     size_t best = 1;
@@ -82,7 +100,8 @@ static size_t rows_of_block(const winograd_sizes *w, size_t most) {
 }
 
 static void cut_into_blocks(const xnor_shape *x, winograd_sizes *w) {
-    const size_t room = IN_FLOATS / (w->points * w->points * w->inner);
+    choose_chunk(w->phases, w->channels, w->outputs, &w->chunk, &w->part);
+    const size_t room = BLOCK_FLOATS / (w->points * w->points * (w->phases * w->chunk + w->part));
     const size_t most = room < FEWEST_TILES ? FEWEST_TILES : room > MOST_TILES ? MOST_TILES : room;
     w->block_columns = (w->across + most - 1) / most;
     w->columns = (w->across + w->block_columns - 1) / w->block_columns;
@@ -99,16 +118,14 @@ static void lay_out(winograd_sizes *w, bool sums) {
     const size_t square = w->points * w->points, lanes = XNOR_WINOGRAD_LANES;
     const size_t line =
         xnor_align_up(w->columns, lanes) + lanes; // tiles are read from the next one on, too
-    w->group = w->planes ? w->channels : 4;
-    w->part = w->outputs < MOST_PART ? w->outputs : MOST_PART;
-    w->cut_rows = w->rows * w->step + w->stride * w->points - w->step;
+    w->group = w->chunk < GROUP ? w->chunk : GROUP;
     w->cut_row = w->step * w->group * line;
     w->cut_column = w->planes ? line : w->group * line;
     w->cut_channel = w->planes ? w->step * line : line;
     w->tile_stride = xnor_align_up(w->rows * w->columns, lanes) + lanes;
-    w->in_stride = w->inner * w->tile_stride + lanes;
+    w->in_stride = w->phases * w->chunk * w->tile_stride + lanes;
     w->out_stride = w->part * w->tile_stride + lanes;
-    w->in_at = w->cut_rows * w->cut_row + lanes;
+    w->in_at = xnor_align_up(w->stride * w->points * w->cut_row, lanes);
     w->out_at = w->in_at + square * w->in_stride;
     w->sums_at = w->out_at + square * w->out_stride;
     w->slot = w->sums_at;
@@ -169,28 +186,42 @@ size_t winograd_weights(size_t stride, size_t kernel, size_t outputs, size_t cha
     return points * points * outputs * stride * stride * channels;
 }
 
+// The taps of a phase for some channels of an output: out[i · points + j] + c · 1.
+static void transform_taps(size_t stride, size_t kernel, size_t channels, winograd_phase phase,
+                           const float *w, size_t w_stride,
+                           double g[XNOR_WINOGRAD_POINTS][XNOR_WINOGRAD_POINTS], float *out,
+                           size_t out_stride) {
+    const size_t points = points_of(stride, kernel), taps = taps_of(stride, kernel);
+    for (size_t c = 0; c < channels; c++) {
+        double columns[XNOR_WINOGRAD_POINTS][XNOR_WINOGRAD_POINTS] = {{0}};
+        for (size_t y = phase.y; y < kernel; y += stride)
+            for (size_t x = phase.x; x < kernel; x += stride) {
+                const double tap = (double)w[(y * kernel + x) * w_stride + c];
+                for (size_t i = 0; i < points; i++)
+                    columns[i][x / stride] += g[i][y / stride] * tap;
+            }
+        for (size_t i = 0; i < points * points; i++) {
+            double sum = 0;
+            for (size_t t = 0; t < taps; t++) sum += columns[i / points][t] * g[i % points][t];
+            out[i * out_stride + c] = (float)sum;
+        }
+    }
+}
+
 void winograd_transform(size_t stride, size_t kernel, size_t outputs, size_t channels,
                         const float *w, float *out) {
-    const size_t points = points_of(stride, kernel), taps = taps_of(stride, kernel);
-    const size_t phases = stride * stride, inner = phases * channels;
+    const size_t points = points_of(stride, kernel), phases = stride * stride;
+    size_t chunk, part;
     double g[XNOR_WINOGRAD_POINTS][XNOR_WINOGRAD_POINTS];
-    weight_matrix(points, taps, g);
-    for (size_t o = 0; o < outputs; o++)
-        for (size_t p = 0; p < phases; p++)
-            for (size_t c = 0; c < channels; c++) {
-                const winograd_phase phase = winograd_phase_of(stride, p);
-                double columns[XNOR_WINOGRAD_POINTS][XNOR_WINOGRAD_POINTS] = {{0}};
-                for (size_t y = phase.y; y < kernel; y += stride)
-                    for (size_t x = phase.x; x < kernel; x += stride)
-                        for (size_t i = 0; i < points; i++)
-                            columns[i][x / stride] +=
-                                g[i][y / stride] *
-                                (double)w[((o * kernel + y) * kernel + x) * channels + c];
-                for (size_t i = 0; i < points * points; i++) {
-                    double sum = 0;
-                    for (size_t t = 0; t < taps; t++)
-                        sum += columns[i / points][t] * g[i % points][t];
-                    out[(i * outputs + o) * inner + p * channels + c] = (float)sum;
-                }
-            }
+    weight_matrix(points, taps_of(stride, kernel), g);
+    choose_chunk(phases, channels, outputs, &chunk, &part);
+    for (size_t c = 0; c < channels; c += chunk) {
+        const size_t count = channels - c < chunk ? channels - c : chunk;
+        for (size_t o = 0; o < outputs; o++)
+            for (size_t p = 0; p < phases; p++)
+                transform_taps(stride, kernel, count, winograd_phase_of(stride, p),
+                               w + o * kernel * kernel * channels + c, channels, g,
+                               out + (o * phases + p) * count, outputs * phases * count);
+        out += points * points * outputs * phases * count;
+    }
 }

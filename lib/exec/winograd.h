@@ -29,12 +29,13 @@ typedef struct winograd_sizes {
     size_t rows, columns;             // of tiles in a block
     size_t block_rows, block_columns; // of blocks in a picture
     size_t blocks;                    // of all pictures
-    size_t group;                     // channels that are cut into tiles at a time
+    size_t chunk;                     // channels that are transformed and multiplied at a time
+    size_t group;                     // channels of these that are cut into tiles at a time
     size_t part;                      // outputs that are multiplied at a time
-    // Working memory of a block, in floats: a group of channels cut into tiles, [pixel rows of the block] by channel and
-    // column of a tile, one tile beside the other;
-    size_t cut_rows, cut_row, cut_column, cut_channel;
-    // transformed channels [points²][inner][tiles] and outputs [points²][part][tiles];
+    // Working memory of a block, in floats: a group of channels of XNOR_WINOGRAD_LANES tiles of a row, [pixel rows of a
+    // tile] by channel and column of a tile, one tile beside the other;
+    size_t cut_row, cut_column, cut_channel;
+    // transformed channels [points²][phases of a chunk][tiles] and outputs [points²][part][tiles];
     size_t tile_stride, in_stride, out_stride;
     // results for a tail, and all of these.
     size_t in_at, out_at, sums_at, slot;
@@ -51,7 +52,7 @@ void winograd_range(size_t stride, size_t kernel, size_t points, size_t i, size_
                     size_t *count);
 // Floats of transformed weights.
 size_t winograd_weights(size_t stride, size_t kernel, size_t outputs, size_t channels);
-// w [outputs][kernel][kernel][channels] -> out [points²][outputs][phases][channels]
+// w [outputs][kernel][kernel][channels] -> out: by chunk of channels, [points²][outputs][phases][channels of the chunk]
 void winograd_transform(size_t stride, size_t kernel, size_t outputs, size_t channels,
                         const float *w, float *out);
 

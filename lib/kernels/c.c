@@ -237,6 +237,19 @@ static void gemm_f32(size_t rows, size_t k, size_t n, const float *a, size_t a_s
     }
 }
 
+static void gemm_f32_add(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
+                         const float *b, size_t b_stride, float *out, size_t out_stride) {
+    for (size_t m = 0; m < rows; m++) {
+        for (size_t c = 0; c < n; c++) {
+            float sum = out[m * out_stride + c];
+            for (size_t i = 0; i < k; i++) {
+                sum = fmaf(a[m * a_stride + i], b[i * b_stride + c], sum);
+            }
+            out[m * out_stride + c] = sum;
+        }
+    }
+}
+
 static void gemm_f32_bits(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
                           const float *b, size_t b_stride, const float *bias, uint64_t *bits,
                           size_t bits_stride) {

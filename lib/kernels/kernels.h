@@ -144,6 +144,9 @@ typedef struct xnor_kernels {
     void (*gemm_f32)(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
                      const float *b, size_t b_stride, const float *bias, float *out,
                      size_t out_stride);
+    // out[m][c] += the same product: fma over k in increasing order, from what out holds on.
+    void (*gemm_f32_add)(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
+                         const float *b, size_t b_stride, float *out, size_t out_stride);
     // The same product, of which only the sign is kept: bit = value >= 0. Writes whole words.
     void (*gemm_f32_bits)(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
                           const float *b, size_t b_stride, const float *bias, uint64_t *bits,

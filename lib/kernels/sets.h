@@ -22,6 +22,7 @@
     X(acc_thr)                                                                                     \
     X(patch_bits)                                                                                  \
     X(gemm_f32)                                                                                    \
+    X(gemm_f32_add)                                                                                \
     X(gemm_f32_bits)                                                                               \
     X(depthwise_f32)                                                                               \
     X(winograd_in)                                                                                 \
