@@ -67,7 +67,7 @@ static xnor_status lower_winograd(lowering *l, xnor_step *step, uint32_t index,
     const float *packed;
     step->run = xnor_step_winograd;
     XNOR_TRY(xnor_model_pack_winograd(l->plan->model, node->inputs[1],
-                                      (size_t)conv->window.stride[0], &packed));
+                                      (size_t)conv->window.stride[0], planes, &packed));
     step->packed = packed;
     XNOR_TRY(xnor_lower_tail(l, step, index));
     drop_plain_tail(step);

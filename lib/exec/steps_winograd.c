@@ -108,7 +108,7 @@ static void cut(const winograd_context *c, const winograd_piece *t, size_t chann
             continue;
         }
         const size_t row = (y - w->pad_top) * w->width;
-        if (w->planes) {
+        if (w->few) {
             for (size_t i = 0; i < group; i++)
                 for (size_t q = 0; q < w->step; q += 4)
                     cut_columns(c, t, t->x + (channel + i) * w->height * w->width + row, q,
@@ -143,7 +143,7 @@ static void transform_in(const winograd_context *c, const winograd_block *b, siz
                 c->run->kernels->winograd_in(
                     w->points, t.tiles, b->cut + k / w->phases * w->cut_channel, c->offset[phase],
                     b->in + (phase * count + at) * w->tile_stride + row * b->columns + column,
-                    w->in_stride);
+                    w->points * w->in_stride, w->in_stride);
             }
         }
     }
@@ -183,9 +183,9 @@ static float *place(const winograd_context *c, const winograd_block *b, size_t y
            ((b->picture * w->out_height + y) * w->out_width + x) * w->outputs;
 }
 
-// Four outputs of up to XNOR_WINOGRAD_LANES tiles of a row, from tile `tile` on.
+// `count` outputs of up to XNOR_WINOGRAD_LANES tiles of a row, from tile `tile` on, in fours.
 static void store(const winograd_context *c, const winograd_block *b, size_t row, size_t tile,
-                  size_t output, const float *results) {
+                  size_t first, size_t count, const float *results) {
     enum { M = XNOR_WINOGRAD_OUTPUTS, LANES = XNOR_WINOGRAD_LANES };
     const winograd_sizes *w = &c->sizes;
     const size_t tiles = least(b->columns - tile, LANES);
@@ -193,9 +193,19 @@ static void store(const winograd_context *c, const winograd_block *b, size_t row
     const size_t left = w->out_width - (b->column + tile) * M; // pixels
     for (size_t y = 0; y < down; y++)
         for (size_t x = 0; x < M && x < left; x++)
-            c->run->kernels->winograd_scatter(
-                least(tiles, (left - x - 1) / M + 1), results + (y * M + x) * LANES, M * M * LANES,
-                place(c, b, row * M + y, tile * M + x) + output, M * w->outputs);
+            for (size_t o = 0; o < count; o += 4)
+                c->run->kernels->winograd_scatter(
+                    least(tiles, (left - x - 1) / M + 1), results + ((o * M + y) * M + x) * LANES,
+                    M * M * LANES,
+                    place(c, b, row * M + y, tile * M + x) + least(first + o, w->outputs - 4),
+                    M * w->outputs);
+}
+
+static void few_range(const winograd_sizes *w, size_t i, size_t j, size_t *begin, size_t *end) {
+    size_t count;
+    winograd_range(w->stride, w->kernel, w->points, i, j, begin, &count);
+    *begin *= w->channels;
+    *end = *begin + count * w->channels;
 }
 
 // A few tiles at a time, so that the lines of the results stay in the cache until all of their channels are there.
@@ -214,7 +224,7 @@ static void transform_out(const winograd_context *c, const winograd_block *b, si
                         w->points, least(b->columns - t, LANES),
                         b->out + (o + i) * w->tile_stride + r * b->columns + t, w->out_stride,
                         bias ? bias[first + o + i] : 0, results + i * M * M * LANES, LANES);
-                store(c, b, r, t, first + o, results);
+                store(c, b, r, t, first + o, 4, results);
             }
 }
 
@@ -233,6 +243,53 @@ static void finish(const winograd_context *c, const winograd_block *b) {
         }
 }
 
+// Products of all points go straight into the results: those of 16 outputs, which share a line of the cache, at a time.
+static void do_few(const winograd_context *c, const winograd_block *b) {
+    enum { M = XNOR_WINOGRAD_OUTPUTS, LANES = XNOR_WINOGRAD_LANES, AT_ONCE = 16 };
+    const winograd_sizes *w = &c->sizes;
+    const winograd_piece t = {b->x, b->row, b->column, b->columns};
+    const float *weights = c->step->packed, *bias = c->step->parameters[0];
+    xnor_winograd_few args = {.points = w->points, .channels = w->inner};
+    few_range(w, w->points - 1, 0, &args.row_begin, &args.row_end);
+    few_range(w, 0, w->points - 1, &args.column_begin, &args.column_end);
+    cut(c, &t, 0, w->channels, b->cut);
+    for (size_t i = 0; i < w->inner; i++) {
+        const size_t channel = i % w->channels;
+        c->run->kernels->winograd_in(w->points, LANES, b->cut + channel * w->cut_channel,
+                                     c->offset[i / w->channels], b->in + i * w->in_stride, LANES,
+                                     w->inner * w->in_stride);
+    }
+    float results[AT_ONCE * M * M * LANES];
+    for (size_t first = 0; first < w->outputs; first += AT_ONCE) {
+        const size_t count = least(w->outputs - first, AT_ONCE);
+        for (size_t o = 0; o < count; o += 4) {
+            const size_t at = least(first + o, w->outputs - 4);
+            c->run->kernels->winograd_few(&args, b->in, weights, bias ? bias + at : NULL,
+                                          results + o * M * M * LANES);
+            weights += w->points * w->points * w->inner * 4;
+        }
+        store(c, b, 0, 0, first, count, results);
+    }
+}
+
+static void do_many(const winograd_context *c, const winograd_block *b) {
+    const winograd_sizes *w = &c->sizes;
+    // Either of the two loops has one round only.
+    const float *weights = c->step->packed;
+    for (size_t at = 0; at < w->channels; at += w->chunk) {
+        const size_t channels = least(w->channels - at, w->chunk);
+        transform_in(c, b, at, channels);
+        for (size_t done = 0; done < w->outputs; done += w->part) {
+            // At least four, as they are stored; the last part may begin within the one before.
+            const size_t first = least(done, w->outputs - 4);
+            const size_t count = least(w->part, w->outputs - first);
+            multiply(c, b, weights, channels, first, count, at > 0);
+            if (at + channels == w->channels) transform_out(c, b, first, count);
+        }
+        weights += w->points * w->points * w->outputs * w->phases * channels;
+    }
+}
+
 static void do_block(const winograd_context *c, size_t index, float *memory) {
     const winograd_sizes *w = &c->sizes;
     const size_t across = index % w->block_columns, down = index / w->block_columns % w->block_rows;
@@ -247,20 +304,10 @@ static void do_block(const winograd_context *c, size_t index, float *memory) {
         (const float *)c->run->values[c->step->x] + b.picture * w->height * w->width * w->channels;
     b.rows = least(w->rows, w->down - b.row);
     b.columns = least(w->columns, w->across - b.column);
-    // Either of the two loops has one round only.
-    const float *weights = c->step->packed;
-    for (size_t at = 0; at < w->channels; at += w->chunk) {
-        const size_t channels = least(w->channels - at, w->chunk);
-        transform_in(c, &b, at, channels);
-        for (size_t done = 0; done < w->outputs; done += w->part) {
-            // At least four, as they are stored; the last part may begin within the one before.
-            const size_t first = least(done, w->outputs - 4);
-            const size_t count = least(w->part, w->outputs - first);
-            multiply(c, &b, weights, channels, first, count, at > 0);
-            if (at + channels == w->channels) transform_out(c, &b, first, count);
-        }
-        weights += w->points * w->points * w->outputs * w->phases * channels;
-    }
+    if (w->few)
+        do_few(c, &b);
+    else
+        do_many(c, &b);
     if (b.sums) finish(c, &b);
 }
 

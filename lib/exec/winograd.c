@@ -13,7 +13,7 @@ enum {
     MOST_TILES = 128,
     BLOCK_FLOATS =
         3 << 16, // of a block's transformed channels and outputs, if FEWEST_TILES allow it
-    MOST_PLANES = 4,
+    MOST_FEW = 4,
     TABLE_ROWS = 3
 };
 
@@ -77,7 +77,7 @@ static void choose_chunk(size_t phases, size_t channels, size_t outputs, size_t 
     const size_t inner = phases * channels;
     *chunk = channels;
     *part = outputs < PART ? outputs : PART;
-    if (channels <= MOST_PLANES || CHUNK + outputs >= inner + *part) return;
+    if (CHUNK + outputs >= inner + *part) return;
     *part = outputs;
     const size_t chunks = (inner + CHUNK - 1) / CHUNK;
     *chunk = xnor_align_up((channels + chunks - 1) / chunks, 4);
@@ -99,15 +99,25 @@ static size_t rows_of_block(const winograd_sizes *w, size_t most) {
     return best;
 }
 
-static void cut_into_blocks(const xnor_shape *x, winograd_sizes *w) {
+static void choose_block(winograd_sizes *w) {
     choose_chunk(w->phases, w->channels, w->outputs, &w->chunk, &w->part);
     const size_t room = BLOCK_FLOATS / (w->points * w->points * (w->phases * w->chunk + w->part));
     const size_t most = room < FEWEST_TILES ? FEWEST_TILES : room > MOST_TILES ? MOST_TILES : room;
     w->block_columns = (w->across + most - 1) / most;
     w->columns = (w->across + w->block_columns - 1) / w->block_columns;
     if (w->block_columns > 1) w->columns = xnor_align_up(w->columns, XNOR_WINOGRAD_LANES);
-    w->block_columns = (w->across + w->columns - 1) / w->columns;
     w->rows = rows_of_block(w, most);
+}
+
+static void cut_into_blocks(const xnor_shape *x, winograd_sizes *w) {
+    if (w->few) {
+        w->chunk = w->channels;
+        w->columns = XNOR_WINOGRAD_LANES;
+        w->rows = 1;
+    } else {
+        choose_block(w);
+    }
+    w->block_columns = (w->across + w->columns - 1) / w->columns;
     w->block_rows = (w->down + w->rows - 1) / w->rows;
     w->blocks = (size_t)x->dims[0] * w->block_rows * w->block_columns;
     w->slots = w->blocks < WINOGRAD_SLOTS ? w->blocks : WINOGRAD_SLOTS;
@@ -120,30 +130,34 @@ static void lay_out(winograd_sizes *w, bool sums) {
         xnor_align_up(w->columns, lanes) + lanes; // tiles are read from the next one on, too
     w->group = w->chunk < GROUP ? w->chunk : GROUP;
     w->cut_row = w->step * w->group * line;
-    w->cut_column = w->planes ? line : w->group * line;
-    w->cut_channel = w->planes ? w->step * line : line;
+    w->cut_column = w->few ? line : w->group * line;
+    w->cut_channel = w->few ? w->step * line : line;
     w->tile_stride = xnor_align_up(w->rows * w->columns, lanes) + lanes;
     w->in_stride = w->phases * w->chunk * w->tile_stride + lanes;
     w->out_stride = w->part * w->tile_stride + lanes;
     w->in_at = xnor_align_up(w->stride * w->points * w->cut_row, lanes);
     w->out_at = w->in_at + square * w->in_stride;
     w->sums_at = w->out_at + square * w->out_stride;
+    if (w->few) { // [points][inner][points] of a piece alone
+        w->in_stride = w->points * lanes;
+        w->sums_at = w->in_at + square * w->inner * lanes;
+    }
     w->slot = w->sums_at;
     if (sums) w->slot += w->rows * w->columns * OUTPUTS * OUTPUTS * w->outputs;
     w->slot = xnor_align_up(w->slot, lanes);
 }
 
-bool winograd_sizes_of(const xnor_conv *conv, const xnor_shape *x, const xnor_shape *y, bool planes,
+bool winograd_sizes_of(const xnor_conv *conv, const xnor_shape *x, const xnor_shape *y, bool few,
                        bool sums, winograd_sizes *w) {
     const xnor_window *v = &conv->window;
     const int64_t stride = v->stride[0], kernel = v->kernel[0];
     const int64_t most = stride * (XNOR_WINOGRAD_POINTS - OUTPUTS + 1);
     if (conv->group != 1 || v->axes != 2 || v->kernel[1] != kernel || v->stride[1] != stride ||
         v->dilation[0] != 1 || v->dilation[1] != 1 || stride < 1 || stride > 2 ||
-        kernel <= stride || kernel > most || (planes ? x->dims[3] > MOST_PLANES : x->dims[3] < 4) ||
+        kernel <= stride || kernel > most || (few ? x->dims[3] > MOST_FEW : x->dims[3] < 4) ||
         y->dims[3] < 4)
         return false;
-    *w = (winograd_sizes){.stride = (size_t)stride, .kernel = (size_t)kernel, .planes = planes};
+    *w = (winograd_sizes){.stride = (size_t)stride, .kernel = (size_t)kernel, .few = few};
     w->points = points_of(w->stride, w->kernel);
     w->phases = w->stride * w->stride;
     w->step = w->stride * OUTPUTS;
@@ -181,16 +195,21 @@ static void weight_matrix(size_t points, size_t taps,
     for (size_t t = 0; t < taps; t++) g[points - 1][t] = t + 1 == taps;
 }
 
-size_t winograd_weights(size_t stride, size_t kernel, size_t outputs, size_t channels) {
+size_t winograd_weights(size_t stride, bool few, size_t kernel, size_t outputs, size_t channels) {
     const size_t points = points_of(stride, kernel);
+    if (few) outputs = xnor_align_up(outputs, 4);
     return points * points * outputs * stride * stride * channels;
 }
 
-// The taps of a phase for some channels of an output: out[i · points + j] + c · 1.
+// Where the points of a phase go for an output: out[i · row + j · column + c · channel].
+typedef struct weight_place {
+    float *out;
+    size_t row, column, channel;
+} weight_place;
+
 static void transform_taps(size_t stride, size_t kernel, size_t channels, winograd_phase phase,
                            const float *w, size_t w_stride,
-                           double g[XNOR_WINOGRAD_POINTS][XNOR_WINOGRAD_POINTS], float *out,
-                           size_t out_stride) {
+                           double g[XNOR_WINOGRAD_POINTS][XNOR_WINOGRAD_POINTS], weight_place to) {
     const size_t points = points_of(stride, kernel), taps = taps_of(stride, kernel);
     for (size_t c = 0; c < channels; c++) {
         double columns[XNOR_WINOGRAD_POINTS][XNOR_WINOGRAD_POINTS] = {{0}};
@@ -203,25 +222,48 @@ static void transform_taps(size_t stride, size_t kernel, size_t channels, winogr
         for (size_t i = 0; i < points * points; i++) {
             double sum = 0;
             for (size_t t = 0; t < taps; t++) sum += columns[i / points][t] * g[i % points][t];
-            out[i * out_stride + c] = (float)sum;
+            to.out[i / points * to.row + i % points * to.column + c * to.channel] = (float)sum;
         }
     }
 }
 
-void winograd_transform(size_t stride, size_t kernel, size_t outputs, size_t channels,
+static void transform_few(size_t stride, size_t kernel, size_t outputs, size_t channels,
+                          const float *w, double g[XNOR_WINOGRAD_POINTS][XNOR_WINOGRAD_POINTS],
+                          float *out) {
+    const size_t points = points_of(stride, kernel), phases = stride * stride;
+    const size_t inner = phases * channels;
+    for (size_t done = 0; done < outputs; done += 4, out += points * points * inner * 4) {
+        const size_t first = done < outputs - 4 ? done : outputs - 4;
+        for (size_t i = 0; i < 4 * phases; i++) {
+            const size_t o = i / phases, phase = i % phases;
+            const weight_place to = {out + phase * channels * points * 4 + o, 4, inner * points * 4,
+                                     points * 4};
+            transform_taps(stride, kernel, channels, winograd_phase_of(stride, phase),
+                           w + (first + o) * kernel * kernel * channels, channels, g, to);
+        }
+    }
+}
+
+void winograd_transform(size_t stride, bool few, size_t kernel, size_t outputs, size_t channels,
                         const float *w, float *out) {
     const size_t points = points_of(stride, kernel), phases = stride * stride;
     size_t chunk, part;
     double g[XNOR_WINOGRAD_POINTS][XNOR_WINOGRAD_POINTS];
     weight_matrix(points, taps_of(stride, kernel), g);
+    if (few) {
+        transform_few(stride, kernel, outputs, channels, w, g, out);
+        return;
+    }
     choose_chunk(phases, channels, outputs, &chunk, &part);
     for (size_t c = 0; c < channels; c += chunk) {
         const size_t count = channels - c < chunk ? channels - c : chunk;
-        for (size_t o = 0; o < outputs; o++)
-            for (size_t p = 0; p < phases; p++)
-                transform_taps(stride, kernel, count, winograd_phase_of(stride, p),
-                               w + o * kernel * kernel * channels + c, channels, g,
-                               out + (o * phases + p) * count, outputs * phases * count);
-        out += points * points * outputs * phases * count;
+        const size_t point = outputs * phases * count;
+        for (size_t i = 0; i < outputs * phases; i++) {
+            const size_t o = i / phases, phase = i % phases;
+            const weight_place to = {out + i * count, points * point, point, 1};
+            transform_taps(stride, kernel, count, winograd_phase_of(stride, phase),
+                           w + o * kernel * kernel * channels + c, channels, g, to);
+        }
+        out += points * points * point;
     }
 }

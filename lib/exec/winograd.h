@@ -24,7 +24,7 @@ typedef struct winograd_sizes {
     size_t step;                     // pixels from one tile to the next
     size_t channels, inner, outputs; // inner: channels of all phases
     size_t height, width, out_height, out_width, pad_top, pad_left;
-    bool planes;                      // the picture is read with channels first
+    bool few;                         // channels, which come first in the picture
     size_t down, across;              // tiles of a picture
     size_t rows, columns;             // of tiles in a block
     size_t block_rows, block_columns; // of blocks in a picture
@@ -44,16 +44,17 @@ typedef struct winograd_sizes {
 
 // False where a convolution is done directly. x: with channels last, as the node has it. sums: results are kept for a
 // tail. Depends on shapes alone, so that all machines give the same results.
-bool winograd_sizes_of(const xnor_conv *conv, const xnor_shape *x, const xnor_shape *y, bool planes,
+bool winograd_sizes_of(const xnor_conv *conv, const xnor_shape *x, const xnor_shape *y, bool few,
                        bool sums, winograd_sizes *out);
 winograd_phase winograd_phase_of(size_t stride, size_t index);
 // The phases that give to point (i, j): at infinity only those that have the last tap do.
 void winograd_range(size_t stride, size_t kernel, size_t points, size_t i, size_t j, size_t *first,
                     size_t *count);
 // Floats of transformed weights.
-size_t winograd_weights(size_t stride, size_t kernel, size_t outputs, size_t channels);
-// w [outputs][kernel][kernel][channels] -> out: by chunk of channels, [points²][outputs][phases][channels of the chunk]
-void winograd_transform(size_t stride, size_t kernel, size_t outputs, size_t channels,
+size_t winograd_weights(size_t stride, bool few, size_t kernel, size_t outputs, size_t channels);
+// w [outputs][kernel][kernel][channels] -> out: by chunk of channels, [points²][outputs][phases][channels of the chunk];
+// few: by four outputs, as winograd_few wants them, the last four of which may be among those before
+void winograd_transform(size_t stride, bool few, size_t kernel, size_t outputs, size_t channels,
                         const float *w, float *out);
 
 #endif

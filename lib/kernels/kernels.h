@@ -101,6 +101,12 @@ typedef struct xnor_depthwise_args {
 #define XNOR_WINOGRAD_B(points) ((points) == 5 ? 1.25f : (points) == 6 ? 1.5f : 0.875f)
 #define XNOR_WINOGRAD_C(points) 1.5f
 
+// A sum over `channels`, but for the last row (i) and the last column (j) of points over a part of them.
+typedef struct xnor_winograd_few {
+    size_t points, channels;
+    size_t row_begin, row_end, column_begin, column_end;
+} xnor_winograd_few;
+
 typedef struct xnor_kernels {
     const char *isa;
 
@@ -157,12 +163,16 @@ typedef struct xnor_kernels {
     void (*depthwise_f32)(const xnor_depthwise_args *args, float *out);
 
     // Transforms of `tiles` tiles, rounded up to XNOR_WINOGRAD_LANES. Weights are transformed in double by the caller.
-    // v[(i·points + j)·v_stride + t] = (Bᵀ d B)[i][j] of d[i][j] = x[offset[i·points + j] + t]
+    // v[i·v_row + j·v_column + t] = (Bᵀ d B)[i][j] of d[i][j] = x[offset[i·points + j] + t]
     void (*winograd_in)(size_t points, size_t tiles, const float *x, const size_t *offset, float *v,
-                        size_t v_stride);
+                        size_t v_row, size_t v_column);
     // y[(i·4 + j)·y_stride + t] = (Aᵀ d A)[i][j] + bias of d[i][j] = m[(i·points + j)·m_stride + t]
     void (*winograd_out)(size_t points, size_t tiles, const float *m, size_t m_stride, float bias,
                          float *y, size_t y_stride);
+    // Products and winograd_out at once, of few channels and XNOR_WINOGRAD_LANES tiles: four outputs, of which o has
+    // d[i][j] = sum over k of v[j][k][i][tile]·w[j][k][i][o], by fma in order. y: [4][4·4][XNOR_WINOGRAD_LANES].
+    void (*winograd_few)(const xnor_winograd_few *args, const float *v, const float *w,
+                         const float *bias, float *y);
     // planes[c·plane_stride + t] = x[t·x_stride + c] for c < 4, and back.
     void (*winograd_gather)(size_t count, const float *x, size_t x_stride, float *planes,
                             size_t plane_stride);

@@ -27,6 +27,7 @@
     X(depthwise_f32)                                                                               \
     X(winograd_in)                                                                                 \
     X(winograd_out)                                                                                \
+    X(winograd_few)                                                                                \
     X(winograd_gather)                                                                             \
     X(winograd_scatter)                                                                            \
     X(distances_f32)                                                                               \

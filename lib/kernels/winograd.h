@@ -132,7 +132,8 @@ ALWAYS_INLINE void winograd_out_row(size_t points, const vf *m, vf bias, vf *y) 
 
 // Along columns first, and then along rows.
 ALWAYS_INLINE void winograd_in_tiles(size_t points, size_t tiles, const float *x,
-                                     const size_t *offset, float *v, size_t v_stride) {
+                                     const size_t *offset, float *v, size_t v_row,
+                                     size_t v_column) {
     for (size_t t = 0; t < tiles; t += F32_LANES) {
         vf rows[XNOR_WINOGRAD_POINTS][XNOR_WINOGRAD_POINTS];
         vf in[XNOR_WINOGRAD_POINTS], out[XNOR_WINOGRAD_POINTS];
@@ -144,8 +145,8 @@ ALWAYS_INLINE void winograd_in_tiles(size_t points, size_t tiles, const float *x
         }
         for (size_t i = 0; i < points; i++) {
             winograd_in_row(points, rows[i], out);
-            float *to = v + i * points * v_stride + t;
-            UNROLL for (size_t j = 0; j < points; j++) vf_store(to + j * v_stride, out[j]);
+            float *to = v + i * v_row + t;
+            UNROLL for (size_t j = 0; j < points; j++) vf_store(to + j * v_column, out[j]);
         }
     }
 }
@@ -173,13 +174,13 @@ ALWAYS_INLINE void winograd_out_tiles(size_t points, size_t tiles, const float *
 }
 
 static void winograd_in(size_t points, size_t tiles, const float *x, const size_t *offset, float *v,
-                        size_t v_stride) {
+                        size_t v_row, size_t v_column) {
     if (points == 5)
-        winograd_in_tiles(5, tiles, x, offset, v, v_stride);
+        winograd_in_tiles(5, tiles, x, offset, v, v_row, v_column);
     else if (points == 6)
-        winograd_in_tiles(6, tiles, x, offset, v, v_stride);
+        winograd_in_tiles(6, tiles, x, offset, v, v_row, v_column);
     else
-        winograd_in_tiles(7, tiles, x, offset, v, v_stride);
+        winograd_in_tiles(7, tiles, x, offset, v, v_row, v_column);
 }
 
 static void winograd_out(size_t points, size_t tiles, const float *m, size_t m_stride, float bias,
@@ -190,6 +191,82 @@ static void winograd_out(size_t points, size_t tiles, const float *m, size_t m_s
         winograd_out_tiles(6, tiles, m, m_stride, bias, y, y_stride);
     else
         winograd_out_tiles(7, tiles, m, m_stride, bias, y, y_stride);
+}
+
+// Outputs at a time, each with a sum for every row of points: as many as registers allow.
+#if F32_LANES == 8
+#define WINOGRAD_FEW 2
+#else
+#define WINOGRAD_FEW 4
+#endif
+
+// sum[i][o] += of channels [begin, end) for the first `rows` rows.
+ALWAYS_INLINE void winograd_few_sums(size_t points, size_t rows, size_t begin, size_t end,
+                                     const float *v, const float *w,
+                                     vf sum[XNOR_WINOGRAD_POINTS][WINOGRAD_FEW]) {
+    for (size_t k = begin; k < end; k++) {
+        const float *from = v + k * points * XNOR_WINOGRAD_LANES, *by = w + k * points * 4;
+        UNROLL for (size_t i = 0; i < rows; i++) {
+            const vf value = vf_load(from + i * XNOR_WINOGRAD_LANES);
+            UNROLL for (size_t o = 0; o < WINOGRAD_FEW; o++) {
+                sum[i][o] = vf_fma(value, vf_set1(by[i * 4 + o]), sum[i][o]);
+            }
+        }
+    }
+}
+
+// F32_LANES tiles of WINOGRAD_FEW outputs.
+ALWAYS_INLINE void winograd_few_tile(size_t points, const xnor_winograd_few *args, const float *v,
+                                     const float *w, const float *bias, float *y) {
+    enum { M = XNOR_WINOGRAD_OUTPUTS };
+    vf rows[WINOGRAD_FEW][M][XNOR_WINOGRAD_POINTS];
+    for (size_t j = 0; j < points; j++) {
+        const bool last = j + 1 == points;
+        const size_t begin = last ? args->column_begin : 0;
+        const size_t end = last ? args->column_end : args->channels;
+        size_t first = args->row_begin, second = args->row_end;
+        if (first < begin) first = begin;
+        if (second > end) second = end;
+        vf sum[XNOR_WINOGRAD_POINTS][WINOGRAD_FEW];
+        UNROLL for (size_t i = 0; i < points; i++) {
+            UNROLL for (size_t o = 0; o < WINOGRAD_FEW; o++) sum[i][o] = vf_set1(0.0f);
+        }
+        winograd_few_sums(points, points - 1, begin, first, v, w, sum);
+        winograd_few_sums(points, points, first, second, v, w, sum);
+        winograd_few_sums(points, points - 1, second, end, v, w, sum);
+        UNROLL for (size_t o = 0; o < WINOGRAD_FEW; o++) {
+            vf in[XNOR_WINOGRAD_POINTS], out[M];
+            UNROLL for (size_t i = 0; i < points; i++) in[i] = sum[i][o];
+            winograd_out_row(points, in, vf_set1(0.0f), out);
+            UNROLL for (size_t i = 0; i < M; i++) rows[o][i][j] = out[i];
+        }
+        v += args->channels * points * XNOR_WINOGRAD_LANES;
+        w += args->channels * points * 4;
+    }
+    for (size_t o = 0; o < WINOGRAD_FEW; o++)
+        for (size_t i = 0; i < M; i++, y += M * XNOR_WINOGRAD_LANES) {
+            vf out[M];
+            winograd_out_row(points, rows[o][i], vf_set1(bias ? bias[o] : 0.0f), out);
+            UNROLL for (size_t j = 0; j < M; j++) vf_store(y + j * XNOR_WINOGRAD_LANES, out[j]);
+        }
+}
+
+ALWAYS_INLINE void winograd_few_tiles(size_t points, const xnor_winograd_few *args, const float *v,
+                                      const float *w, const float *bias, float *y) {
+    for (size_t o = 0; o < 4; o += WINOGRAD_FEW)
+        for (size_t t = 0; t < XNOR_WINOGRAD_LANES; t += F32_LANES)
+            winograd_few_tile(points, args, v + t, w + o, bias ? bias + o : NULL,
+                              y + o * 16 * XNOR_WINOGRAD_LANES + t);
+}
+
+static void winograd_few(const xnor_winograd_few *args, const float *v, const float *w,
+                         const float *bias, float *y) {
+    if (args->points == 5)
+        winograd_few_tiles(5, args, v, w, bias, y);
+    else if (args->points == 6)
+        winograd_few_tiles(6, args, v, w, bias, y);
+    else
+        winograd_few_tiles(7, args, v, w, bias, y);
 }
 
 // Four rows of four floats at a time: vectors of four on every machine. 8 shuffles for 16 floats, the limit.
