@@ -192,13 +192,27 @@ static void store(const winograd_context *c, const winograd_block *b, size_t row
     const size_t down = least(w->out_height - (b->row + row) * M, M);
     const size_t left = w->out_width - (b->column + tile) * M; // pixels
     for (size_t y = 0; y < down; y++)
-        for (size_t x = 0; x < M && x < left; x++)
+        for (size_t x = 0; x < M && x < left; x++) {
+            const float *next = place(c, b, row * M + y + (x == 3), tile * M + (x + 1) % M) + first;
+            for (size_t i = 0; i < tiles; i++) __builtin_prefetch(next + i * M * w->outputs, 1);
             for (size_t o = 0; o < count; o += 4)
                 c->run->kernels->winograd_scatter(
                     least(tiles, (left - x - 1) / M + 1), results + ((o * M + y) * M + x) * LANES,
                     M * M * LANES,
                     place(c, b, row * M + y, tile * M + x) + least(first + o, w->outputs - 4),
                     M * w->outputs);
+        }
+}
+
+// Asks for the lines of a row of pixels that outputs from `first` on will be written to.
+static void ask_for_results(const winograd_context *c, const winograd_block *b, size_t y,
+                            size_t first) {
+    enum { M = XNOR_WINOGRAD_OUTPUTS };
+    const winograd_sizes *w = &c->sizes;
+    if (b->sums || b->row * M + y >= w->out_height) return;
+    const size_t pixels = least(b->columns * M, w->out_width - b->column * M);
+    const float *out = place(c, b, y, 0) + first;
+    for (size_t x = 0; x < pixels; x++) __builtin_prefetch(out + x * w->outputs, 1);
 }
 
 static void few_range(const winograd_sizes *w, size_t i, size_t j, size_t *begin, size_t *end) {
@@ -264,6 +278,7 @@ static void do_few(const winograd_context *c, const winograd_block *b) {
         const size_t count = least(w->outputs - first, AT_ONCE);
         for (size_t o = 0; o < count; o += 4) {
             const size_t at = least(first + o, w->outputs - 4);
+            ask_for_results(c, b, o / 4, first);
             c->run->kernels->winograd_few(&args, b->in, weights, bias ? bias + at : NULL,
                                           results + o * M * M * LANES);
             weights += w->points * w->points * w->inner * 4;
