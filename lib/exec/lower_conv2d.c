@@ -27,7 +27,7 @@ static bool takes_planes(const lowering *l, const xnor_node *node) {
     int64_t window;
     return node->op == XNOR_OP_CONV2D && xnor_conv_read(node, x, w, &conv) == XNOR_OK &&
            is_direct(l, node, &conv, &window) &&
-           winograd_sizes_of(&conv, x, &value_of(l, node->outputs[0])->shape, true, false, &sizes);
+           winograd_sizes_of(&conv, x, &value_of(l, node->outputs[0])->shape, true, &sizes);
 }
 
 bool xnor_lower_reads_planes(const lowering *l, uint32_t transpose) {
@@ -71,7 +71,7 @@ static xnor_status lower_winograd(lowering *l, xnor_step *step, uint32_t index,
     step->packed = packed;
     XNOR_TRY(xnor_lower_tail(l, step, index));
     drop_plain_tail(step);
-    winograd_sizes_of(conv, x, y, planes, step->tail != NULL, &sizes);
+    winograd_sizes_of(conv, x, y, planes, &sizes);
     const xnor_shape scratch = {1, {(int64_t)(sizes.slots * sizes.slot)}};
     return xnor_graph_add_value(l->graph, node->name, XNOR_F32, &scratch, &step->scratch);
 }
@@ -93,7 +93,7 @@ xnor_status xnor_lower_conv2d(lowering *l, uint32_t index) {
         step->parameters[0] = value_of(l, node->inputs[2])->data;
     if (planes) step->x = l->graph->nodes[producer].inputs[0];
     const xnor_shape *y = &value_of(l, step->y)->shape;
-    if (winograd_sizes_of(&conv, x, y, planes, false, &sizes))
+    if (winograd_sizes_of(&conv, x, y, planes, &sizes))
         return lower_winograd(l, step, index, &conv, planes);
     // A channel for each group on both sides.
     if (conv.group > 1 && w->shape.dims[3] == 1 && conv.outputs == conv.group &&

@@ -37,9 +37,10 @@ typedef struct winograd_piece {
     size_t row, column, tiles;
 } winograd_piece;
 
-// How many tiles have a column `column` that is looked at; the first columns of the next tile are.
+// How many tiles have a column `column` that is looked at; the first columns of the next tile are. Fours are as fast
+// as one.
 static size_t tiles_with(const winograd_sizes *w, const winograd_piece *t, size_t column) {
-    return t->tiles + (column + w->step < w->stride * w->points);
+    return t->tiles + (column + w->step < w->stride * w->points ? 4 : 0);
 }
 
 // Tiles [begin, end) of `count` whose pixels column + t · step, and `more` behind each, are in the picture.
@@ -173,14 +174,9 @@ static void multiply(const winograd_context *c, const winograd_block *b, const f
     }
 }
 
-// Where pixel (y, x) of the block's results goes; [stride] pixels from one row to the next.
-static float *place(const winograd_context *c, const winograd_block *b, size_t y, size_t x) {
-    const winograd_sizes *w = &c->sizes;
-    if (b->sums) return b->sums + (y * w->columns * XNOR_WINOGRAD_OUTPUTS + x) * w->outputs;
-    y += b->row * XNOR_WINOGRAD_OUTPUTS;
-    x += b->column * XNOR_WINOGRAD_OUTPUTS;
-    return (float *)c->run->values[c->step->y] +
-           ((b->picture * w->out_height + y) * w->out_width + x) * w->outputs;
+// Results of pixel (y, x) of the block.
+static float *place(const winograd_sizes *w, const winograd_block *b, size_t y, size_t x) {
+    return b->sums + (y * w->columns * XNOR_WINOGRAD_OUTPUTS + x) * w->outputs;
 }
 
 // `count` outputs of up to XNOR_WINOGRAD_LANES tiles of a row, from tile `tile` on, in fours.
@@ -193,26 +189,13 @@ static void store(const winograd_context *c, const winograd_block *b, size_t row
     const size_t left = w->out_width - (b->column + tile) * M; // pixels
     for (size_t y = 0; y < down; y++)
         for (size_t x = 0; x < M && x < left; x++) {
-            const float *next = place(c, b, row * M + y + (x == 3), tile * M + (x + 1) % M) + first;
-            for (size_t i = 0; i < tiles; i++) __builtin_prefetch(next + i * M * w->outputs, 1);
             for (size_t o = 0; o < count; o += 4)
                 c->run->kernels->winograd_scatter(
                     least(tiles, (left - x - 1) / M + 1), results + ((o * M + y) * M + x) * LANES,
                     M * M * LANES,
-                    place(c, b, row * M + y, tile * M + x) + least(first + o, w->outputs - 4),
+                    place(w, b, row * M + y, tile * M + x) + least(first + o, w->outputs - 4),
                     M * w->outputs);
         }
-}
-
-// Asks for the lines of a row of pixels that outputs from `first` on will be written to.
-static void ask_for_results(const winograd_context *c, const winograd_block *b, size_t y,
-                            size_t first) {
-    enum { M = XNOR_WINOGRAD_OUTPUTS };
-    const winograd_sizes *w = &c->sizes;
-    if (b->sums || b->row * M + y >= w->out_height) return;
-    const size_t pixels = least(b->columns * M, w->out_width - b->column * M);
-    const float *out = place(c, b, y, 0) + first;
-    for (size_t x = 0; x < pixels; x++) __builtin_prefetch(out + x * w->outputs, 1);
 }
 
 static void few_range(const winograd_sizes *w, size_t i, size_t j, size_t *begin, size_t *end) {
@@ -242,18 +225,24 @@ static void transform_out(const winograd_context *c, const winograd_block *b, si
             }
 }
 
-// What follows the convolution, on each row of the block's results.
+// Rows of the block's results, through what follows the convolution. They are not written where they belong at once:
+// memory wants rows, and the tail too.
 static void finish(const winograd_context *c, const winograd_block *b) {
     enum { M = XNOR_WINOGRAD_OUTPUTS };
     const winograd_sizes *w = &c->sizes;
     const size_t rows = least(b->rows * M, w->out_height - b->row * M);
     const size_t columns = least(b->columns * M, w->out_width - b->column * M);
-    const size_t most = XNOR_POINTWISE_MAX / w->outputs;
+    const size_t most = c->step->tail ? XNOR_POINTWISE_MAX / w->outputs : columns;
     for (size_t y = 0; y < rows; y++)
         for (size_t x = 0; x < columns; x += most) {
-            const size_t at = (b->picture * w->out_height + b->row * M + y) * w->out_width;
-            c->run->kernels->pointwise(&c->tail, at + b->column * M + x, least(columns - x, most),
-                                       NULL, place(c, b, y, x));
+            const size_t row = b->picture * w->out_height + b->row * M + y;
+            const size_t at = row * w->out_width + b->column * M + x;
+            const size_t count = least(columns - x, most);
+            if (c->step->tail)
+                c->run->kernels->pointwise(&c->tail, at, count, NULL, place(w, b, y, x));
+            else
+                memcpy((float *)c->run->values[c->step->y] + at * w->outputs, place(w, b, y, x),
+                       count * w->outputs * sizeof(float));
         }
 }
 
@@ -278,7 +267,6 @@ static void do_few(const winograd_context *c, const winograd_block *b) {
         const size_t count = least(w->outputs - first, AT_ONCE);
         for (size_t o = 0; o < count; o += 4) {
             const size_t at = least(first + o, w->outputs - 4);
-            ask_for_results(c, b, o / 4, first);
             c->run->kernels->winograd_few(&args, b->in, weights, bias ? bias + at : NULL,
                                           results + o * M * M * LANES);
             weights += w->points * w->points * w->inner * 4;
@@ -314,7 +302,7 @@ static void do_block(const winograd_context *c, size_t index, float *memory) {
                         .cut = memory,
                         .in = memory + w->in_at,
                         .out = memory + w->out_at,
-                        .sums = c->step->tail ? memory + w->sums_at : NULL};
+                        .sums = memory + w->sums_at};
     b.x =
         (const float *)c->run->values[c->step->x] + b.picture * w->height * w->width * w->channels;
     b.rows = least(w->rows, w->down - b.row);
@@ -323,7 +311,7 @@ static void do_block(const winograd_context *c, size_t index, float *memory) {
         do_few(c, &b);
     else
         do_many(c, &b);
-    if (b.sums) finish(c, &b);
+    finish(c, &b);
 }
 
 // A slot takes blocks until none is left.
@@ -357,7 +345,7 @@ xnor_status xnor_step_winograd(const xnor_step *s, const xnor_run *run) {
     xnor_conv conv;
     XNOR_TRY(xnor_conv_read(s->node, x, &values[s->node->inputs[1]].shape, &conv));
     winograd_sizes_of(&conv, x, &values[s->node->outputs[0]].shape, s->x != s->node->inputs[0],
-                      s->tail != NULL, &c.sizes);
+                      &c.sizes);
     atomic_init(&c.next, 0);
     find_offsets(&c);
     if (s->tail) xnor_tail_bind(s->tail, run, &c.tail);

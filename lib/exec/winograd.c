@@ -1,7 +1,5 @@
 #include "exec/winograd.h"
 
-#include <string.h>
-
 #include "core/size.h"
 
 enum {
@@ -17,10 +15,11 @@ enum {
     TABLE_ROWS = 3
 };
 
-// What the transforms cost for each channel and for each output, in fma of as many lanes as there are tiles; measured.
+// What cutting and transforms cost for each channel (of each phase) and for each output, in vector operations for
+// XNOR_WINOGRAD_LANES tiles; measured where these are 16 lanes.
 static const struct {
     size_t points, in, out;
-} costs[TABLE_ROWS] = {{5, 250, 250}, {6, 300, 300}, {7, 500, 400}};
+} costs[TABLE_ROWS] = {{5, 450, 350}, {6, 600, 400}, {7, 600, 450}};
 
 static size_t taps_of(size_t stride, size_t kernel) {
     return (kernel + stride - 1) / stride;
@@ -53,21 +52,6 @@ static size_t products_of(size_t stride, size_t kernel, size_t points) {
         sum += count;
     }
     return sum;
-}
-
-// Whether the shape is one that the kernels are for, and worth it.
-static bool is_worth_it(const winograd_sizes *w) {
-    const double tiles = (double)(w->down * w->across);
-    const double pixels = (double)(w->out_height * w->out_width);
-    const double direct =
-        pixels * (double)(w->kernel * w->kernel * w->channels) * (double)w->outputs;
-    double sum =
-        (double)(products_of(w->stride, w->kernel, w->points) * w->channels) * (double)w->outputs;
-    for (size_t i = 0; i < TABLE_ROWS; i++)
-        if (costs[i].points == w->points)
-            sum +=
-                (double)costs[i].in * (double)w->inner + (double)costs[i].out * (double)w->outputs;
-    return sum * tiles < direct;
 }
 
 // Either all outputs of some channels are added up, or some outputs of all channels are computed at a time: what takes
@@ -124,7 +108,7 @@ static void cut_into_blocks(const xnor_shape *x, winograd_sizes *w) {
 }
 
 // Strides are no multiples of a page: points of the same tile would all fall into the same lines of the cache.
-static void lay_out(winograd_sizes *w, bool sums) {
+static void lay_out(winograd_sizes *w) {
     const size_t square = w->points * w->points, lanes = XNOR_WINOGRAD_LANES;
     const size_t line =
         xnor_align_up(w->columns, lanes) + lanes; // tiles are read from the next one on, too
@@ -142,13 +126,31 @@ static void lay_out(winograd_sizes *w, bool sums) {
         w->in_stride = w->points * lanes;
         w->sums_at = w->in_at + square * w->inner * lanes;
     }
-    w->slot = w->sums_at;
-    if (sums) w->slot += w->rows * w->columns * OUTPUTS * OUTPUTS * w->outputs;
+    w->slot = w->sums_at + w->rows * w->columns * OUTPUTS * OUTPUTS * w->outputs;
     w->slot = xnor_align_up(w->slot, lanes);
 }
 
+// Whether that takes less than a direct convolution, which fills its vectors with outputs and unfolds windows. Weights
+// come from far away for each block, which costs as much as a few tiles more do.
+static bool is_worth_it(const winograd_sizes *w) {
+    enum { LANES = XNOR_WINOGRAD_LANES, WEIGHTS = 6 };
+    const double inner = (double)w->inner, outputs = (double)w->outputs;
+    const double taps = (double)(w->kernel * w->kernel * w->channels);
+    const double window = taps * (double)xnor_align_up(w->outputs, LANES) * 1.1 + 500;
+    const double direct = (double)(w->out_height * w->out_width) * window;
+    const size_t tiles = xnor_align_up(w->rows * w->columns, LANES);
+    const double blocks = (double)(w->block_rows * w->block_columns);
+    const double products = (double)(products_of(w->stride, w->kernel, w->points) * w->channels);
+    double sum = products * outputs * 1.1 * (double)(tiles + (w->few ? 0 : WEIGHTS));
+    for (size_t i = 0; i < TABLE_ROWS; i++)
+        if (costs[i].points == w->points)
+            sum += ((double)costs[i].in * inner + (double)costs[i].out * outputs) *
+                   (double)(w->rows * xnor_align_up(w->columns, LANES));
+    return sum * blocks < direct;
+}
+
 bool winograd_sizes_of(const xnor_conv *conv, const xnor_shape *x, const xnor_shape *y, bool few,
-                       bool sums, winograd_sizes *w) {
+                       winograd_sizes *w) {
     const xnor_window *v = &conv->window;
     const int64_t stride = v->stride[0], kernel = v->kernel[0];
     const int64_t most = stride * (XNOR_WINOGRAD_POINTS - OUTPUTS + 1);
@@ -172,10 +174,10 @@ bool winograd_sizes_of(const xnor_conv *conv, const xnor_shape *x, const xnor_sh
     w->pad_left = (size_t)v->pad_begin[1];
     w->down = (w->out_height + OUTPUTS - 1) / OUTPUTS;
     w->across = (w->out_width + OUTPUTS - 1) / OUTPUTS;
-    if (w->down * w->across == 0 || !is_worth_it(w)) return false;
+    if (w->down * w->across == 0) return false;
     cut_into_blocks(x, w);
-    lay_out(w, sums);
-    return true;
+    lay_out(w);
+    return is_worth_it(w);
 }
 
 // ---- weights ------------------------------------------------------------------------------------

@@ -37,15 +37,15 @@ typedef struct winograd_sizes {
     size_t cut_row, cut_column, cut_channel;
     // transformed channels [points²][phases of a chunk][tiles] and outputs [points²][part][tiles];
     size_t tile_stride, in_stride, out_stride;
-    // results for a tail, and all of these.
+    // results [rows][columns][outputs], and all of these.
     size_t in_at, out_at, sums_at, slot;
     size_t slots;
 } winograd_sizes;
 
-// False where a convolution is done directly. x: with channels last, as the node has it. sums: results are kept for a
-// tail. Depends on shapes alone, so that all machines give the same results.
+// False where a convolution is done directly. x: with channels last, as the node has it. Depends on shapes alone, so
+// that all machines give the same results.
 bool winograd_sizes_of(const xnor_conv *conv, const xnor_shape *x, const xnor_shape *y, bool few,
-                       bool sums, winograd_sizes *out);
+                       winograd_sizes *out);
 winograd_phase winograd_phase_of(size_t stride, size_t index);
 // The phases that give to point (i, j): at infinity only those that have the last tap do.
 void winograd_range(size_t stride, size_t kernel, size_t points, size_t i, size_t j, size_t *first,
