@@ -436,6 +436,7 @@ static xnor_status lower_transpose(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     const xnor_shape *x = &value_of(l, node->inputs[0])->shape;
     const xnor_attr *perm = xnor_node_attr(node, XNOR_ATTR_PERM);
+    if (xnor_lower_reads_planes(l, index)) return XNOR_OK;
     uint32_t rank = x->rank, fixed = 0;
     while (perm && fixed < rank && perm->ints[fixed] == (int64_t)fixed) fixed++;
     uint32_t split = perm && fixed < rank ? (uint32_t)perm->ints[fixed] : rank;

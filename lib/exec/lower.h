@@ -89,6 +89,8 @@ xnor_status xnor_lower_patches(lowering *l, uint32_t index);
 xnor_status xnor_lower_concat(lowering *l, uint32_t index);
 xnor_status xnor_lower_grouped(lowering *l, uint32_t index);
 xnor_status xnor_lower_conv2d(lowering *l, uint32_t index);
+// Whether a Transpose to channels last is left to convolutions that read the picture as it was.
+bool xnor_lower_reads_planes(const lowering *l, uint32_t transpose);
 xnor_status xnor_lower_conv_transpose(lowering *l, uint32_t index);
 xnor_status xnor_lower_strided(lowering *l, uint32_t index);
 xnor_status xnor_lower_pad(lowering *l, uint32_t index);

@@ -11,6 +11,7 @@
 
 #include "core/size.h"
 #include "core/tensor.h"
+#include "exec/winograd.h"
 #include "format/metadata.h"
 
 // ---- life ---------------------------------------------------------------------------------------
@@ -222,25 +223,23 @@ uint64_t xnor_model_file_bytes(const xnor_model *model) {
 
 // Returns the pack for the key, made by `fill` when it is new.
 static xnor_status find_or_make(xnor_model *model, xnor_value_id weight, xnor_value_id thresholds,
-                                size_t bytes,
-                                xnor_status (*fill)(const xnor_model *, const xnor_value *w,
-                                                    const xnor_value *thresholds, void *data),
-                                const void **out) {
+                                size_t form, size_t bytes, xnor_pack_fill fill, const void **out) {
     xnor_status status = XNOR_OK;
     pthread_mutex_lock(&model->packs_lock);
     xnor_pack *pack = model->packs;
-    while (pack && (pack->weight != weight || pack->thresholds != thresholds)) pack = pack->next;
+    while (pack && (pack->weight != weight || pack->thresholds != thresholds || pack->fill != fill))
+        pack = pack->next;
     if (!pack) {
         const xnor_value *values = model->contents.graph.values;
         pack = malloc(sizeof *pack);
         void *data = aligned_alloc(64, xnor_align_up(bytes ? bytes : 1, 64));
         if (pack && data)
             status = fill(model, &values[weight],
-                          thresholds == XNOR_NO_VALUE ? NULL : &values[thresholds], data);
+                          thresholds == XNOR_NO_VALUE ? NULL : &values[thresholds], form, data);
         else
             status = xnor_fail(XNOR_E_MEMORY, "model: out of memory for packed weights");
         if (status == XNOR_OK) {
-            *pack = (xnor_pack){model->packs, weight, thresholds, data};
+            *pack = (xnor_pack){model->packs, weight, thresholds, fill, form, data};
             model->packs = pack;
         } else {
             free(pack);
@@ -254,7 +253,8 @@ static xnor_status find_or_make(xnor_model *model, xnor_value_id weight, xnor_va
 }
 
 static xnor_status fill_gemm(const xnor_model *model, const xnor_value *w,
-                             const xnor_value *thresholds, void *data) {
+                             const xnor_value *thresholds, size_t form, void *data) {
+    (void)form;
     size_t n = (size_t)w->shape.dims[0], k = (size_t)w->shape.dims[1];
     int32_t *limits = NULL;
     if (thresholds) {
@@ -269,8 +269,9 @@ static xnor_status fill_gemm(const xnor_model *model, const xnor_value *w,
 }
 
 static xnor_status fill_groups(const xnor_model *model, const xnor_value *w,
-                               const xnor_value *thresholds, void *data) {
+                               const xnor_value *thresholds, size_t form, void *data) {
     (void)thresholds;
+    (void)form;
     size_t n = (size_t)w->shape.dims[1], k = (size_t)w->shape.dims[2];
     size_t bytes = model->kernels.gemm_packed_bytes(k, n);
     for (size_t g = 0; g < (size_t)w->shape.dims[0]; g++)
@@ -280,9 +281,10 @@ static xnor_status fill_groups(const xnor_model *model, const xnor_value *w,
 }
 
 static xnor_status fill_linear(const xnor_model *model, const xnor_value *w,
-                               const xnor_value *thresholds, void *data) {
+                               const xnor_value *thresholds, size_t form, void *data) {
     (void)model;
     (void)thresholds;
+    (void)form;
     size_t n = (size_t)w->shape.dims[0], k = 1;
     for (uint32_t i = 1; i < w->shape.rank; i++) k *= (size_t)w->shape.dims[i];
     for (size_t j = 0; j < n; j++)
@@ -291,12 +293,23 @@ static xnor_status fill_linear(const xnor_model *model, const xnor_value *w,
     return XNOR_OK;
 }
 
+// form: 2 · stride, and 1 for few channels
+static xnor_status fill_winograd(const xnor_model *model, const xnor_value *w,
+                                 const xnor_value *thresholds, size_t form, void *data) {
+    (void)model;
+    (void)thresholds;
+    const int64_t *dims = w->shape.dims;
+    winograd_transform(form / 2, form % 2, (size_t)dims[1], (size_t)dims[0], (size_t)dims[3],
+                       w->data, data);
+    return XNOR_OK;
+}
+
 xnor_status xnor_model_pack_gemm(xnor_model *model, xnor_value_id weight, xnor_value_id thresholds,
                                  const void **out) {
     const xnor_value *w = &model->contents.graph.values[weight];
     size_t bytes =
         model->kernels.gemm_packed_bytes((size_t)w->shape.dims[1], (size_t)w->shape.dims[0]);
-    return find_or_make(model, weight, thresholds, bytes, fill_gemm, out);
+    return find_or_make(model, weight, thresholds, 0, bytes, fill_gemm, out);
 }
 
 xnor_status xnor_model_pack_groups(xnor_model *model, xnor_value_id weight, const void **out) {
@@ -304,7 +317,7 @@ xnor_status xnor_model_pack_groups(xnor_model *model, xnor_value_id weight, cons
     size_t bytes = model->kernels.gemm_packed_bytes((size_t)w->dims[2], (size_t)w->dims[1]);
     if (!xnor_size_mul(bytes, (size_t)w->dims[0], &bytes))
         return xnor_fail(XNOR_E_LIMIT, "model: packed weights are too large");
-    return find_or_make(model, weight, XNOR_NO_VALUE, bytes, fill_groups, out);
+    return find_or_make(model, weight, XNOR_NO_VALUE, 0, bytes, fill_groups, out);
 }
 
 xnor_status xnor_model_pack_linear(xnor_model *model, xnor_value_id weight, const float **out) {
@@ -312,7 +325,20 @@ xnor_status xnor_model_pack_linear(xnor_model *model, xnor_value_id weight, cons
     size_t bytes = 0;
     XNOR_TRY(xnor_tensor_bytes(XNOR_F32, &w->shape, &bytes));
     const void *data;
-    XNOR_TRY(find_or_make(model, weight, XNOR_NO_VALUE, bytes, fill_linear, &data));
+    XNOR_TRY(find_or_make(model, weight, XNOR_NO_VALUE, 0, bytes, fill_linear, &data));
+    *out = data;
+    return XNOR_OK;
+}
+
+xnor_status xnor_model_pack_winograd(xnor_model *model, xnor_value_id weight, size_t stride,
+                                     bool few, const float **out) {
+    const int64_t *dims = model->contents.graph.values[weight].shape.dims;
+    const void *data;
+    const size_t bytes =
+        winograd_weights(stride, few, (size_t)dims[1], (size_t)dims[0], (size_t)dims[3]) *
+        sizeof(float);
+    XNOR_TRY(
+        find_or_make(model, weight, XNOR_NO_VALUE, 2 * stride + few, bytes, fill_winograd, &data));
     *out = data;
     return XNOR_OK;
 }

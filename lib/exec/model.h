@@ -7,11 +7,17 @@
 #include "format/format.h"
 #include "kernels/kernels.h"
 
+// Makes the packed form of a weight of the model. form: of those that the same function makes.
+typedef xnor_status (*xnor_pack_fill)(const xnor_model *model, const xnor_value *w,
+                                      const xnor_value *thresholds, size_t form, void *data);
+
 // Weights in the kernels' own layout, made once per model and shared by all its plans.
 typedef struct xnor_pack {
     struct xnor_pack *next;
     xnor_value_id weight;
     xnor_value_id thresholds; // XNOR_NO_VALUE without
+    xnor_pack_fill fill;
+    size_t form;
     void *data;
 } xnor_pack;
 
@@ -40,5 +46,9 @@ XNOR_NODISCARD xnor_status xnor_model_pack_groups(xnor_model *model, xnor_value_
 // The float weight [n, k] transposed to [k, n]; k may be several axes, such as those of a window.
 XNOR_NODISCARD xnor_status xnor_model_pack_linear(xnor_model *model, xnor_value_id weight,
                                                   const float **out);
+// The float weight [outputs, kernel, kernel, channels] transformed for Winograd convolutions of a stride, of few
+// channels or of many.
+XNOR_NODISCARD xnor_status xnor_model_pack_winograd(xnor_model *model, xnor_value_id weight,
+                                                    size_t stride, bool few, const float **out);
 
 #endif

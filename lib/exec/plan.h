@@ -107,6 +107,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(acc_thr_ternary)                                                                             \
     X(linear)                                                                                      \
     X(conv2d)                                                                                      \
+    X(winograd)                                                                                    \
     X(depthwise)                                                                                   \
     X(depthwise_transpose)                                                                         \
     X(conv_transpose)                                                                              \

@@ -142,6 +142,7 @@ ALWAYS_INLINE vf vf_gather(const float *p, const int32_t *at) {
 }
 
 #include "kernels/mix.h"
+#include "kernels/winograd.h"
 
 typedef __m256i vu;
 #define U64_LANES 4

@@ -162,6 +162,7 @@ ALWAYS_INLINE vf vf_gather(const float *p, const int32_t *at) {
 }
 
 #include "kernels/mix.h"
+#include "kernels/winograd.h"
 
 typedef __m512i vu;
 #define U64_LANES 8

@@ -11,6 +11,7 @@
 #include "kernels/points.h"
 #include "kernels/rows.h"
 #include "kernels/sets.h"
+#include "kernels/winograd.h"
 
 #include "core/size.h"
 
@@ -245,6 +246,19 @@ static void gemm_f32(size_t rows, size_t k, size_t n, const float *a, size_t a_s
     for (size_t m = 0; m < rows; m++) {
         for (size_t c = 0; c < n; c++) {
             float sum = bias ? bias[c] : 0.0f;
+            for (size_t i = 0; i < k; i++) {
+                sum = fmaf(a[m * a_stride + i], b[i * b_stride + c], sum);
+            }
+            out[m * out_stride + c] = sum;
+        }
+    }
+}
+
+static void gemm_f32_add(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
+                         const float *b, size_t b_stride, float *out, size_t out_stride) {
+    for (size_t m = 0; m < rows; m++) {
+        for (size_t c = 0; c < n; c++) {
+            float sum = out[m * out_stride + c];
             for (size_t i = 0; i < k; i++) {
                 sum = fmaf(a[m * a_stride + i], b[i * b_stride + c], sum);
             }

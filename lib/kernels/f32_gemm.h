@@ -33,6 +33,7 @@ typedef struct f32_task {
     const float *bias; // at the tile's first column, or NULL
     float *out;        // at the tile's first column
     size_t out_stride;
+    bool adds;     // to what out holds
     uint8_t *bits; // at the byte of the tile's first column
     size_t bits_stride_bytes;
 } f32_task;
@@ -54,6 +55,14 @@ ALWAYS_INLINE void f32_tile(const f32_task *t, size_t row, size_t rows, size_t v
         const size_t lanes = v + 1 < vectors ? F32_LANES : last;
         const vf start = t->bias ? f32_load(t->bias + v * F32_LANES, lanes) : vf_zero();
         UNROLL for (size_t r = 0; r < rows; r++) sum[r][v] = start;
+    }
+    if (t->adds) {
+        UNROLL for (size_t r = 0; r < rows; r++) {
+            const float *out = t->out + (row + r) * t->out_stride;
+            UNROLL for (size_t v = 0; v < vectors; v++) {
+                sum[r][v] = f32_load(out + v * F32_LANES, v + 1 < vectors ? F32_LANES : last);
+            }
+        }
     }
     for (size_t i = 0; i < t->k; i++) {
         vf column[F32_WIDE_VECTORS];
@@ -117,24 +126,46 @@ ALWAYS_INLINE void f32_columns(const f32_task *t, bool signs) {
 #endif
 }
 
-static void gemm_f32(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
-                     const float *b, size_t b_stride, const float *bias, float *out,
-                     size_t out_stride) {
-    f32_task t = {.rows = rows,
-                  .k = k,
-                  .a = a,
-                  .a_stride = a_stride,
-                  .b_stride = b_stride,
-                  .out_stride = out_stride};
+ALWAYS_INLINE void f32_product(f32_task t, size_t n, const float *bias) {
+    const float *b = t.b;
+    float *out = t.out;
     for (size_t c = 0; c < n; c += t.columns) {
         const size_t wide = F32_WIDE_VECTORS * F32_LANES;
-        const size_t most = rows == 1 && n - c >= wide ? wide : F32_VECTORS * F32_LANES;
+        const size_t most = t.rows == 1 && n - c >= wide ? wide : F32_VECTORS * F32_LANES;
         t.columns = n - c < most ? n - c : most;
         t.b = b + c;
         t.bias = bias ? bias + c : NULL;
         t.out = out + c;
         f32_columns(&t, false);
     }
+}
+
+static void gemm_f32(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
+                     const float *b, size_t b_stride, const float *bias, float *out,
+                     size_t out_stride) {
+    const f32_task t = {.rows = rows,
+                        .k = k,
+                        .a = a,
+                        .a_stride = a_stride,
+                        .b = b,
+                        .b_stride = b_stride,
+                        .out = out,
+                        .out_stride = out_stride};
+    f32_product(t, n, bias);
+}
+
+static void gemm_f32_add(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
+                         const float *b, size_t b_stride, float *out, size_t out_stride) {
+    const f32_task t = {.rows = rows,
+                        .k = k,
+                        .a = a,
+                        .a_stride = a_stride,
+                        .b = b,
+                        .b_stride = b_stride,
+                        .out = out,
+                        .out_stride = out_stride,
+                        .adds = true};
+    f32_product(t, n, NULL);
 }
 
 // Signs of points in space: the whole tile of b stays in registers, 3 · F32_VECTORS fma and as many

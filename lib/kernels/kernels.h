@@ -114,6 +114,24 @@ typedef struct xnor_depthwise_args {
     size_t out_stride;      // from one output pixel to the next
 } xnor_depthwise_args;
 
+// Winograd convolutions: along each axis, XNOR_WINOGRAD_OUTPUTS neighbours of a stride 1 convolution with r taps are
+// interpolated from `points` = XNOR_WINOGRAD_OUTPUTS + r - 1 points, in this order:
+//     5: ±A, ±B, infinity     6: ±A, ±B, 0, infinity     7: ±A, ±B, ±C, infinity
+// Squares and products of all of them are exact in float32. They were chosen for the least error, which is 2 to 3
+// times that of a direct sum; 0, ±1, ±2 have ten times as much.
+#define XNOR_WINOGRAD_OUTPUTS 4
+#define XNOR_WINOGRAD_POINTS 7 // at most
+#define XNOR_WINOGRAD_LANES 16 // tiles are read and written in whole groups of so many
+#define XNOR_WINOGRAD_A(points) ((points) == 5 ? 0.5f : (points) == 6 ? 0.625f : 0.375f)
+#define XNOR_WINOGRAD_B(points) ((points) == 5 ? 1.25f : (points) == 6 ? 1.5f : 0.875f)
+#define XNOR_WINOGRAD_C(points) 1.5f
+
+// A sum over `channels`, but for the last row (i) and the last column (j) of points over a part of them.
+typedef struct xnor_winograd_few {
+    size_t points, channels;
+    size_t row_begin, row_end, column_begin, column_end;
+} xnor_winograd_few;
+
 typedef struct xnor_kernels {
     const char *isa;
 
@@ -167,6 +185,9 @@ typedef struct xnor_kernels {
     void (*gemm_f32)(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
                      const float *b, size_t b_stride, const float *bias, float *out,
                      size_t out_stride);
+    // out[m][c] += the same product: fma over k in increasing order, from what out holds on.
+    void (*gemm_f32_add)(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
+                         const float *b, size_t b_stride, float *out, size_t out_stride);
     // The same product, of which only the sign is kept: bit = value >= 0. Writes whole words.
     void (*gemm_f32_bits)(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
                           const float *b, size_t b_stride, const float *bias, uint64_t *bits,
@@ -175,6 +196,23 @@ typedef struct xnor_kernels {
     // out[p·out_stride + c] = bias[c] (or 0 when NULL) then fma over the taps t in order of x[p·x_stride + x_offset[t] + c] and
     // w[w_offset[t] + c].
     void (*depthwise_f32)(const xnor_depthwise_args *args, float *out);
+
+    // Transforms of `tiles` tiles, rounded up to XNOR_WINOGRAD_LANES. Weights are transformed in double by the caller.
+    // v[i·v_row + j·v_column + t] = (Bᵀ d B)[i][j] of d[i][j] = x[offset[i·points + j] + t]
+    void (*winograd_in)(size_t points, size_t tiles, const float *x, const size_t *offset, float *v,
+                        size_t v_row, size_t v_column);
+    // y[(i·4 + j)·y_stride + t] = (Aᵀ d A)[i][j] + bias of d[i][j] = m[(i·points + j)·m_stride + t]
+    void (*winograd_out)(size_t points, size_t tiles, const float *m, size_t m_stride, float bias,
+                         float *y, size_t y_stride);
+    // Products and winograd_out at once, of few channels and XNOR_WINOGRAD_LANES tiles: four outputs, of which o has
+    // d[i][j] = sum over k of v[j][k][i][tile]·w[j][k][i][o], by fma in order. y: [4][4·4][XNOR_WINOGRAD_LANES].
+    void (*winograd_few)(const xnor_winograd_few *args, const float *v, const float *w,
+                         const float *bias, float *y);
+    // planes[c·plane_stride + t] = x[t·x_stride + c] for c < 4, and back.
+    void (*winograd_gather)(size_t count, const float *x, size_t x_stride, float *planes,
+                            size_t plane_stride);
+    void (*winograd_scatter)(size_t count, const float *planes, size_t plane_stride, float *y,
+                             size_t y_stride);
 
     // Signs of x[index[r]] - own for `count` rows r, as pack_f32_ternary gives those of a row.
     void (*edge_signs_f32)(size_t count, size_t cols, const float *x, size_t x_stride,

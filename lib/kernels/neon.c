@@ -143,6 +143,7 @@ ALWAYS_INLINE vf vf_gather(const float *p, const int32_t *at) {
 }
 
 #include "kernels/mix.h"
+#include "kernels/winograd.h"
 
 typedef uint64x2_t vu;
 #define U64_LANES 2

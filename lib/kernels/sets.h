@@ -22,8 +22,14 @@
     X(acc_thr)                                                                                     \
     X(patch_bits)                                                                                  \
     X(gemm_f32)                                                                                    \
+    X(gemm_f32_add)                                                                                \
     X(gemm_f32_bits)                                                                               \
     X(depthwise_f32)                                                                               \
+    X(winograd_in)                                                                                 \
+    X(winograd_out)                                                                                \
+    X(winograd_few)                                                                                \
+    X(winograd_gather)                                                                             \
+    X(winograd_scatter)                                                                            \
     X(distances_f32)                                                                               \
     X(code_distances)                                                                              \
     X(farthest_f32)                                                                                \
