@@ -13,7 +13,7 @@ typedef struct winograd_context {
     const xnor_run *run;
     winograd_sizes sizes;
     size_t offset[WINOGRAD_PHASES][WINOGRAD_SQUARE]; // of the pixels of a tile in the cut picture
-    xnor_pointwise tail;
+    xnor_bound_tail tail;
     atomic_size_t next; // block that nobody has taken
 } winograd_context;
 
@@ -239,7 +239,7 @@ static void finish(const winograd_context *c, const winograd_block *b) {
             const size_t at = row * w->out_width + b->column * M + x;
             const size_t count = least(columns - x, most);
             if (c->step->tail)
-                c->run->kernels->pointwise(&c->tail, at, count, NULL, place(w, b, y, x));
+                xnor_tail_apply(&c->tail, at, count, NULL, place(w, b, y, x));
             else
                 memcpy((float *)c->run->values[c->step->y] + at * w->outputs, place(w, b, y, x),
                        count * w->outputs * sizeof(float));
