@@ -131,13 +131,14 @@ static void transform_in(const winograd_context *c, const winograd_block *b, siz
                          size_t count) {
     enum { LANES = XNOR_WINOGRAD_LANES };
     const winograd_sizes *w = &c->sizes;
-    const size_t group = least(w->group, count), pieces = (b->columns + LANES - 1) / LANES;
+    const size_t pieces = (b->columns + LANES - 1) / LANES;
     for (size_t i = 0; i < b->rows * pieces; i++) {
         const size_t row = i / pieces, column = i % pieces * LANES;
         const winograd_piece t = {b->x, b->row + row, b->column + column,
                                   least(b->columns - column, LANES)};
-        for (size_t done = 0; done < count; done += group) {
-            const size_t channel = least(done, count - group);
+        for (size_t done = 0; done < count; done += w->group) {
+            const size_t channel = least(done, count - 4); // a group is at least four
+            const size_t group = least(count - channel, w->group);
             cut(c, &t, first + channel, group, b->cut);
             for (size_t k = 0; k < group * w->phases; k++) {
                 const size_t phase = k % w->phases, at = channel + k / w->phases;

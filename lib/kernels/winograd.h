@@ -2,7 +2,6 @@
 // every kernel set: included last, after f32_gemm.h; portable C has no F32_LANES and takes single floats for vectors.
 //
 // Lanes are tiles, so that all channel counts cost the same, and each lane is one chain of operations in a fixed order.
-// A square of points² vectors does not fit into the registers: the first pass leaves its rows on the stack.
 // Operations per vector: 120, 154 and 294 for 5, 6 and 7 points in, 99, 120 and 187 out; the additions of those that
 // go out run beside the fma.
 #ifndef XNOR_KERNELS_WINOGRAD_H
@@ -41,42 +40,58 @@ ALWAYS_INLINE void winograd_pair(vf odd, vf even, float a, vf *out) {
     out[1] = winograd_more(odd, -a, even);
 }
 
-// Bᵀ: rows are the coefficients of Π (x - p) over the other points, and over all of them for the one at infinity.
-ALWAYS_INLINE void winograd_in_5(const vf *d, vf *out) {
-    const float aa = WINOGRAD_A(5) * WINOGRAD_A(5), bb = WINOGRAD_B(5) * WINOGRAD_B(5);
-    winograd_pair(winograd_more(d[3], -bb, d[1]), winograd_more(d[2], -bb, d[0]), WINOGRAD_A(5),
-                  out);
-    winograd_pair(winograd_more(d[3], -aa, d[1]), winograd_more(d[2], -aa, d[0]), WINOGRAD_B(5),
-                  out + 2);
-    out[4] = winograd_more(winograd_more(d[4], -(aa + bb), d[2]), aa * bb, d[0]);
-}
-
-ALWAYS_INLINE void winograd_in_6(const vf *d, vf *out) {
-    const float aa = WINOGRAD_A(6) * WINOGRAD_A(6), bb = WINOGRAD_B(6) * WINOGRAD_B(6);
-    winograd_pair(winograd_more(d[4], -bb, d[2]), winograd_more(d[3], -bb, d[1]), WINOGRAD_A(6),
-                  out);
-    winograd_pair(winograd_more(d[4], -aa, d[2]), winograd_more(d[3], -aa, d[1]), WINOGRAD_B(6),
-                  out + 2);
-    out[4] = winograd_more(winograd_more(d[4], -(aa + bb), d[2]), aa * bb, d[0]);
-    out[5] = winograd_more(winograd_more(d[5], -(aa + bb), d[3]), aa * bb, d[1]);
-}
-
-// x^4 - (p + q) x² + pq, of the coefficients from d[0] or from d[1] on.
+// x^4 - (p + q) x² + pq, of the coefficients from d[0] on.
 ALWAYS_INLINE vf winograd_quartic(const vf *d, float p, float q) {
     return winograd_more(winograd_more(d[4], -(p + q), d[2]), p * q, d[0]);
 }
 
-ALWAYS_INLINE void winograd_in_7(const vf *d, vf *out) {
-    const float aa = WINOGRAD_A(7) * WINOGRAD_A(7), bb = WINOGRAD_B(7) * WINOGRAD_B(7);
-    const float cc = WINOGRAD_C(7) * WINOGRAD_C(7);
-    winograd_pair(winograd_quartic(d + 1, bb, cc), winograd_quartic(d, bb, cc), WINOGRAD_A(7), out);
-    winograd_pair(winograd_quartic(d + 1, aa, cc), winograd_quartic(d, aa, cc), WINOGRAD_B(7),
-                  out + 2);
-    winograd_pair(winograd_quartic(d + 1, aa, bb), winograd_quartic(d, aa, bb), WINOGRAD_C(7),
-                  out + 4);
-    out[6] = winograd_more(d[6], -(aa + bb + cc), d[4]);
-    out[6] = winograd_more(out[6], aa * bb + aa * cc + bb * cc, d[2]);
-    out[6] = winograd_more(out[6], -(aa * bb * cc), d[0]);
+// Bᵀ: rows are the coefficients of Π (x - p) over the other points, and over all of them for the one at infinity. These
+// are rows 2 · pair and 2 · pair + 1.
+ALWAYS_INLINE void winograd_in_5(size_t pair, const vf *d, vf *out) {
+    const float a = WINOGRAD_A(5), b = WINOGRAD_B(5);
+    if (pair == 0)
+        winograd_pair(winograd_more(d[3], -b * b, d[1]), winograd_more(d[2], -b * b, d[0]), a, out);
+    else if (pair == 1)
+        winograd_pair(winograd_more(d[3], -a * a, d[1]), winograd_more(d[2], -a * a, d[0]), b, out);
+    else
+        out[0] = winograd_quartic(d, a * a, b * b);
+}
+
+ALWAYS_INLINE void winograd_in_6(size_t pair, const vf *d, vf *out) {
+    const float a = WINOGRAD_A(6), b = WINOGRAD_B(6);
+    if (pair == 0) {
+        winograd_pair(winograd_more(d[4], -b * b, d[2]), winograd_more(d[3], -b * b, d[1]), a, out);
+    } else if (pair == 1) {
+        winograd_pair(winograd_more(d[4], -a * a, d[2]), winograd_more(d[3], -a * a, d[1]), b, out);
+    } else {
+        out[0] = winograd_quartic(d, a * a, b * b);
+        out[1] = winograd_quartic(d + 1, a * a, b * b);
+    }
+}
+
+ALWAYS_INLINE void winograd_in_7(size_t pair, const vf *d, vf *out) {
+    const float a = WINOGRAD_A(7), b = WINOGRAD_B(7), c = WINOGRAD_C(7);
+    const float aa = a * a, bb = b * b, cc = c * c;
+    if (pair == 0) {
+        winograd_pair(winograd_quartic(d + 1, bb, cc), winograd_quartic(d, bb, cc), a, out);
+    } else if (pair == 1) {
+        winograd_pair(winograd_quartic(d + 1, aa, cc), winograd_quartic(d, aa, cc), b, out);
+    } else if (pair == 2) {
+        winograd_pair(winograd_quartic(d + 1, aa, bb), winograd_quartic(d, aa, bb), c, out);
+    } else {
+        out[0] = winograd_more(d[6], -(aa + bb + cc), d[4]);
+        out[0] = winograd_more(out[0], aa * bb + aa * cc + bb * cc, d[2]);
+        out[0] = winograd_more(out[0], -(aa * bb * cc), d[0]);
+    }
+}
+
+ALWAYS_INLINE void winograd_in_pair(size_t points, size_t pair, const vf *d, vf *out) {
+    if (points == 5)
+        winograd_in_5(pair, d, out);
+    else if (points == 6)
+        winograd_in_6(pair, d, out);
+    else
+        winograd_in_7(pair, d, out);
 }
 
 // Aᵀ: row i has the i-th powers of the points; infinity gives to the last one alone.
@@ -112,15 +127,6 @@ ALWAYS_INLINE void winograd_out_7(const vf *m, vf bias, vf *y) {
     y[3] = winograd_more(winograd_more(y[3], b * b * b, db), a * a * a, da);
 }
 
-ALWAYS_INLINE void winograd_in_row(size_t points, const vf *d, vf *out) {
-    if (points == 5)
-        winograd_in_5(d, out);
-    else if (points == 6)
-        winograd_in_6(d, out);
-    else
-        winograd_in_7(d, out);
-}
-
 ALWAYS_INLINE void winograd_out_row(size_t points, const vf *m, vf bias, vf *y) {
     if (points == 5)
         winograd_out_5(m, bias, y);
@@ -130,25 +136,35 @@ ALWAYS_INLINE void winograd_out_row(size_t points, const vf *m, vf bias, vf *y) 
         winograd_out_7(m, bias, y);
 }
 
-// Along columns first, and then along rows.
+// Two rows at a time: all of their columns stay in registers, though tiles are read more than once.
+ALWAYS_INLINE void winograd_in_rows(size_t points, size_t pair, const float *x,
+                                    const size_t *offset, float *v, size_t v_row, size_t v_column) {
+    const size_t count = 2 * pair + 1 < points ? 2 : 1;
+    vf rows[2][XNOR_WINOGRAD_POINTS];
+    UNROLL for (size_t j = 0; j < points; j++) {
+        vf in[XNOR_WINOGRAD_POINTS], out[2];
+        UNROLL for (size_t i = 0; i < points; i++) in[i] = vf_load(x + offset[i * points + j]);
+        winograd_in_pair(points, pair, in, out);
+        UNROLL for (size_t i = 0; i < count; i++) rows[i][j] = out[i];
+    }
+    UNROLL for (size_t i = 0; i < count; i++) {
+        float *to = v + (2 * pair + i) * v_row;
+        UNROLL for (size_t across = 0; across < (points + 1) / 2; across++) {
+            vf out[2];
+            winograd_in_pair(points, across, rows[i], out);
+            vf_store(to + 2 * across * v_column, out[0]);
+            if (2 * across + 1 < points) vf_store(to + (2 * across + 1) * v_column, out[1]);
+        }
+    }
+}
+
 ALWAYS_INLINE void winograd_in_tiles(size_t points, size_t tiles, const float *x,
                                      const size_t *offset, float *v, size_t v_row,
                                      size_t v_column) {
-    for (size_t t = 0; t < tiles; t += F32_LANES) {
-        vf rows[XNOR_WINOGRAD_POINTS][XNOR_WINOGRAD_POINTS];
-        vf in[XNOR_WINOGRAD_POINTS], out[XNOR_WINOGRAD_POINTS];
-        for (size_t j = 0; j < points; j++) {
-            UNROLL for (size_t i = 0; i < points; i++) in[i] =
-                vf_load(x + offset[i * points + j] + t);
-            winograd_in_row(points, in, out);
-            UNROLL for (size_t i = 0; i < points; i++) rows[i][j] = out[i];
+    for (size_t t = 0; t < tiles; t += F32_LANES)
+        UNROLL for (size_t pair = 0; pair < (points + 1) / 2; pair++) {
+            winograd_in_rows(points, pair, x + t, offset, v + t, v_row, v_column);
         }
-        for (size_t i = 0; i < points; i++) {
-            winograd_in_row(points, rows[i], out);
-            float *to = v + i * v_row + t;
-            UNROLL for (size_t j = 0; j < points; j++) vf_store(to + j * v_column, out[j]);
-        }
-    }
 }
 
 ALWAYS_INLINE void winograd_out_tiles(size_t points, size_t tiles, const float *m, size_t m_stride,
@@ -156,14 +172,14 @@ ALWAYS_INLINE void winograd_out_tiles(size_t points, size_t tiles, const float *
     for (size_t t = 0; t < tiles; t += F32_LANES) {
         vf rows[XNOR_WINOGRAD_OUTPUTS][XNOR_WINOGRAD_POINTS];
         vf in[XNOR_WINOGRAD_POINTS], out[XNOR_WINOGRAD_OUTPUTS];
-        for (size_t j = 0; j < points; j++) {
+        UNROLL for (size_t j = 0; j < points; j++) {
             const float *from = m + j * m_stride + t;
             UNROLL for (size_t i = 0; i < points; i++) in[i] =
                 vf_load(from + i * points * m_stride);
             winograd_out_row(points, in, vf_set1(0.0f), out);
             UNROLL for (size_t i = 0; i < XNOR_WINOGRAD_OUTPUTS; i++) rows[i][j] = out[i];
         }
-        for (size_t i = 0; i < XNOR_WINOGRAD_OUTPUTS; i++) {
+        UNROLL for (size_t i = 0; i < XNOR_WINOGRAD_OUTPUTS; i++) {
             winograd_out_row(points, rows[i], vf_set1(bias), out);
             float *to = y + i * XNOR_WINOGRAD_OUTPUTS * y_stride + t;
             UNROLL for (size_t j = 0; j < XNOR_WINOGRAD_OUTPUTS; j++) {
