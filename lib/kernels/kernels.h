@@ -89,6 +89,17 @@ typedef struct xnor_depthwise_args {
     size_t out_stride;      // from one output pixel to the next
 } xnor_depthwise_args;
 
+// Mixtures of neighbours in lines of single values.
+typedef struct xnor_mix_lines_args {
+    size_t lines, pixels; // of the result
+    const float *x;       // lines of `length` values
+    size_t length, x_stride;
+    const int32_t *first, *second; // [pixels]
+    const float *share;            // [pixels]
+    size_t out_stride;
+    bool stream; // the result is larger than the caches and not read soon
+} xnor_mix_lines_args;
+
 typedef struct xnor_kernels {
     const char *isa;
 
@@ -191,6 +202,8 @@ typedef struct xnor_kernels {
     // out[p][c] = fma(share[p], x[second[p]][c], (1 - share[p])·x[first[p]][c]); x: [..][channels]
     void (*mix_pixels_f32)(size_t pixels, size_t channels, const float *x, const int32_t *first,
                            const int32_t *second, const float *share, float *out);
+    // out[l][p] = fma(share[p], x[l][second[p]], (1 - share[p])·x[l][first[p]])
+    void (*mix_lines_f32)(const xnor_mix_lines_args *args, float *out);
     // Runs the program on rows first .. first + rows of its maps. acc [rows][n]: the values that it begins with;
     // where it is NULL, x is. rows · n is at most XNOR_POINTWISE_MAX, and so is every sum below 2^24.
     void (*pointwise)(const xnor_pointwise *program, size_t first, size_t rows, const int32_t *acc,
