@@ -88,6 +88,9 @@ static xnor_status add_sources(lowering *l, const xnor_node *node, uint32_t axis
     return XNOR_OK;
 }
 
+// From as many on a result is not in the caches when somebody reads it: stored past them it costs half.
+enum { STREAMED_FLOATS = 1 << 22 };
+
 xnor_status xnor_lower_resize(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
     const xnor_value *x = value_of(l, node->inputs[0]), *y = value_of(l, node->outputs[0]);
@@ -109,6 +112,8 @@ xnor_status xnor_lower_resize(lowering *l, uint32_t index) {
         if (perm->ints[i] != channels_first[i]) perm = NULL;
     if (!perm) return XNOR_OK;
     step->y = l->graph->nodes[user].outputs[0];
+    step->k = xnor_graph_is_output(l->graph, step->y) &&
+              step->rows * (size_t)(y->shape.dims[2] * y->shape.dims[3]) >= STREAMED_FLOATS;
     l->done[user] = 1;
     return XNOR_OK;
 }

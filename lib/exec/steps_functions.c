@@ -162,11 +162,30 @@ static void softmax_short_rows(bool logarithm, size_t rows, size_t n, const floa
         for (size_t i = 0; i < n; i++) y[row * n + i] = out[i * COLUMNS + row];
 }
 
+// Rows of two, of which the larger has e^0, if it is a finite number.
+static void softmax_pairs(size_t rows, const float *restrict x, float *restrict y) {
+    for (size_t row = 0; row < rows; row++) {
+        const float a = x[2 * row], b = x[2 * row + 1];
+        const bool rises = b > a;
+        const float largest = rises ? b : a, low = xnor_exp((rises ? a : b) - largest);
+        const float high = 1 + (largest - largest);
+        const double total = (double)low + (double)high, sum = total > 0 ? total : 1;
+        const float factor = (float)(1 / sum);
+        y[2 * row] = (rises ? low : high) * factor;
+        y[2 * row + 1] = (rises ? high : low) * factor;
+    }
+}
+
 static void tile_softmax(void *context, size_t begin, size_t end) {
     const tile_context *c = context;
     const xnor_step *s = c->step;
     const bool logarithm = s->node->op == XNOR_OP_LOG_SOFTMAX;
     const bool brief = s->n <= SHORT;
+    if (s->n == 2 && !logarithm) {
+        softmax_pairs(end - begin, (const float *)c->run->values[s->x] + begin * s->n,
+                      (float *)c->run->values[s->y] + begin * s->n);
+        return;
+    }
     const size_t most = brief ? COLUMNS : s->n < CHUNK ? CHUNK / s->n : 1;
     for (size_t count; begin < end; begin += count) {
         count = end - begin < most ? end - begin : most;

@@ -5,7 +5,7 @@
 #include "exec/steps_resize.h"
 #include "exec/tiles.h"
 
-enum { TILE_LINES = 16, BLOCK_PIXELS = 512 };
+enum { TILE_LINES = 16, BLOCK_PIXELS = 1024 };
 
 typedef struct resize_context {
     const xnor_step *step;
@@ -13,6 +13,7 @@ typedef struct resize_context {
     const xnor_resize_source_pair *y, *x; // by line, and by pixel
     size_t in_height, in_width, out_height, out_width, channels;
     bool channels_first; // of the result
+    bool stream;         // the result is larger than the caches and leaves the network
 } resize_context;
 
 // Neighbouring pixels of a line and what they are mixed of: pixels of a line from `origin` on.
@@ -39,51 +40,88 @@ static void find_block(const resize_context *r, size_t begin, block *b) {
     }
 }
 
-static void mix_line(const resize_context *r, const block *b, const float *x, size_t channels,
-                     float *out) {
-    if (!b->copies) {
-        r->run->kernels->mix_pixels_f32(b->count, channels, x, b->first, b->second, b->share, out);
-        return;
-    }
-    for (size_t p = 0; p < b->count; p++)
-        memcpy(out + p * channels, x + (size_t)b->first[p] * channels, channels * sizeof *out);
+// The mixtures of a block of `lines` lines of single values.
+static void mix_lines(const resize_context *r, const block *b, size_t lines, const float *x,
+                      float *out) {
+    const xnor_mix_lines_args args = {.lines = lines,
+                                      .pixels = b->count,
+                                      .x = x,
+                                      .length = b->length,
+                                      .x_stride = b->length,
+                                      .first = b->first,
+                                      .second = b->second,
+                                      .share = b->share,
+                                      .out_stride = r->out_height * r->out_width,
+                                      .stream = r->stream};
+    r->run->kernels->mix_lines_f32(&args, out);
 }
 
-// One line of the result, as far as the block goes.
-static void resize_line(const resize_context *r, const block *b, size_t row) {
-    const size_t channels = r->channels, line = r->in_width * channels;
+static void mix_pixels(const resize_context *r, const block *b, const float *x, float *out) {
+    const size_t channels = r->channels;
+    if (channels == 1)
+        mix_lines(r, b, 1, x, out);
+    else if (!b->copies)
+        r->run->kernels->mix_pixels_f32(b->count, channels, x, b->first, b->second, b->share, out);
+    else
+        for (size_t p = 0; p < b->count; p++)
+            memcpy(out + p * channels, x + (size_t)b->first[p] * channels, channels * sizeof *out);
+}
+
+// Lines of the picture from the block's origin on, with channels first: the last even and the last odd one.
+typedef struct turned_lines {
+    size_t number[2]; // SIZE_MAX: none yet
+    float values[2][XNOR_RESIZE_FLOATS];
+} turned_lines;
+
+static const float *turn_line(const resize_context *r, const block *b, size_t number,
+                              turned_lines *turned) {
+    const size_t channels = r->channels, slot = number % 2;
+    float *values = turned->values[slot];
+    if (turned->number[slot] == number) return values;
+    const float *x =
+        (const float *)r->run->values[r->step->x] + (number * r->in_width + b->origin) * channels;
+    for (size_t c = 0; c < channels; c++)
+        for (size_t p = 0; p < b->length; p++) values[c * b->length + p] = x[p * channels + c];
+    turned->number[slot] = number;
+    return values;
+}
+
+// One line of the result, as far as the block goes. turned: NULL where its channels are last.
+static void resize_line(const resize_context *r, const block *b, size_t row, turned_lines *turned) {
+    const size_t channels = r->channels, plane = r->out_height * r->out_width;
     const size_t picture = row / r->out_height, y = row % r->out_height;
-    const size_t plane = r->out_height * r->out_width;
-    float mixed[XNOR_RESIZE_FLOATS], turned[XNOR_RESIZE_FLOATS];
+    const size_t line = r->in_width * channels, at = y * r->out_width + b->begin;
+    float mixed[XNOR_RESIZE_FLOATS];
     const xnor_resize_source_pair *pair = &r->y[y];
-    const float *x = (const float *)r->run->values[r->step->x] + picture * r->in_height * line +
-                     b->origin * channels;
-    const float *from = x + (size_t)pair->first * line;
+    const size_t first = picture * r->in_height + (size_t)pair->first;
+    const size_t second = picture * r->in_height + (size_t)pair->second;
+    const float *x = (const float *)r->run->values[r->step->x] + b->origin * channels;
     float *out = (float *)r->run->values[r->step->y] + picture * plane * channels;
+    const float *from = turned ? turn_line(r, b, first, turned) : x + first * line;
     if (pair->share != 0) {
-        r->run->kernels->mix_f32(b->length * channels, from, x + (size_t)pair->second * line,
-                                 pair->share, mixed);
+        const float *other = turned ? turn_line(r, b, second, turned) : x + second * line;
+        r->run->kernels->mix_f32(b->length * channels, from, other, pair->share, mixed);
         from = mixed;
     }
-    if (!r->channels_first) {
-        mix_line(r, b, from, channels, out + (y * r->out_width + b->begin) * channels);
-        return;
-    }
-    for (size_t p = 0; p < b->length; p++)
-        for (size_t c = 0; c < channels; c++) turned[c * b->length + p] = from[p * channels + c];
-    for (size_t c = 0; c < channels; c++)
-        mix_line(r, b, turned + c * b->length, 1, out + c * plane + y * r->out_width + b->begin);
+    if (turned)
+        mix_lines(r, b, channels, from, out + at);
+    else
+        mix_pixels(r, b, from, out + at * channels);
 }
 
 static void tile_lines(void *context, size_t begin, size_t end) {
     const resize_context *r = context;
+    turned_lines turned;
     block b;
     for (size_t x = 0; x < r->out_width; x += b.count) {
         find_block(r, x, &b);
-        for (size_t row = begin; row < end; row++) resize_line(r, &b, row);
+        for (size_t i = 0; i < 2; i++) turned.number[i] = SIZE_MAX;
+        for (size_t row = begin; row < end; row++)
+            resize_line(r, &b, row, r->channels_first ? &turned : NULL);
     }
 }
 
+// k: whether the result is streamed
 xnor_status xnor_step_resize(const xnor_step *s, const xnor_run *run) {
     const int64_t *in = s->graph->values[s->x].shape.dims;
     const int64_t *out = s->graph->values[s->node->outputs[0]].shape.dims;
@@ -96,7 +134,8 @@ xnor_status xnor_step_resize(const xnor_step *s, const xnor_run *run) {
                         .out_height = (size_t)out[1],
                         .out_width = (size_t)out[2],
                         .channels = (size_t)in[3],
-                        .channels_first = s->y != s->node->outputs[0]};
+                        .channels_first = s->y != s->node->outputs[0],
+                        .stream = s->k != 0};
     xnor_parallel_for(run->pool, s->rows, TILE_LINES, run->cancel, tile_lines, &r);
     return XNOR_OK;
 }

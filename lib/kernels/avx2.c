@@ -141,6 +141,29 @@ ALWAYS_INLINE vf vf_gather(const float *p, const int32_t *at) {
     return _mm256_i32gather_ps(p, _mm256_loadu_si256((const __m256i *)(const void *)at), 4);
 }
 
+typedef __m256i vlanes;
+
+ALWAYS_INLINE vlanes vlanes_from(const int32_t *at, int32_t base) {
+    const __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)at);
+    return _mm256_sub_epi32(v, _mm256_set1_epi32(base));
+}
+
+ALWAYS_INLINE bool vlanes_exist(vlanes a, vlanes b) {
+    return _mm256_testz_si256(_mm256_or_si256(a, b), _mm256_set1_epi32(~7)) != 0;
+}
+
+ALWAYS_INLINE vf vf_choose(vf v, vlanes lanes) {
+    return _mm256_permutevar8x32_ps(v, lanes);
+}
+
+ALWAYS_INLINE void vf_stream(float *p, vf v) {
+    _mm256_stream_ps(p, v);
+}
+
+ALWAYS_INLINE void vf_stream_end(void) {
+    _mm_sfence();
+}
+
 #include "kernels/mix.h"
 #include "kernels/winograd.h"
 

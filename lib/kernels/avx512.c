@@ -161,6 +161,28 @@ ALWAYS_INLINE vf vf_gather(const float *p, const int32_t *at) {
     return _mm512_i32gather_ps(_mm512_loadu_si512(at), p, 4);
 }
 
+typedef __m512i vlanes;
+
+ALWAYS_INLINE vlanes vlanes_from(const int32_t *at, int32_t base) {
+    return _mm512_sub_epi32(_mm512_loadu_si512(at), _mm512_set1_epi32(base));
+}
+
+ALWAYS_INLINE bool vlanes_exist(vlanes a, vlanes b) {
+    return _mm512_test_epi32_mask(_mm512_or_si512(a, b), _mm512_set1_epi32(~15)) == 0;
+}
+
+ALWAYS_INLINE vf vf_choose(vf v, vlanes lanes) {
+    return _mm512_permutexvar_ps(lanes, v);
+}
+
+ALWAYS_INLINE void vf_stream(float *p, vf v) {
+    _mm512_stream_ps(p, v);
+}
+
+ALWAYS_INLINE void vf_stream_end(void) {
+    _mm_sfence();
+}
+
 #include "kernels/mix.h"
 #include "kernels/winograd.h"
 

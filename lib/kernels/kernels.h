@@ -132,6 +132,17 @@ typedef struct xnor_winograd_few {
     size_t row_begin, row_end, column_begin, column_end;
 } xnor_winograd_few;
 
+// Mixtures of neighbours in lines of single values.
+typedef struct xnor_mix_lines_args {
+    size_t lines, pixels; // of the result
+    const float *x;       // lines of `length` values
+    size_t length, x_stride;
+    const int32_t *first, *second; // [pixels]
+    const float *share;            // [pixels]
+    size_t out_stride;
+    bool stream; // the result is larger than the caches and not read soon
+} xnor_mix_lines_args;
+
 typedef struct xnor_kernels {
     const char *isa;
 
@@ -269,6 +280,13 @@ typedef struct xnor_kernels {
     // XNOR_POINTWISE_MAX.
     void (*pointwise)(const xnor_pointwise *program, size_t first, size_t rows,
                       const int32_t *const *acc, const float *x);
+
+    // out[l][p] = fma(share[p], x[l][second[p]], (1 - share[p])·x[l][first[p]])
+    void (*mix_lines_f32)(const xnor_mix_lines_args *args, float *out);
+    // Runs the program on rows first .. first + rows of its maps. acc [rows][n]: the values that it begins with;
+    // where it is NULL, x is. rows · n is at most XNOR_POINTWISE_MAX, and so is every sum below 2^24.
+    void (*pointwise)(const xnor_pointwise *program, size_t first, size_t rows, const int32_t *acc,
+                      const float *x);
 } xnor_kernels;
 
 // patch_bits of a plane of ones (args->plane is not read): which taps lie inside the plane.

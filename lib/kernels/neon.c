@@ -142,6 +142,30 @@ ALWAYS_INLINE vf vf_gather(const float *p, const int32_t *at) {
     return vld1q_f32(lanes);
 }
 
+typedef uint32x4_t vlanes;
+
+ALWAYS_INLINE vlanes vlanes_from(const int32_t *at, int32_t base) {
+    return vreinterpretq_u32_s32(vsubq_s32(vld1q_s32(at), vdupq_n_s32(base)));
+}
+
+ALWAYS_INLINE bool vlanes_exist(vlanes a, vlanes b) {
+    return vmaxvq_u32(vorrq_u32(a, b)) < 4;
+}
+
+// By the bytes 4l, 4l + 1, 4l + 2 and 4l + 3 of lane l.
+ALWAYS_INLINE vf vf_choose(vf v, vlanes lanes) {
+    const uint32x4_t bytes = vmlaq_u32(vdupq_n_u32(0x03020100), lanes, vdupq_n_u32(0x04040404));
+    const uint8x16_t chosen = vqtbl1q_u8(vreinterpretq_u8_f32(v), vreinterpretq_u8_u32(bytes));
+    return vreinterpretq_f32_u8(chosen);
+}
+
+ALWAYS_INLINE void vf_stream(float *p, vf v) {
+    vst1q_f32(p, v);
+}
+
+ALWAYS_INLINE void vf_stream_end(void) {
+}
+
 #include "kernels/mix.h"
 #include "kernels/winograd.h"
 

@@ -41,6 +41,7 @@
     X(rows_magnitude)                                                                              \
     X(mix_f32)                                                                                     \
     X(mix_pixels_f32)                                                                              \
+    X(mix_lines_f32)                                                                               \
     X(pointwise)
 #define XNOR_FAMILY_FIELD(name) .name = name,       // in an initialiser
 #define XNOR_FAMILY_ENTRY(name) table->name = name; // in a fill function

@@ -1037,6 +1037,42 @@ static void check_mix_pixels(checker *check) {
     }
 }
 
+// Enlarged, as it is mostly, and mixed up.
+static void check_mix_lines(checker *check) {
+    for (size_t i = 0; i < COUNT(value_counts) * 16; i++) {
+        const size_t pixels = 1 + random_below(200), from = 1 + random_below(60);
+        const size_t lines = 1 + random_below(5), x_stride = from + random_below(3);
+        const size_t gap = random_below(2) ? random_below(5) : 15 - (pixels + 15) % 16;
+        const bool enlarged = random_below(4) > 0;
+        float *x = input(SLOT_A, lines * x_stride * sizeof *x);
+        float *share = input(SLOT_B, pixels * sizeof *share);
+        int32_t *first = input(SLOT_X, pixels * sizeof *first);
+        int32_t *second = input(SLOT_BIAS, pixels * sizeof *second);
+        for (size_t j = 0; j < lines * x_stride; j++) x[j] = random_float(true);
+        for (size_t p = 0; p < pixels; p++) {
+            share[p] = random_share();
+            first[p] = (int32_t)(enlarged ? p * from / pixels : random_below(from));
+            second[p] = (int32_t)(!enlarged                     ? random_below(from)
+                                  : (size_t)first[p] + 1 < from ? (size_t)first[p] + 1
+                                                                : (size_t)first[p]);
+        }
+        // The vectors of what is streamed are aligned, at whatever place the result begins.
+        const size_t begin = random_below(16), stride = pixels + gap;
+        const size_t bytes = (begin + (lines - 1) * stride + pixels) * sizeof *x;
+        const xnor_mix_lines_args args = {lines, pixels, x,     from,   x_stride,
+                                          first, second, share, stride, random_below(2) == 0};
+        float *expected = output(SIDE_EXPECTED, bytes), *found = output(SIDE_FOUND, bytes);
+        memset(expected, 0, bytes);
+        memset(found, 0, bytes);
+        check->expected->mix_lines_f32(&args, expected + begin);
+        check->found->mix_lines_f32(&args, found + begin);
+        char what[96];
+        snprintf(what, sizeof what, "%zu lines of %zu pixels from %zu%s", lines, pixels, from,
+                 args.stream ? ", streamed" : "");
+        compare(check, bytes, true, what);
+    }
+}
+
 // ---- main ---------------------------------------------------------------------------------------
 
 static const struct {
@@ -1068,6 +1104,7 @@ static const struct {
     {"pointwise", check_pointwise},
     {"mix_f32", check_mix},
     {"mix_pixels_f32", check_mix_pixels},
+    {"mix_lines_f32", check_mix_lines},
 };
 
 static void check_set(const xnor_kernels *expected, const xnor_kernels *found, size_t work_limit,

@@ -351,6 +351,12 @@ static void mix_pixels_f32(size_t pixels, size_t channels, const float *x, const
     }
 }
 
+static void mix_lines_f32(const xnor_mix_lines_args *m, float *out) {
+    for (size_t line = 0; line < m->lines; line++)
+        mix_pixels_f32(m->pixels, 1, m->x + line * m->x_stride, m->first, m->second, m->share,
+                       out + line * m->out_stride);
+}
+
 // Value by value.
 static void pointwise(const xnor_pointwise *program, size_t first, size_t rows,
                       const int32_t *const *acc, const float *x) {
@@ -432,5 +438,6 @@ const xnor_kernels naive_kernels = {
     .rows_magnitude = rows_magnitude,
     .mix_f32 = mix_f32,
     .mix_pixels_f32 = mix_pixels_f32,
+    .mix_lines_f32 = mix_lines_f32,
     .pointwise = pointwise,
 };

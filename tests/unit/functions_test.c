@@ -90,12 +90,13 @@ Test(functions, every_element_wise_step) {
     }
 }
 
-// Short rows, long ones, and along every axis.
+// Short rows, pairs, long ones, and along every axis.
 Test(functions, softmax_along_every_axis) {
-    static const xnor_shape shapes[] = {{3, {5, 70, 4}}, {3, {2, 3, 300}}, {4, {3, 5, 4, 19}}};
-    for (size_t i = 0; i < 24; i++) {
-        const xnor_shape shape = shapes[i / 2 % 3];
-        const int64_t axis = (int64_t)(i / 6);
+    static const xnor_shape shapes[] = {
+        {3, {5, 70, 4}}, {3, {2, 3, 300}}, {4, {3, 5, 4, 19}}, {3, {3, 41, 2}}};
+    for (size_t i = 0; i < 32; i++) {
+        const xnor_shape shape = shapes[i / 2 % 4];
+        const int64_t axis = (int64_t)(i / 8);
         const bool last = axis + 1 == (int64_t)shape.rank;
         if (axis >= (int64_t)shape.rank) continue;
         builder b;

@@ -45,6 +45,39 @@ Test(resize, every_mode_agrees_with_the_reference) {
             }
 }
 
+// What leaves a network has its channels first.
+static void check_channels_first(xnor_shape shape, const int64_t *sizes) {
+    builder b;
+    builder_init(&b, 4);
+    xnor_value_id x = builder_input(&b, "x", XNOR_F32, shape);
+    xnor_value_id y =
+        NODE(&b, XNOR_OP_RESIZE, x, XNOR_NO_VALUE, XNOR_NO_VALUE, builder_ints(&b, sizes, 4));
+    builder_attr(&b, XNOR_ATTR_MODE, I(XNOR_RESIZE_LINEAR));
+    y = NODE(&b, XNOR_OP_TRANSPOSE, y);
+    builder_attr(&b, XNOR_ATTR_PERM, (int64_t[]){0, 3, 1, 2}, 4);
+    builder_output(&b, y, "y");
+    tensors inputs, reference = {0}, outputs = {0};
+    builder_inputs(&b, 3, &inputs);
+    builder_reference(&b.graph, &inputs, &reference);
+    xnor_model *model = builder_model(&b.graph, NULL);
+    xnor_plan *plan = builder_plan(model, &inputs);
+    cr_expect_eq(xnor_plan_step_count(plan), 1);
+    builder_run(model, NULL, &inputs, &outputs);
+    cr_expect_lt(tensors_distance(&outputs.items[0], &reference.items[0]), 1e-6);
+    xnor_plan_unref(&plan);
+    xnor_model_unref(&model);
+    tensors_free(&inputs);
+    tensors_free(&reference);
+    tensors_free(&outputs);
+    builder_free(&b);
+}
+
+Test(resize, channels_first) {
+    static const int64_t sizes[][4] = {{3, 20, 28, 5}, {3, 3, 91, 5}, {3, 11, 2, 5}};
+    for (size_t i = 0; i < 3; i++) check_channels_first(SHAPE(3, 5, 7, 5), sizes[i]);
+    check_channels_first(SHAPE(2, 9, 130, 3), (int64_t[]){2, 30, 1350, 3});
+}
+
 // By hand: halves of pixels, clamped at the border.
 Test(resize, linear_doubling_mixes_quarters) {
     static const float expected[] = {0, 1, 3, 4};
