@@ -11,9 +11,8 @@ Which convolutions stay real is our choice: the article does not say.
 import torch
 from torch import nn
 
-from .blocks2d import FLOAT, BasicBlock, Bits, Gate, Maker2d, Real
+from .blocks2d import FLOAT, BasicBlock, Bits, Gate, Maker2d, Real, enlarge
 from .hrnet import HRNet, widths_of
-from .mtinet import enlarge
 
 VARIANTS = ("float", "plain", "f", "c")
 GATES = ("source", "target")

@@ -11,8 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from . import bineal
-from .blocks2d import FLOAT, BasicBlock, Maker2d
-from .mtinet import enlarge
+from .blocks2d import FLOAT, BasicBlock, Maker2d, enlarge
 
 BINEAL = "BiNeal"
 

@@ -11,7 +11,48 @@ from torch.nn import functional as F
 
 from ..binarize import sign
 from .conv2d import CONVOLUTIONS
-from .mtinet import FLOAT, Real
+from .layers import FLOAT
+
+
+class Real(nn.Module):
+    """A real convolution, its weight shaped as the binary one's, so that each starts from the other."""
+
+    def __init__(self, inputs, outputs, size=3, stride=1, bias=False):
+        super().__init__()
+        self.window, self.stride = (inputs, size, size), stride
+        self.weight = nn.Parameter(torch.empty(outputs, inputs * size * size))
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+
+    def forward(self, x):
+        return F.conv2d(x, self.weight.view(-1, *self.window), self.bias, self.stride, self.window[1] // 2)
+
+
+def enlarge(x, factor):
+    """Bilinear, by a power of two; the sides of pictures are multiples of 32."""
+    return F.interpolate(x, scale_factor=float(factor), mode="bilinear", align_corners=False, recompute_scale_factor=False)
+
+
+def paths_between(step, widths):
+    """From every branch to every other, [to][from]: from coarser ones 1 x 1, from finer ones 3 x 3 of stride 2, as often as needed."""
+    def path(j, i):
+        if j == i:
+            return nn.Identity()
+        if j > i:
+            return step(widths[j], widths[i], size=1, active=False)
+        steps = [step(widths[j], widths[j], stride=2) for _ in range(i - j - 1)]
+        return nn.Sequential(*steps, step(widths[j], widths[i], stride=2, active=False))
+
+    return nn.ModuleList(nn.ModuleList(path(j, i) for j in range(len(widths))) for i in range(len(widths)))
+
+
+def fused(paths, xs, activation):
+    """What every branch receives, in its own size."""
+    out = []
+    for i, arriving in enumerate(paths):
+        parts = [path(x) for path, x in zip(arriving, xs)]
+        out.append(activation(sum(enlarge(p, 2 ** (j - i)) if j > i else p for j, p in enumerate(parts))))
+    return out
 
 
 class Maker2d:

@@ -2,8 +2,7 @@
 
 from torch import nn
 
-from .blocks2d import FLOAT, BasicBlock, Bottleneck, Maker2d
-from .mtinet import enlarge
+from .blocks2d import FLOAT, BasicBlock, Bottleneck, Maker2d, fused, paths_between
 
 STEM, LAYER1 = 64, 256
 MODULES = (1, 3, 2)  # of the stages with 2, 3 and 4 branches; published for width 18 small, whatever the width
@@ -16,32 +15,16 @@ def widths_of(width):
 
 
 class Module(nn.Module):
-    """Blocks in every branch, then every branch receives all others: from coarser ones 1 x 1 and bilinear, from finer ones
-    3 x 3 of stride 2, as often as needed."""
+    """Blocks in every branch, then every branch receives all others."""
 
     def __init__(self, make, widths):
         super().__init__()
         self.activation = make.activation
         self.branches = nn.ModuleList(nn.Sequential(*(BasicBlock(make, w, w) for _ in range(BLOCKS))) for w in widths)
-        self.fuse_layers = nn.ModuleList(nn.ModuleList(self.path(make, widths, j, i) for j in range(len(widths)))
-                                         for i in range(len(widths)))
-
-    @staticmethod
-    def path(make, widths, j, i):
-        if j == i:
-            return nn.Identity()
-        if j > i:
-            return make.step(widths[j], widths[i], 1, active=False)
-        steps = [make.step(widths[j], widths[j], stride=2) for _ in range(i - j - 1)]
-        return nn.Sequential(*steps, make.step(widths[j], widths[i], stride=2, active=False))
+        self.fuse_layers = paths_between(make.step, widths)
 
     def forward(self, xs):
-        xs = [branch(x) for branch, x in zip(self.branches, xs)]
-        fused = []
-        for i, paths in enumerate(self.fuse_layers):
-            parts = [path(x) for path, x in zip(paths, xs)]
-            fused.append(self.activation(sum(enlarge(p, 2 ** (j - i)) if j > i else p for j, p in enumerate(parts))))
-        return fused
+        return fused(self.fuse_layers, [branch(x) for branch, x in zip(self.branches, xs)], self.activation)
 
 
 class HRNet(nn.Module):

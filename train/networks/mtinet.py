@@ -6,42 +6,17 @@ around every 3x3 convolution (Bi-Real Net), and features are handed from a coars
 instead of by MTI-Net's propagation module.
 """
 
+import functools
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from ..binarize import BinaryLinear
+from .blocks2d import FLOAT, Gate, Real, enlarge, fused, paths_between
 from .conv2d import CONVOLUTIONS
 
-FLOAT = "float"
 STEM = 32
-
-
-class _Gate(torch.autograd.Function):
-    """1 where x > 0, else 0; gradient 1/2 on [-1, 1]."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return (x > 0).to(x.dtype)
-
-    @staticmethod
-    def backward(ctx, grad):
-        return 0.5 * grad * (ctx.saved_tensors[0].abs() <= 1)
-
-
-class Real(nn.Module):
-    """A real convolution, its weight shaped as the binary one's, so that each starts from the other."""
-
-    def __init__(self, inputs, outputs, size=3, stride=1, bias=False):
-        super().__init__()
-        self.window, self.stride = (inputs, size, size), stride
-        self.weight = nn.Parameter(torch.empty(outputs, inputs * size * size))
-        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
-        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
-
-    def forward(self, x):
-        return F.conv2d(x, self.weight.view(-1, *self.window), self.bias, self.stride, self.window[1] // 2)
 
 
 class Step(nn.Module):
@@ -61,34 +36,15 @@ class Step(nn.Module):
         return F.hardtanh(y) if self.active else y
 
 
-def enlarge(x, factor):
-    """Bilinear, by a power of two; the sides of pictures are multiples of 32."""
-    return F.interpolate(x, scale_factor=float(factor), mode="bilinear", align_corners=False, recompute_scale_factor=False)
-
-
 class Fusion(nn.Module):
     """Every branch receives all others, resampled."""
 
     def __init__(self, make, widths):
         super().__init__()
-        self.paths = nn.ModuleList(nn.ModuleList(self.path(make, widths, j, i) for j in range(len(widths)))
-                                   for i in range(len(widths)))
-
-    @staticmethod
-    def path(make, widths, j, i):
-        if j == i:
-            return nn.Identity()
-        if j > i:
-            return Step(make, widths[j], widths[i], size=1, active=False)
-        steps = [Step(make, widths[j], widths[j], stride=2) for _ in range(i - j - 1)]
-        return nn.Sequential(*steps, Step(make, widths[j], widths[i], stride=2, active=False))
+        self.paths = paths_between(functools.partial(Step, make), widths)
 
     def forward(self, xs):
-        out = []
-        for i, paths in enumerate(self.paths):
-            parts = [path(x) for path, x in zip(paths, xs)]
-            out.append(F.hardtanh(sum(enlarge(p, 2 ** (j - i)) if j > i else p for j, p in enumerate(parts))))
-        return out
+        return fused(self.paths, xs, F.hardtanh)
 
 
 class HRNet(nn.Module):
@@ -139,21 +95,16 @@ class Exchange(nn.Module):
 
     def __init__(self, make, tasks, width, binary):
         super().__init__()
-        self.binary, self.plain = binary, False  # plain: as operators that ONNX has
+        self.open = Gate() if binary else nn.Sigmoid()
         pairs = [(t, a) for t in tasks for a in tasks if a != t]
         self.value = nn.ModuleDict({f"{t}_{a}": Step(make, width, width) for t, a in pairs})
         self.gate = nn.ModuleDict({f"{t}_{a}": Step(make, width, width, active=False) for t, a in pairs})
-
-    def open(self, gate):
-        return (gate > 0).to(gate.dtype) if self.plain else _Gate.apply(gate)
 
     def forward(self, features):
         out = dict(features)
         for pair in self.value:
             t, a = pair.split("_")
-            gate = self.gate[pair](features[a])
-            gate = self.open(gate) if self.binary else torch.sigmoid(gate)
-            out[t] = out[t] + gate * self.value[pair](features[a])
+            out[t] = out[t] + self.open(self.gate[pair](features[a])) * self.value[pair](features[a])
         return {t: F.hardtanh(x) for t, x in out.items()}
 
 
