@@ -275,18 +275,13 @@ typedef struct xnor_kernels {
     // out[p][c] = fma(share[p], x[second[p]][c], (1 - share[p])·x[first[p]][c]); x: [..][channels]
     void (*mix_pixels_f32)(size_t pixels, size_t channels, const float *x, const int32_t *first,
                            const int32_t *second, const float *share, float *out);
+    // out[l][p] = fma(share[p], x[l][second[p]], (1 - share[p])·x[l][first[p]])
+    void (*mix_lines_f32)(const xnor_mix_lines_args *args, float *out);
     // Runs the program on rows first .. first + rows of its maps. It begins with x [rows][n], or, where that is
     // NULL, with acc[0]; acc: [layers of the program] tiles of sums [rows][n], below 2^24. rows · n is at most
     // XNOR_POINTWISE_MAX.
     void (*pointwise)(const xnor_pointwise *program, size_t first, size_t rows,
                       const int32_t *const *acc, const float *x);
-
-    // out[l][p] = fma(share[p], x[l][second[p]], (1 - share[p])·x[l][first[p]])
-    void (*mix_lines_f32)(const xnor_mix_lines_args *args, float *out);
-    // Runs the program on rows first .. first + rows of its maps. acc [rows][n]: the values that it begins with;
-    // where it is NULL, x is. rows · n is at most XNOR_POINTWISE_MAX, and so is every sum below 2^24.
-    void (*pointwise)(const xnor_pointwise *program, size_t first, size_t rows, const int32_t *acc,
-                      const float *x);
 } xnor_kernels;
 
 // patch_bits of a plane of ones (args->plane is not read): which taps lie inside the plane.
