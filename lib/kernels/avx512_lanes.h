@@ -2,7 +2,8 @@
 // of k at a time, and the weights are broadcast, so no channel count leaves lanes empty.
 //
 // 32 pixels at a time are unfolded: every move (bits of one word of an input pixel that go to one word of
-// the row) is a load of 8 pixels, a rotation and a masked or, pixels beyond the line masked out of the load;
+// the row) is a load of 8 pixels, a rotation and a masked or. Where pixels are several words or windows reach beyond
+// the plane, the lines they look at are first copied to planes of a word of each pixel with zeros around;
 // four vectors of a word of k become four planes of 32 lanes by 12 shuffles. Lanes j and j + 1 of k are kept as
 // planes a0 ^ a1 and a0.
 //
@@ -31,6 +32,7 @@
 #define LANES_BLOCK 8   // channels
 #define LANES_VECTORS 4 // of 8 pixels, of which a word each is put together
 #define LANES_MAX_KERNEL 16
+#define LANES_COPIED 4096 // words of the lines that 32 pixels look at
 
 typedef struct lanes_shape {
     size_t pairs; // whole ones; then one lane more if odd
@@ -93,10 +95,19 @@ static void lanes_pack(size_t k, size_t n, const uint64_t *w, void *packed) {
 
 // ---- unfolding ----------------------------------------------------------------------------------
 
+static size_t lanes_span(const xnor_patch_args *a) {
+    return (LANES_PIXELS - 1) * a->stride_w + (a->kernel_w - 1) * a->dilation_w + 1;
+}
+
+// Words of a pixel that are looked at.
+static size_t lanes_words(const xnor_patch_args *a) {
+    return xnor_words(a->channel_begin % 64 + a->channels);
+}
+
 static bool lanes_fit(const xnor_bits_conv *conv) {
     const xnor_patch_args *a = &conv->window;
     return lanes_wanted(conv->k, conv->n) && a->kernel_h <= LANES_MAX_KERNEL &&
-           a->kernel_w <= LANES_MAX_KERNEL;
+           a->kernel_h * lanes_words(a) * xnor_align_up(lanes_span(a), 8) <= LANES_COPIED;
 }
 
 // The moves of all taps, in the order of the words they go to; false if they are too many.
@@ -114,7 +125,7 @@ static bool lanes_moves(xnor_bits_conv *conv) {
                 xnor_conv_move *move = &conv->moves[count++];
                 move->ky = (uint16_t)ky;
                 move->kx = (uint16_t)kx;
-                move->word = (uint32_t)((a->channel_begin + done) / 64);
+                move->word = (uint32_t)((a->channel_begin % 64 + done) / 64);
                 move->shift = (int64_t)to - (int64_t)from;
                 move->mask = ~UINT64_C(0) >> (64 - bits) << to;
                 done += bits;
@@ -126,59 +137,81 @@ static bool lanes_moves(xnor_bits_conv *conv) {
     return true;
 }
 
-// Where 32 output pixels of one line look: lines of the plane, NULL beyond it, at the first pixel's first tap, and
-// which pixels' taps of every column lie inside the line.
+// Where 32 output pixels of one line look: at lines of the plane itself, or of planes of one word of each pixel.
 typedef struct lanes_window {
-    const uint64_t *lines[LANES_MAX_KERNEL];
-    __mmask8 inside[LANES_MAX_KERNEL][LANES_VECTORS];
-    bool whole; // all taps of all 32 pixels
+    const uint64_t *lines[LANES_MAX_KERNEL]; // at the first pixel's first tap
+    size_t word_stride;                      // from one plane to the next
 } lanes_window;
 
-// Addresses may lie before the plane where a mask keeps them from being read.
-ALWAYS_INLINE const uint64_t *words_from(const uint64_t *plane, size_t words) {
-    return (const uint64_t *)((uintptr_t)plane + words * sizeof *plane);
+// Input pixels begin .. end of a span that lie inside the line.
+static void lanes_copy_line(const xnor_patch_args *a, const uint64_t *line, size_t begin,
+                            size_t end, size_t pitch, uint64_t *to) {
+    const size_t words = lanes_words(a), stride = a->pixel_stride;
+    if (words == 1 && stride == 1) {
+        memcpy(to + begin, line, (end - begin) * sizeof *to);
+        return;
+    }
+    size_t i = begin;
+    if (words == 2 && stride == 2) {
+        const __m512i even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
+        const __m512i odd = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
+        for (; i + 8 <= end; i += 8, line += 16) {
+            const __m512i low = _mm512_loadu_si512(line), high = _mm512_loadu_si512(line + 8);
+            _mm512_storeu_si512(to + i, _mm512_permutex2var_epi64(low, even, high));
+            _mm512_storeu_si512(to + pitch + i, _mm512_permutex2var_epi64(low, odd, high));
+        }
+    }
+    for (; i < end; i++, line += stride) {
+        for (size_t j = 0; j < words; j++) to[j * pitch + i] = line[j];
+    }
+}
+
+static void lanes_copy(const xnor_bits_conv *conv, const uint64_t *plane, size_t y, size_t x,
+                       lanes_window *w, uint64_t *copied) {
+    const xnor_patch_args *a = &conv->window;
+    const size_t span = lanes_span(a), pitch = xnor_align_up(span, 8), words = lanes_words(a);
+    const size_t left = x * a->stride_w, right = a->pad_left + a->width; // of the padded line
+    const size_t begin = left < a->pad_left ? a->pad_left - left : 0;
+    const size_t end = left >= right ? 0 : right - left < span ? right - left : span;
+    w->word_stride = pitch;
+    for (size_t ky = 0; ky < a->kernel_h; ky++, copied += words * pitch) {
+        const size_t line = y * a->stride_h + ky * a->dilation_h - a->pad_top; // or wraps around
+        w->lines[ky] = copied;
+        const bool inside = line < a->height && begin < end;
+        if (!inside || begin > 0 || end < span) memset(copied, 0, words * pitch * sizeof *copied);
+        if (!inside) continue;
+        const size_t pixel = line * a->width + left + begin - a->pad_left;
+        lanes_copy_line(a, plane + pixel * a->pixel_stride + a->channel_begin / 64, begin, end,
+                        pitch, copied);
+    }
 }
 
 static void lanes_look(const xnor_bits_conv *conv, const uint64_t *plane, size_t y, size_t x,
-                       lanes_window *w) {
+                       lanes_window *w, uint64_t *copied) {
     const xnor_patch_args *a = &conv->window;
-    const size_t left = x * a->stride_w - a->pad_left; // wraps around before the line
-    for (size_t ky = 0; ky < a->kernel_h; ky++) {
-        const size_t line = y * a->stride_h + ky * a->dilation_h - a->pad_top;
-        w->lines[ky] =
-            line < a->height ? words_from(plane, (line * a->width + left) * a->pixel_stride) : NULL;
+    const size_t top = y * a->stride_h, left = x * a->stride_w;
+    const size_t height = (a->kernel_h - 1) * a->dilation_h, span = lanes_span(a);
+    if (a->pixel_stride > 1 || top < a->pad_top || top + height >= a->pad_top + a->height ||
+        left < a->pad_left || left + span > a->pad_left + a->width) {
+        lanes_copy(conv, plane, y, x, w, copied);
+        return;
     }
-    const size_t span = (LANES_PIXELS - 1) * a->stride_w + (a->kernel_w - 1) * a->dilation_w;
-    w->whole = left < a->width && left + span < a->width;
-    if (w->whole) return;
-    const __m512i lane = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
-    const __m512i step = _mm512_mullo_epi64(lane, _mm512_set1_epi64((int64_t)a->stride_w));
-    const __m512i width = _mm512_set1_epi64((int64_t)a->width);
-    for (size_t kx = 0; kx < a->kernel_w; kx++) {
-        for (size_t v = 0; v < LANES_VECTORS; v++) {
-            const size_t first = left + kx * a->dilation_w + 8 * v * a->stride_w;
-            const __m512i at = _mm512_add_epi64(step, _mm512_set1_epi64((int64_t)first));
-            w->inside[kx][v] = _mm512_cmplt_epu64_mask(at, width);
-        }
-    }
+    w->word_stride = 0;
+    const uint64_t *line = plane + (top - a->pad_top) * a->width + left - a->pad_left;
+    for (size_t ky = 0; ky < a->kernel_h; ky++, line += a->dilation_h * a->width)
+        w->lines[ky] = line;
 }
 
-// p[0], p[step], .. p[7 · step], of which those outside the mask are 0 and not read.
-ALWAYS_INLINE __m512i lanes_load(const uint64_t *p, size_t step, bool whole, __mmask8 inside) {
-    if (step == 1) return whole ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi64(inside, p);
+// p[0], p[step], .. p[7 · step]
+ALWAYS_INLINE __m512i lanes_load(const uint64_t *p, size_t step) {
+    if (step == 1) return _mm512_loadu_si512(p);
     if (step == 2) {
         const __m512i even = _mm512_setr_epi64(0, 2, 4, 6, 9, 11, 13, 15);
-        if (whole)
-            return _mm512_permutex2var_epi64(_mm512_loadu_si512(p), even,
-                                             _mm512_loadu_si512(p + 7));
-        const uint32_t spread = _pdep_u32(inside, 0x5555);
-        const __m512i low = _mm512_maskz_loadu_epi64((__mmask8)spread, p);
-        const __m512i high = _mm512_maskz_loadu_epi64((__mmask8)(spread >> 7), words_from(p, 7));
-        return _mm512_permutex2var_epi64(low, even, high);
+        return _mm512_permutex2var_epi64(_mm512_loadu_si512(p), even, _mm512_loadu_si512(p + 7));
     }
     const __m512i lane = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
     const __m512i at = _mm512_mullo_epi64(lane, _mm512_set1_epi64((int64_t)step));
-    return _mm512_mask_i64gather_epi64(_mm512_setzero_si512(), whole ? 0xFF : inside, at, p, 8);
+    return _mm512_i64gather_epi64(at, p, 8);
 }
 
 // Four planes of 32 lanes from a word each of 32 pixels.
@@ -200,21 +233,18 @@ ALWAYS_INLINE void lanes_split(const __m512i word[LANES_VECTORS], __m512i plane[
 
 // Codes of 32 pixels: [pairs][2][pitch] lanes, to pixel `at` on; two pairs of every word, whether needed or not.
 ALWAYS_INLINE void lanes_unfold(const xnor_bits_conv *conv, const lanes_window *w, size_t step,
-                                bool whole, uint16_t *codes, size_t pitch) {
-    const xnor_patch_args *a = &conv->window;
-    const size_t words = xnor_words(conv->k), next = a->dilation_w * a->pixel_stride;
+                                uint16_t *codes, size_t pitch) {
+    const size_t words = xnor_words(conv->k), next = conv->window.dilation_w;
     const xnor_conv_move *move = conv->moves;
     for (size_t j = 0; j < words; j++, codes += 4 * pitch) {
         __m512i sum[LANES_VECTORS], plane[4];
         UNROLL for (size_t v = 0; v < LANES_VECTORS; v++) sum[v] = _mm512_setzero_si512();
         for (const xnor_conv_move *end = conv->moves + conv->ends[j]; move < end; move++) {
-            if (!w->lines[move->ky]) continue;
-            const uint64_t *p = words_from(w->lines[move->ky], move->kx * next + move->word);
+            const uint64_t *p = w->lines[move->ky] + move->word * w->word_stride + move->kx * next;
             const __m512i shift = _mm512_set1_epi64(move->shift);
             const __m512i mask = _mm512_set1_epi64((int64_t)move->mask);
             UNROLL for (size_t v = 0; v < LANES_VECTORS; v++) {
-                const __m512i x = lanes_load(words_from(p, v * 8 * step), step, whole,
-                                             whole ? 0xFF : w->inside[move->kx][v]);
+                const __m512i x = lanes_load(p + v * 8 * step, step);
                 sum[v] = _mm512_ternarylogic_epi64(sum[v], _mm512_rolv_epi64(x, shift), mask,
                                                    0xF8); // a | (b & c)
             }
@@ -227,35 +257,29 @@ ALWAYS_INLINE void lanes_unfold(const xnor_bits_conv *conv, const lanes_window *
     }
 }
 
-#define DEFINE_UNFOLD(name, step, whole)                                                           \
+#define DEFINE_UNFOLD(name, step)                                                                  \
     static __attribute__((noinline)) void name(const xnor_bits_conv *conv, const lanes_window *w,  \
                                                uint16_t *codes, size_t pitch) {                    \
-        lanes_unfold(conv, w, step, whole, codes, pitch);                                          \
+        lanes_unfold(conv, w, step, codes, pitch);                                                 \
     }
-DEFINE_UNFOLD(lanes_unfold_1, 1, true)
-DEFINE_UNFOLD(lanes_unfold_1_border, 1, false)
-DEFINE_UNFOLD(lanes_unfold_2, 2, true)
-DEFINE_UNFOLD(lanes_unfold_2_border, 2, false)
-DEFINE_UNFOLD(lanes_unfold_any, conv->window.stride_w * conv->window.pixel_stride, true)
-DEFINE_UNFOLD(lanes_unfold_any_border, conv->window.stride_w * conv->window.pixel_stride, false)
+DEFINE_UNFOLD(lanes_unfold_1, 1)
+DEFINE_UNFOLD(lanes_unfold_2, 2)
+DEFINE_UNFOLD(lanes_unfold_any, conv->window.stride_w)
 
 // Of `count` output pixels from `first` on, and as many more as fill the last vector of every line.
 static void lanes_unfold_pixels(const xnor_bits_conv *conv, const uint64_t *plane, size_t first,
                                 size_t count, uint16_t *codes, size_t pitch) {
-    static void (*const unfold[3][2])(const xnor_bits_conv *, const lanes_window *, uint16_t *,
-                                      size_t) = {
-        {lanes_unfold_any_border, lanes_unfold_any},
-        {lanes_unfold_1_border, lanes_unfold_1},
-        {lanes_unfold_2_border, lanes_unfold_2},
-    };
-    const size_t step = conv->window.stride_w * conv->window.pixel_stride;
+    static void (*const unfold[])(const xnor_bits_conv *, const lanes_window *, uint16_t *,
+                                  size_t) = {lanes_unfold_any, lanes_unfold_1, lanes_unfold_2};
+    _Alignas(64) uint64_t copied[LANES_COPIED];
+    const size_t step = conv->window.stride_w;
     size_t y = first / conv->out_width, x = first % conv->out_width;
     for (size_t at = 0; at < count; y++, x = 0) {
         const size_t left = conv->out_width - x, run = left < count - at ? left : count - at;
         for (size_t i = 0; i < run; i += LANES_PIXELS) {
             lanes_window w;
-            lanes_look(conv, plane, y, x + i, &w);
-            unfold[step <= 2 ? step : 0][w.whole](conv, &w, codes + at + i, pitch);
+            lanes_look(conv, plane, y, x + i, &w, copied);
+            unfold[step <= 2 ? step : 0](conv, &w, codes + at + i, pitch);
         }
         at += run;
     }

@@ -207,7 +207,7 @@ static void make_borders(conv_case *c) {
 // Pixels of an output line, or of all, of which at most `left` are left.
 static size_t next_tile(const conv_case *c, size_t left) {
     const size_t unfolded = CONV_TILE_WORDS / c->gemm.a_stride / 16 * 16;
-    const size_t fitting = CONV_MAX_ACC / c->gemm.n / 32 * 32;
+    const size_t fitting = CONV_MAX_ACC / c->gemm.n / 16 * 16;
     size_t room = c->prepared || unfolded > CONV_MAX_PIXELS ? CONV_MAX_PIXELS : unfolded;
     if (fitting < room) room = fitting;
     return left < room ? left : room;

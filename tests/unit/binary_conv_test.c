@@ -36,6 +36,15 @@ static const convolution cases[] = {
     {BITS, RELU_THRESHOLD, 1, 70, 6, 6, 70, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 70}, // depthwise
     {TERNARY, THRESHOLD, 1, 24, 4, 5, 24, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 6},
     {ZERO_ONE, THRESHOLD, 1, 20, 6, 6, 10, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 5},
+    // Maps wide enough for bits without sums.
+    {BITS, THRESHOLD, 1, 18, 49, 50, 18, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1},
+    {BITS, THRESHOLD, 2, 64, 48, 48, 64, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1},
+    {BITS, THRESHOLD, 1, 8, 50, 52, 8, {3, 3}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 1},
+    // More kinds of border than a table is made for, or than it has room for.
+    {BITS, SUMS, 1, 3, 17, 18, 5, {9, 9}, {1, 1}, {1, 1}, {8, 8, 8, 8}, 1},
+    {BITS, SUMS, 1, 2, 25, 24, 100, {7, 7}, {1, 1}, {1, 1}, {6, 6, 6, 6}, 1},
+    {BITS, NORMALISED, 1, 128, 5, 9, 128, {3, 3}, {1, 1}, {2, 2}, {2, 2, 2, 2}, 1},
+    {BITS, NORMALISED, 1, 130, 9, 11, 36, {3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 1},
 };
 
 static xnor_value_id per_channel(builder *b, int64_t count, bool positive) {
