@@ -105,6 +105,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(resize)                                                                                      \
     X(pooling)                                                                                     \
     X(pool_signs)                                                                                  \
+    X(resize_signs)                                                                                \
     X(linear_clip)                                                                                 \
     X(linear_bits)                                                                                 \
     X(matmul)                                                                                      \
