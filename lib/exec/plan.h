@@ -118,6 +118,9 @@ enum { XNOR_EDGE_CODES = 64 };
     X(affine)                                                                                      \
     X(clip)                                                                                        \
     X(arithmetic)                                                                                  \
+    X(truth)                                                                                       \
+    X(where)                                                                                       \
+    X(number)                                                                                      \
     X(edges)                                                                                       \
     X(edges_signs)                                                                                 \
     X(edges_linear)                                                                                \
