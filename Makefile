@@ -315,7 +315,8 @@ lint:
 	# readdir is safe on a stream of one's own; the others misread out-parameters and unrolled tails.
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,portability \
 	    --suppress=missingIncludeSystem --suppress=ctuuninitvar --suppress=readdirCalled \
-	    --suppress=uninitvar:lib/kernels/* --suppress=nullPointer:lib/kernels/* --library=posix -Ilib -Ilib/include -I. -Iproto \
+	    --suppress=uninitvar:lib/kernels/* --suppress=nullPointer:lib/kernels/* --suppress=ctuArrayIndex:lib/kernels/* \
+	    --library=posix -Ilib -Ilib/include -I. -Iproto \
 	    -Iclients/libxnord/include lib proto daemon clients
 format:
 	$(Q)clang-format -i $(format_src)

@@ -404,11 +404,48 @@ static xnor_status lower_arithmetic(lowering *l, uint32_t index) {
     return XNOR_OK;
 }
 
-// Gates; other comparisons are rare.
+// Comparisons of reals or indices, and logic; of other types by reference.
+static xnor_status lower_truth(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    const xnor_value_id w = node->inputs[node->op == XNOR_OP_NOT ? 0 : 1];
+    const xnor_dtype dtype = value_of(l, node->inputs[0])->dtype;
+    const bool logic = node->op == XNOR_OP_AND || node->op == XNOR_OP_OR ||
+                       node->op == XNOR_OP_XOR || node->op == XNOR_OP_NOT;
+    const bool numbers = !logic && (dtype == XNOR_F32 || dtype == XNOR_I64);
+    const bool truths = (logic || node->op == XNOR_OP_EQUAL) && dtype == XNOR_BOOL;
+    const bool direct = (numbers || truths) && value_of(l, w)->dtype == dtype &&
+                        value_of(l, node->outputs[0])->dtype == XNOR_BOOL;
+    xnor_add_step(l, direct ? xnor_step_truth : xnor_step_reference, node)->w =
+        direct ? w : XNOR_NO_VALUE;
+    return XNOR_OK;
+}
+
+// Gates, too.
 static xnor_status lower_greater(lowering *l, uint32_t index) {
     bool line;
     XNOR_TRY(xnor_lower_line(l, index, &line));
-    if (!line) xnor_add_step(l, xnor_step_reference, &l->graph->nodes[index]);
+    return line ? XNOR_OK : lower_truth(l, index);
+}
+
+static xnor_status lower_where(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    const bool direct = value_of(l, node->inputs[0])->dtype == XNOR_BOOL &&
+                        value_of(l, node->inputs[1])->dtype == XNOR_F32 &&
+                        value_of(l, node->inputs[2])->dtype == XNOR_F32 &&
+                        value_of(l, node->outputs[0])->dtype == XNOR_F32;
+    xnor_step *step = xnor_add_step(l, direct ? xnor_step_where : xnor_step_reference, node);
+    if (!direct) return XNOR_OK;
+    step->w = node->inputs[1];
+    step->v = node->inputs[2];
+    return XNOR_OK;
+}
+
+// Truths become numbers.
+static xnor_status lower_cast(lowering *l, uint32_t index) {
+    const xnor_node *node = &l->graph->nodes[index];
+    const bool direct = value_of(l, node->inputs[0])->dtype == XNOR_BOOL &&
+                        value_of(l, node->outputs[0])->dtype == XNOR_F32;
+    xnor_add_step(l, direct ? xnor_step_number : xnor_step_reference, node);
     return XNOR_OK;
 }
 
@@ -489,6 +526,16 @@ static const struct {
     {XNOR_OP_CLIP, lower_clip},
     {XNOR_OP_RELU, lower_clip},
     {XNOR_OP_GREATER, lower_greater},
+    {XNOR_OP_GREATER_OR_EQUAL, lower_truth},
+    {XNOR_OP_LESS, lower_truth},
+    {XNOR_OP_LESS_OR_EQUAL, lower_truth},
+    {XNOR_OP_EQUAL, lower_truth},
+    {XNOR_OP_AND, lower_truth},
+    {XNOR_OP_OR, lower_truth},
+    {XNOR_OP_XOR, lower_truth},
+    {XNOR_OP_NOT, lower_truth},
+    {XNOR_OP_WHERE, lower_where},
+    {XNOR_OP_CAST, lower_cast},
     {XNOR_OP_ADD, lower_arithmetic},
     {XNOR_OP_SUB, lower_arithmetic},
     {XNOR_OP_MUL, lower_arithmetic},

@@ -91,17 +91,29 @@ static xnor_status add_sources(lowering *l, const xnor_node *node, uint32_t axis
 // From as many on a result is not in the caches when somebody reads it: stored past them it costs half.
 enum { STREAMED_FLOATS = 1 << 22 };
 
+// Reals, or signs whose words are copied.
+static bool resizes_pixels(const lowering *l, const xnor_node *node, bool *signs) {
+    const xnor_value *x = value_of(l, node->inputs[0]), *y = value_of(l, node->outputs[0]);
+    *signs = x->dtype == XNOR_BITS || x->dtype == XNOR_TERNARY;
+    return (*signs || (x->dtype == XNOR_F32 && x->shape.dims[3] <= XNOR_RESIZE_FLOATS / 2)) &&
+           y->dtype == x->dtype && x->shape.rank == 4 && x->shape.dims[0] == y->shape.dims[0] &&
+           x->shape.dims[3] == y->shape.dims[3] && x->shape.dims[1] <= INT32_MAX &&
+           x->shape.dims[2] <= INT32_MAX && has_constants(l, node);
+}
+
 xnor_status xnor_lower_resize(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
-    const xnor_value *x = value_of(l, node->inputs[0]), *y = value_of(l, node->outputs[0]);
-    bool direct = x->dtype == XNOR_F32 && y->dtype == XNOR_F32 && x->shape.rank == 4 &&
-                  x->shape.dims[0] == y->shape.dims[0] && x->shape.dims[3] == y->shape.dims[3] &&
-                  x->shape.dims[3] <= XNOR_RESIZE_FLOATS / 2 && x->shape.dims[1] <= INT32_MAX &&
-                  x->shape.dims[2] <= INT32_MAX && has_constants(l, node);
-    xnor_step *step = xnor_add_step(l, direct ? xnor_step_resize : xnor_step_reference, node);
-    if (!direct) return XNOR_OK;
-    step->rows = (size_t)(y->shape.dims[0] * y->shape.dims[1]);
+    const xnor_shape *y = &value_of(l, node->outputs[0])->shape;
+    bool signs = false;
+    if (!resizes_pixels(l, node, &signs)) {
+        xnor_add_step(l, xnor_step_reference, node);
+        return XNOR_OK;
+    }
+    xnor_step *step = xnor_add_step(l, signs ? xnor_step_resize_signs : xnor_step_resize, node);
+    step->rows = (size_t)(y->dims[0] * y->dims[1]);
+    step->n = (size_t)y->dims[3];
     for (uint32_t i = 0; i < 2; i++) XNOR_TRY(add_sources(l, node, i + 1, &step->parameters[i]));
+    if (signs) return XNOR_OK;
     // Channels come first in what leaves the network: lines are turned while they are short.
     const uint32_t user = only_user(l, step->y);
     static const int64_t channels_first[] = {0, 3, 1, 2};
@@ -113,7 +125,7 @@ xnor_status xnor_lower_resize(lowering *l, uint32_t index) {
     if (!perm) return XNOR_OK;
     step->y = l->graph->nodes[user].outputs[0];
     step->k = xnor_graph_is_output(l->graph, step->y) &&
-              step->rows * (size_t)(y->shape.dims[2] * y->shape.dims[3]) >= STREAMED_FLOATS;
+              step->rows * (size_t)(y->dims[2] * y->dims[3]) >= STREAMED_FLOATS;
     l->done[user] = 1;
     return XNOR_OK;
 }

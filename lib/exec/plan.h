@@ -116,6 +116,7 @@ enum { XNOR_EDGE_CODES = 64 };
     X(resize)                                                                                      \
     X(pooling)                                                                                     \
     X(pool_signs)                                                                                  \
+    X(resize_signs)                                                                                \
     X(linear_clip)                                                                                 \
     X(linear_bits)                                                                                 \
     X(matmul)                                                                                      \
@@ -128,6 +129,9 @@ enum { XNOR_EDGE_CODES = 64 };
     X(affine)                                                                                      \
     X(clip)                                                                                        \
     X(arithmetic)                                                                                  \
+    X(truth)                                                                                       \
+    X(where)                                                                                       \
+    X(number)                                                                                      \
     X(edges)                                                                                       \
     X(edges_signs)                                                                                 \
     X(edges_linear)                                                                                \

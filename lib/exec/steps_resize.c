@@ -1,7 +1,9 @@
 // Nearest and linear resizing of pictures with channels last: two rows are mixed, in the mixture two pixels. The
-// result may have its channels first.
+// result may have its channels first. Of signs the words of the nearest pixels are copied.
 #include <string.h>
 
+#include "core/size.h"
+#include "core/tensor.h"
 #include "exec/steps_resize.h"
 #include "exec/tiles.h"
 
@@ -137,5 +139,61 @@ xnor_status xnor_step_resize(const xnor_step *s, const xnor_run *run) {
                         .channels_first = s->y != s->node->outputs[0],
                         .stream = s->k != 0};
     xnor_parallel_for(run->pool, s->rows, TILE_LINES, run->cancel, tile_lines, &r);
+    return XNOR_OK;
+}
+
+// ---- signs --------------------------------------------------------------------------------------
+
+typedef struct sign_context {
+    const xnor_resize_source_pair *y, *x;
+    size_t in_height, in_width, out_height, out_width, words;
+    const uint64_t *from[2]; // planes
+    uint64_t *to[2];
+    int planes;
+} sign_context;
+
+static void copy_line(const sign_context *r, const uint64_t *from, uint64_t *to) {
+    const size_t words = r->words;
+    for (size_t x = 0; x < r->out_width; x++, to += words) {
+        const uint64_t *pixel = from + (size_t)r->x[x].first * words;
+        for (size_t k = 0; k < words; k++) to[k] = pixel[k];
+    }
+}
+
+// A line that has the source of the one above is copied from it.
+static void tile_sign_lines(void *context, size_t begin, size_t end) {
+    const sign_context *r = context;
+    const size_t in_line = r->in_width * r->words, out_line = r->out_width * r->words;
+    for (size_t row = begin; row < end; row++) {
+        const size_t y = row % r->out_height;
+        const size_t from = row / r->out_height * r->in_height + (size_t)r->y[y].first;
+        const bool again = row > begin && y > 0 && r->y[y].first == r->y[y - 1].first;
+        for (int plane = 0; plane < r->planes; plane++) {
+            uint64_t *to = r->to[plane] + row * out_line;
+            if (again)
+                memcpy(to, to - out_line, out_line * sizeof *to);
+            else
+                copy_line(r, r->from[plane] + from * in_line, to);
+        }
+    }
+}
+
+xnor_status xnor_step_resize_signs(const xnor_step *s, const xnor_run *run) {
+    const xnor_value *x = &s->graph->values[s->x], *y = &s->graph->values[s->y];
+    sign_context r = {.y = s->parameters[0],
+                      .x = s->parameters[1],
+                      .in_height = (size_t)x->shape.dims[1],
+                      .in_width = (size_t)x->shape.dims[2],
+                      .out_height = (size_t)y->shape.dims[1],
+                      .out_width = (size_t)y->shape.dims[2],
+                      .words = xnor_words(s->n),
+                      .planes = x->dtype == XNOR_TERNARY ? 2 : 1};
+    for (int plane = 0; plane < r.planes; plane++) {
+        r.from[plane] = (const uint64_t *)run->values[s->x] +
+                        (size_t)plane * xnor_shape_rows(&x->shape) * r.words;
+        r.to[plane] =
+            (uint64_t *)run->values[s->y] + (size_t)plane * xnor_shape_rows(&y->shape) * r.words;
+    }
+    xnor_parallel_for(run->pool, s->rows, TILE_LINES, run->cancel, tile_sign_lines, &r);
     return XNOR_OK;
 }

@@ -1,8 +1,9 @@
 // Resize(x, roi, scales, sizes): every axis by its scale, or to its size. Nearest elements or linear
-// interpolation, axis by axis.
+// interpolation, axis by axis. Of signs only nearest elements.
 #include "ops/resize.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "core/tensor.h"
 #include "ops/ops.h"
@@ -19,8 +20,16 @@ static bool is_scale(double scale) {
     return scale > 0 && scale <= 65536;
 }
 
+static bool is_signs(xnor_dtype dtype) {
+    return dtype == XNOR_BITS || dtype == XNOR_TERNARY;
+}
+
 static xnor_status infer_resize(xnor_graph *graph, const xnor_node *node) {
     const xnor_value *x = xnor_in(graph, node, 0);
+    if (is_signs(x->dtype) &&
+        xnor_node_int(node, XNOR_ATTR_MODE, XNOR_RESIZE_NEAREST) != XNOR_RESIZE_NEAREST)
+        return xnor_fail(XNOR_E_SHAPE, "node '%s' (Resize): signs cannot be interpolated",
+                         node->name);
     const xnor_value *scales = given(graph, node, SCALES), *sizes = given(graph, node, SIZES);
     if (!scales == !sizes)
         return xnor_fail(XNOR_E_SHAPE, "node '%s' (Resize): either scales or sizes must be given",
@@ -114,6 +123,9 @@ static xnor_status eval_resize(const xnor_node *node, const xnor_tensor *in, xno
     xnor_walk walk;
     xnor_walk_init(&walk, &out[0].shape);
     const size_t count = xnor_tensor_count(&out[0]);
+    size_t bytes;
+    XNOR_TRY(xnor_tensor_bytes(out[0].dtype, &out[0].shape, &bytes));
+    memset(out[0].data, 0, bytes); // padding of signs
     for (size_t at = 0; at < count; at++, xnor_walk_next(&walk)) {
         int64_t ends[XNOR_MAX_RANK][2];
         double parts[XNOR_MAX_RANK], sum = 0;

@@ -11,7 +11,7 @@
 //   before   Mul(sign, r[.., 1]) -> xnor_linear_f32(w)
 //   after    sign -> xnor_linear_f32(w) -> Mul(r)
 //
-// Convolutions over pictures are layers on the windows of the signs, xnor_patches; of groups, xnor_grouped.
+// Maxima over windows and pixels copied by a Resize are taken of the signs. Convolutions over pictures are layers on the windows of the signs, xnor_patches; of groups, xnor_grouped.
 //
 // sign(0) is 0 in ONNX and PyTorch. A sign is packed as ternary unless 0 is excluded; for signs of
 // accumulators the threshold pass decides that exactly, by looking at every reachable sum.
@@ -146,31 +146,38 @@ static xnor_status emit_signs(xnor_graph *graph, uint32_t *at, const char *name,
     return xnor_graph_infer_node(graph, (*at)++);
 }
 
-// Whether `value` is a sign, perhaps after a maximum over windows of the picture: *pool, else UINT32_MAX.
+// Whether `value` is a sign, perhaps after a maximum over windows of the picture or enlarged to the nearest pixels:
+// *moved is that node, else UINT32_MAX.
 static xnor_status find_sign(xnor_graph *graph, xnor_value_id value, xnor_sign *sign,
-                             uint32_t *pool, bool *found) {
-    *pool = UINT32_MAX;
+                             uint32_t *moved, bool *found) {
+    *moved = UINT32_MAX;
     XNOR_TRY(xnor_sign_find(graph, value, sign, found));
     const uint32_t producer = xnor_graph_producer(graph, value);
-    if (*found || !xnor_is_real_pool(graph, producer) ||
-        !xnor_pool_is_covered(graph, &graph->nodes[producer]))
+    if (*found || !(xnor_is_nearest_resize(graph, producer) ||
+                    (xnor_is_real_pool(graph, producer) &&
+                     xnor_pool_is_covered(graph, &graph->nodes[producer]))))
         return XNOR_OK;
-    *pool = producer;
+    *moved = producer;
     return xnor_sign_find(graph, graph->nodes[producer].inputs[0], sign, found);
 }
 
-// The signs over the windows of node `pool`, if there is one: the smallest where the activation falls with them.
-static xnor_status pool_signs(xnor_graph *graph, uint32_t *at, uint32_t pool, const xnor_sign *sign,
-                              bool negated, xnor_value_id *bits) {
-    if (pool == UINT32_MAX) return XNOR_OK;
-    const xnor_node node = graph->nodes[pool];
+// The signs behind node `moved`, if there is one: over the windows of a pool the smallest where the activation falls
+// with them.
+static xnor_status move_signs(xnor_graph *graph, uint32_t *at, uint32_t moved,
+                              const xnor_sign *sign, bool negated, xnor_value_id *bits) {
+    if (moved == UINT32_MAX) return XNOR_OK;
+    const xnor_node node = graph->nodes[moved];
     const size_t channels = (size_t)xnor_shape_last(&graph->values[*bits].shape);
-    const xnor_value_id x = *bits;
+    xnor_value_id inputs[XNOR_MAX_INPUTS] = {*bits};
+    *bits = XNOR_NO_VALUE;
+    if (node.op == XNOR_OP_RESIZE) {
+        for (uint32_t k = 1; k < node.input_count; k++) inputs[k] = node.inputs[k];
+        return xnor_emit_copy(graph, at, moved, inputs, bits);
+    }
     bool *falls = xnor_arena_alloc(&graph->arena, channels + 1);
     if (!falls) return xnor_fail(XNOR_E_MEMORY, "binarize: out of memory");
     for (size_t c = 0; c < channels; c++) falls[c] = (sign->scale[c] < 0) != negated;
-    *bits = XNOR_NO_VALUE;
-    return xnor_emit_pool(graph, at, &node, x, falls, channels, bits);
+    return xnor_emit_pool(graph, at, &node, inputs[0], falls, channels, bits);
 }
 
 // The layer's sums: of weights with zeros, of both binary ones, which is twice the sum.
@@ -195,10 +202,10 @@ static xnor_status binarize_linear(xnor_graph *graph, uint32_t index, bool *chan
     xnor_sign sign;
     weights w;
     bool found, binary = false, negated;
-    uint32_t pool;
+    uint32_t moved;
     if (node.op != XNOR_OP_LINEAR) return XNOR_OK;
     xnor_value_id x = before_views(graph, node.inputs[0], &between);
-    XNOR_TRY(find_sign(graph, x, &sign, &pool, &found));
+    XNOR_TRY(find_sign(graph, x, &sign, &moved, &found));
     if (found) XNOR_TRY(read_weights(graph, &node, &sign, 1, &w, &binary));
     if (!binary) return XNOR_OK;
     double zero = xnor_sign_of_zero(graph, sign.x, sign.zero);
@@ -207,7 +214,7 @@ static xnor_status binarize_linear(xnor_graph *graph, uint32_t index, bool *chan
     uint32_t at = index;
     xnor_graph_remove_node(&graph->nodes[index]);
     XNOR_TRY(emit_signs(graph, &at, node.name, sign.x, zero, &negated, &bits));
-    XNOR_TRY(pool_signs(graph, &at, pool, &sign, negated, &bits));
+    XNOR_TRY(move_signs(graph, &at, moved, &sign, negated, &bits));
     for (uint32_t i = between.count; i-- > 0;) {
         const xnor_node *view = &graph->nodes[between.nodes[i]];
         xnor_value_id inputs[2] = {bits, view->input_count > 1 ? view->inputs[1] : XNOR_NO_VALUE};
@@ -267,13 +274,13 @@ static xnor_status binarize_conv2d(xnor_graph *graph, uint32_t index, bool *chan
     xnor_sign sign;
     weights w;
     bool found, binary = false, negated;
-    uint32_t pool;
+    uint32_t moved;
     if (node.op != XNOR_OP_CONV2D) return XNOR_OK;
     const xnor_shape shape = graph->values[node.inputs[1]].shape;
     const int64_t group = xnor_node_int(&node, XNOR_ATTR_GROUP, 1);
     const int64_t channels = xnor_shape_last(&graph->values[node.inputs[0]].shape);
     if (channels < 1 || shape.dims[3] * group != channels) return XNOR_OK;
-    XNOR_TRY(find_sign(graph, node.inputs[0], &sign, &pool, &found));
+    XNOR_TRY(find_sign(graph, node.inputs[0], &sign, &moved, &found));
     double padded = 0;
     if (!found || (pads(&node) && !find_padded(&sign, (size_t)channels, &padded))) return XNOR_OK;
     XNOR_TRY(read_weights(graph, &node, &sign, (size_t)group, &w, &binary));
@@ -284,7 +291,7 @@ static xnor_status binarize_conv2d(xnor_graph *graph, uint32_t index, bool *chan
     uint32_t at = index;
     xnor_graph_remove_node(&graph->nodes[index]);
     XNOR_TRY(emit_signs(graph, &at, node.name, sign.x, zero, &negated, &bits));
-    XNOR_TRY(pool_signs(graph, &at, pool, &sign, negated, &bits));
+    XNOR_TRY(move_signs(graph, &at, moved, &sign, negated, &bits));
     XNOR_TRY(emit_patches(graph, &at, &node, &shape, bits, negated ? -padded : padded, &windows));
     XNOR_TRY(emit_sums(graph, &at, node.name, windows, &w, negated, &acc));
     *changed = true;

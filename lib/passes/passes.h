@@ -20,7 +20,7 @@
     X(split, "layers over a concatenation: each part by itself, constant parts once per cloud")    \
     X(regather, "what is done with rows by themselves is done before neighbours are gathered")     \
     X(aggregate, "max over points moves before monotone chains: integer maximum")                  \
-    X(pool, "signs of maxima of pictures are maxima of signs")                                     \
+    X(pool, "signs of pooled or enlarged pictures are taken first")                                \
     X(threshold, "chains from accumulators to signs become integer thresholds or tables")          \
     X(join, "layers that all look at every point become one layer over joined bits")               \
     X(merge, "affine into affine and into float linear layers")
