@@ -2,8 +2,10 @@
 
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/req.h>
+#include <nng/supplemental/util/platform.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "address.h"
@@ -19,6 +21,14 @@
 #define PROBES_BEFORE_REDIAL 3
 // A request that waits this long for its connection looks whether there still is one.
 #define SEND_SLICE_MS 100
+// nng 1.5.2 loses its only reaper thread for ever, and with it every nng_close, when a connection is
+// closed while a message is being read: the rest of the message is asked for after reading has been
+// forbidden, nobody learns that this failed, and the reaper waits. So before we close we wait this
+// long for the replies to requests that were given up.
+#define QUIET_MS 250
+// A reply may still come at that moment, or the reaper may be lost already: then we do not wait for
+// nng_close longer than this.
+#define CLOSE_MS 2000
 // The request id that nng puts before a message counts against NNG_OPT_RECVMAXSZ.
 #define HEADER_BYTES 64
 
@@ -32,6 +42,10 @@ struct xnord_transport {
     uint32_t pipes;
     uint64_t connections;
     uint64_t redialed; // connections + 1 when we last did
+    uint64_t losses;   // times that no connection was left
+    // Since the last loss: requests that nng took, and replies that an exchange got.
+    uint64_t sent;
+    uint64_t answered;
 };
 
 typedef enum phase { IDLE, SENDING, RECEIVING } phase;
@@ -47,6 +61,7 @@ struct xnord_exchange {
     bool was_connected; // when it failed
     bool unsent;        // it failed before it left
     uint64_t deadline_ns;
+    uint64_t losses; // when it was sent
     // Held while an operation is started or aborted, so that a cancel between sending and receiving
     // is not lost. Never held when `done` is called.
     pthread_mutex_t lock;
@@ -69,8 +84,9 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *argument) {
     if (event == NNG_PIPE_EV_ADD_POST) {
         t->pipes++;
         t->connections++;
-    } else if (t->pipes > 0) {
-        t->pipes--;
+    } else if (t->pipes > 0 && --t->pipes == 0) {
+        t->losses++;
+        t->sent = t->answered = 0; // what was under way is lost
     }
     pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->lock);
@@ -186,11 +202,55 @@ xnord_status xnord_transport_open(const char *url, uint32_t connect_timeout_ms,
     return XNORD_OK;
 }
 
-void xnord_transport_close(xnord_transport *t) {
+// Messages that came on the connections of the socket, also those that nobody waits for any more. 0
+// if nng was built without statistics.
+static uint64_t count_received(const xnord_transport *t) {
+    nng_stat *root;
+    uint64_t count = 0;
+    if (nng_stats_get(&root) != 0) return 0;
+    for (nng_stat *s = nng_stat_child(root); s; s = nng_stat_next(s)) {
+        if (strcmp(nng_stat_name(s), "pipe") != 0) continue;
+        nng_stat *socket = nng_stat_find(s, "socket");
+        nng_stat *messages = nng_stat_find(s, "rx_msgs");
+        if (!socket || !messages) continue;
+        if (nng_stat_value(socket) == (uint64_t)nng_socket_id(t->socket)) {
+            count += nng_stat_value(messages);
+        }
+    }
+    nng_stats_free(root);
+    return count;
+}
+
+// Whether nothing more can come.
+static bool is_quiet(xnord_transport *t) {
+    pthread_mutex_lock(&t->lock);
+    bool quiet = t->pipes == 0 || t->answered >= t->sent;
+    uint64_t sent = t->sent;
+    pthread_mutex_unlock(&t->lock);
+    return quiet || count_received(t) >= sent;
+}
+
+static void *close_and_free(void *argument) {
+    xnord_transport *t = argument;
     nng_close(t->socket); // waits for on_pipe
     pthread_cond_destroy(&t->changed);
     pthread_mutex_destroy(&t->lock);
     free(t);
+    return NULL;
+}
+
+void xnord_transport_close(xnord_transport *t) {
+    uint64_t end = xnord_now_ns() + QUIET_MS * UINT64_C(1000000);
+    while (!is_quiet(t) && xnord_now_ns() < end) nng_msleep(1);
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, close_and_free, t) != 0) {
+        close_and_free(t);
+        return;
+    }
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += CLOSE_MS / 1000;
+    if (pthread_timedjoin_np(thread, NULL, &until) != 0) pthread_detach(thread);
 }
 
 // ---- exchanges ----------------------------------------------------------------------------------
@@ -224,10 +284,28 @@ static bool may_wait_on(xnord_exchange *e, int failure) {
     return waiting && xnord_now_ns() < e->deadline_ns && is_connected(e->transport);
 }
 
+static void count_sent(xnord_exchange *e) {
+    xnord_transport *t = e->transport;
+    pthread_mutex_lock(&t->lock);
+    e->losses = t->losses;
+    t->sent++;
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void count_answered(xnord_exchange *e) {
+    xnord_transport *t = e->transport;
+    pthread_mutex_lock(&t->lock);
+    if (e->losses == t->losses) t->answered++;
+    pthread_mutex_unlock(&t->lock);
+}
+
 static void on_sent(xnord_exchange *e, int failure) {
     pthread_mutex_lock(&e->lock);
     bool again = may_wait_on(e, failure);
-    if (!failure) e->message = NULL; // it is nng's now
+    if (!failure) {
+        e->message = NULL; // it is nng's now
+        count_sent(e);
+    }
     if (!failure && e->cancelled) failure = NNG_ECANCELED;
     e->phase = failure ? IDLE : RECEIVING;
     if (again) {
@@ -245,6 +323,7 @@ static void on_sent(xnord_exchange *e, int failure) {
 static void on_received(xnord_exchange *e, int failure) {
     pthread_mutex_lock(&e->lock);
     e->message = failure ? NULL : nng_aio_get_msg(e->aio);
+    if (!failure) count_answered(e);
     e->phase = IDLE;
     pthread_mutex_unlock(&e->lock);
     finish(e, failure);

@@ -11,7 +11,7 @@ typedef struct xnord_exchange xnord_exchange;
 // Starts connecting; `url` must live as long as the transport.
 xnord_status xnord_transport_open(const char *url, uint32_t connect_timeout_ms,
                                   size_t max_reply_bytes, xnord_transport **out);
-// All exchanges must have been freed.
+// All exchanges must have been freed. Waits a moment for replies that are on their way.
 void xnord_transport_close(xnord_transport *transport);
 
 // Waits until there is a connection, at most connect_timeout_ms. *connection counts connections: it

@@ -1,7 +1,9 @@
 // Asynchronous requests: exactly one callback, whatever happens.
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "xnord_fake.h"
@@ -21,6 +23,12 @@ static void end(void) {
 }
 
 TestSuite(xnord_async, .init = begin, .fini = end, .timeout = 60);
+
+static double now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
 
 typedef struct outcome {
     atomic_int calls;
@@ -159,4 +167,49 @@ Test(xnord_async, close_cancels_what_is_under_way) {
         cr_assert_eq(atomic_load(&o[i].calls), 1);
         cr_assert_eq(o[i].status, XNORD_E_CANCELLED, "%s", o[i].error);
     }
+}
+
+static atomic_bool gate_open;
+static atomic_int gate_passed;
+
+static void wait_at_gate(void *user, xnord_status status, xnord_result *result) {
+    (void)user, (void)status;
+    while (!atomic_load(&gate_open)) usleep(1000);
+    if (result) xnord_result_free(&result);
+    atomic_fetch_add(&gate_passed, 1);
+}
+
+static void *open_gate_in_500_ms(void *unused) {
+    usleep(500000);
+    atomic_store(&gate_open, true);
+    return unused;
+}
+
+// While callbacks hold all threads of nng, the reply to a request that was given up is read, but not
+// looked at. A connection that is closed then must not be lost to nng, nor everything after it.
+Test(xnord_async, close_waits_for_a_reply_that_is_being_read) {
+    enum { COUNT = 40 }; // nng has at most 16
+    xnord_client *other;
+    xnord_request *late;
+    pthread_t opener;
+    xnord_tensor tensor = {"x", XNORD_UINT8, 1, {1}, "a", 1, 0};
+    xnord_infer_request request = {.model = "late", .input_count = 1, .inputs = &tensor};
+    outcome o = {0};
+    cr_assert_eq(xnord_client_open(fake_url(), NULL, &other), XNORD_OK);
+    cr_assert_eq(xnord_infer_async(other, &request, on_result, &o, &late), XNORD_OK);
+    usleep(50000); // it has been sent
+    xnord_request_cancel(late);
+    cr_assert_eq(xnord_request_wait(late), XNORD_E_CANCELLED);
+    xnord_request_free(&late);
+
+    request.model = "echo";
+    pthread_create(&opener, NULL, open_gate_in_500_ms, NULL);
+    for (int i = 0; i < COUNT; i++)
+        cr_assert_eq(xnord_infer_async(client, &request, wait_at_gate, NULL, NULL), XNORD_OK);
+    usleep(300000);
+    double start = now_ms();
+    xnord_client_close(&other);
+    cr_assert_lt(now_ms() - start, 1500);
+    pthread_join(opener, NULL);
+    while (atomic_load(&gate_passed) < COUNT) usleep(1000);
 }

@@ -67,6 +67,7 @@ static size_t refuse(uint64_t id, xnord_status status, const char *detail, uint6
 static size_t answer_infer(const xnord_proto_request *in, void *buffer, size_t capacity) {
     static const char *const names[] = {"chair", "sofa", "table"};
     if (xnord_proto_str_equal(in->model, "silent")) return 0;
+    if (xnord_proto_str_equal(in->model, "late")) usleep(200000);
     if (xnord_proto_str_equal(in->model, "garbage")) {
         memset(buffer, 0xc1, 10);
         return 10;

@@ -3,6 +3,7 @@
 // What it does with an infer request depends on the name of the model:
 //   echo      OK: the inputs come back as outputs, and top_k labels
 //   busy      BUSY with retry_ms 20
+//   late      the answer of echo, 200 ms later
 //   silent    no answer
 //   garbage   an answer that is no message
 //   stranger  an answer to another request
