@@ -1,7 +1,6 @@
 // Float convolutions of pictures: the step against the reference, and against itself on other machines.
 #include <criterion/criterion.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/tensor.h"
@@ -30,24 +29,13 @@ static const convolution cases[] = {
     {1, 20, 20, 3, 3, 3, {17, 17}, {1, 1}, {1, 1}, {8, 8, 8, 8}, true}, // many taps
 };
 
-static xnor_value_id numbers(builder *b, xnor_shape shape) {
-    size_t count = 1;
-    for (uint32_t i = 0; i < shape.rank; i++) count *= (size_t)shape.dims[i];
-    double *values = malloc((count + 1) * sizeof *values);
-    cr_assert(values);
-    for (size_t i = 0; i < count; i++) values[i] = (double)builder_random(b, 2001) / 1000 - 1;
-    xnor_value_id id = builder_floats(b, shape, values, count);
-    free(values);
-    return id;
-}
-
 static void build(builder *b, const convolution *c) {
     const xnor_shape shape = SHAPE(c->outputs, c->kernel[0], c->kernel[1], c->channels / c->group);
     xnor_value_id x =
         builder_input(b, "x", XNOR_F32, SHAPE(c->batch, c->height, c->width, c->channels));
-    xnor_value_id w = numbers(b, shape), y;
+    xnor_value_id w = builder_numbers(b, shape), y;
     if (c->bias)
-        y = NODE(b, XNOR_OP_CONV2D, x, w, numbers(b, SHAPE(c->outputs)));
+        y = NODE(b, XNOR_OP_CONV2D, x, w, builder_numbers(b, SHAPE(c->outputs)));
     else
         y = NODE(b, XNOR_OP_CONV2D, x, w);
     builder_attr(b, XNOR_ATTR_GROUP, &c->group, 1);
@@ -64,30 +52,7 @@ Test(conv2d, agrees_with_the_reference_and_among_machines) {
         builder b;
         builder_init(&b, 1 + i);
         build(&b, &cases[i]);
-        tensors inputs, reference = {0}, first = {0};
-        builder_inputs(&b, 3, &inputs);
-        builder_reference(&b.graph, &inputs, &reference);
-        const size_t count = xnor_tensor_count(&reference.items[0]);
-        for (const char *const *isa = xnor_kernels_available(); *isa; isa++) {
-            tensors outputs = {0};
-            xnor_model *model = builder_model(&b.graph, *isa);
-            builder_run(model, isa[1] ? NULL : pool, &inputs, &outputs);
-            const float *found = outputs.items[0].data, *expected = reference.items[0].data;
-            for (size_t k = 0; k < count; k++)
-                cr_assert_float_eq(found[k], expected[k], 1e-4, "case %zu, %s, element %zu", i,
-                                   *isa, k);
-            if (first.count)
-                cr_assert_arr_eq(found, first.items[0].data, count * sizeof *found, "case %zu, %s",
-                                 i, *isa);
-            xnor_model_unref(&model);
-            if (first.count)
-                tensors_free(&outputs);
-            else
-                first = outputs;
-        }
-        tensors_free(&inputs);
-        tensors_free(&reference);
-        tensors_free(&first);
+        builder_expect_everywhere(&b, pool, 1e-4, i);
         builder_free(&b);
     }
     xnor_pool_free(&pool);
@@ -98,14 +63,14 @@ Test(conv2d, depthwise_with_a_normalisation_and_a_skip) {
     builder b;
     builder_init(&b, 5);
     xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 19, 9, 70));
-    x = NODE(&b, XNOR_OP_CONV, x, numbers(&b, SHAPE(19, 19, 1, 1)));
-    xnor_value_id y = NODE(&b, XNOR_OP_CONV, x, numbers(&b, SHAPE(19, 1, 3, 3)));
+    x = NODE(&b, XNOR_OP_CONV, x, builder_numbers(&b, SHAPE(19, 19, 1, 1)));
+    xnor_value_id y = NODE(&b, XNOR_OP_CONV, x, builder_numbers(&b, SHAPE(19, 1, 3, 3)));
     builder_attr(&b, XNOR_ATTR_GROUP, I(19));
     builder_attr(&b, XNOR_ATTR_PADS, I(1, 1, 1, 1));
     xnor_value_id ones = builder_tensor(&b, XNOR_F32, SHAPE(19), (const double[19]){1, 2, 3}, 19);
-    xnor_value_id variance = NODE(&b, XNOR_OP_EXP, numbers(&b, SHAPE(19)));
-    y = NODE(&b, XNOR_OP_BATCH_NORMALIZATION, y, numbers(&b, SHAPE(19)), ones,
-             numbers(&b, SHAPE(19)), variance);
+    xnor_value_id variance = NODE(&b, XNOR_OP_EXP, builder_numbers(&b, SHAPE(19)));
+    y = NODE(&b, XNOR_OP_BATCH_NORMALIZATION, y, builder_numbers(&b, SHAPE(19)), ones,
+             builder_numbers(&b, SHAPE(19)), variance);
     y = NODE(&b, XNOR_OP_ADD, NODE(&b, XNOR_OP_RELU, y), x);
     builder_output(&b, y, "y");
     tensors inputs, reference = {0}, outputs = {0};

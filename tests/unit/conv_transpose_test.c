@@ -1,6 +1,5 @@
 // Transposed convolutions of pictures: the step against the reference, and against itself on other machines.
 #include <criterion/criterion.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/tensor.h"
@@ -47,23 +46,12 @@ static const convolution cases[] = {
     {1, 2, 2, 2, 9000, 1, {1, 2}, {1, 1}, {1, 1}, {0, 0, 0, 0}, {0, 0}, true}, // wider than a block
 };
 
-static xnor_value_id numbers(builder *b, xnor_shape shape) {
-    size_t count = 1;
-    for (uint32_t i = 0; i < shape.rank; i++) count *= (size_t)shape.dims[i];
-    double *values = malloc((count + 1) * sizeof *values);
-    cr_assert(values);
-    for (size_t i = 0; i < count; i++) values[i] = (double)builder_random(b, 2001) / 1000 - 1;
-    xnor_value_id id = builder_floats(b, shape, values, count);
-    free(values);
-    return id;
-}
-
 static void build(builder *b, const convolution *c) {
     const xnor_shape shape = SHAPE(c->channels, c->kernel[0], c->kernel[1], c->outputs / c->group);
     xnor_value_id x =
         builder_input(b, "x", XNOR_F32, SHAPE(c->batch, c->height, c->width, c->channels));
-    xnor_value_id w = numbers(b, shape);
-    xnor_value_id bias = c->bias ? numbers(b, SHAPE(c->outputs)) : XNOR_NO_VALUE;
+    xnor_value_id w = builder_numbers(b, shape);
+    xnor_value_id bias = c->bias ? builder_numbers(b, SHAPE(c->outputs)) : XNOR_NO_VALUE;
     xnor_value_id y = NODE(b, XNOR_OP_CONV_TRANSPOSE2D, x, w, bias);
     builder_attr(b, XNOR_ATTR_GROUP, &c->group, 1);
     builder_attr(b, XNOR_ATTR_STRIDES, c->stride, 2);
@@ -80,28 +68,7 @@ Test(conv_transpose, agrees_with_the_reference_and_among_machines) {
         builder b;
         builder_init(&b, 1 + i);
         build(&b, &cases[i]);
-        tensors inputs, reference = {0}, first = {0};
-        builder_inputs(&b, 3, &inputs);
-        builder_reference(&b.graph, &inputs, &reference);
-        const size_t count = xnor_tensor_count(&reference.items[0]);
-        for (const char *const *isa = xnor_kernels_available(); *isa; isa++) {
-            tensors outputs = {0};
-            xnor_model *model = builder_model(&b.graph, *isa);
-            builder_run(model, isa[1] ? NULL : pool, &inputs, &outputs);
-            cr_expect_lt(tensors_distance(&outputs.items[0], &reference.items[0]), 1e-4,
-                         "case %zu, %s", i, *isa);
-            if (first.count)
-                cr_assert_arr_eq(outputs.items[0].data, first.items[0].data, count * sizeof(float),
-                                 "case %zu, %s", i, *isa);
-            xnor_model_unref(&model);
-            if (first.count)
-                tensors_free(&outputs);
-            else
-                first = outputs;
-        }
-        tensors_free(&inputs);
-        tensors_free(&reference);
-        tensors_free(&first);
+        builder_expect_everywhere(&b, pool, 1e-4, i);
         builder_free(&b);
     }
     xnor_pool_free(&pool);
@@ -113,9 +80,9 @@ Test(conv_transpose, follows_the_layout) {
     xnor_graph compiled;
     builder_init(&b, 1);
     xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(1, 2, 4, 6));
-    xnor_value_id y = NODE(&b, XNOR_OP_CONV, x, numbers(&b, SHAPE(4, 2, 2, 2)));
+    xnor_value_id y = NODE(&b, XNOR_OP_CONV, x, builder_numbers(&b, SHAPE(4, 2, 2, 2)));
     builder_attr(&b, XNOR_ATTR_STRIDES, I(2, 2));
-    y = NODE(&b, XNOR_OP_CONV_TRANSPOSE, y, numbers(&b, SHAPE(4, 3, 2, 2)));
+    y = NODE(&b, XNOR_OP_CONV_TRANSPOSE, y, builder_numbers(&b, SHAPE(4, 3, 2, 2)));
     builder_attr(&b, XNOR_ATTR_STRIDES, I(2, 2));
     builder_output(&b, y, "y");
     tensors inputs, reference = {0}, outputs = {0};

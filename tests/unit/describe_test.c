@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "clients/xnorctl/describe.h"
+#include "text_support.h"
 
 static const char whole[] = "# what it is for\n"
                             "name: pointnet-modelnet10\n"
@@ -23,11 +24,7 @@ static const char whole[] = "# what it is for\n"
 
 // `whole` with the first `old` replaced.
 static char *with(const char *old, const char *new) {
-    const char *at = strstr(whole, old);
-    cr_assert_not_null(at, "%s", old);
-    char *text = malloc(sizeof whole + strlen(new));
-    sprintf(text, "%.*s%s%s", (int)(at - whole), whole, new, at + strlen(old));
-    return text;
+    return text_with(whole, old, new);
 }
 
 static void accepted(const char *text, xnor_description *out) {

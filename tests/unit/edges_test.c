@@ -15,19 +15,9 @@ typedef struct cloud_shape {
     int64_t clouds, points, channels;
 } cloud_shape;
 
-static xnor_value_id reshape(builder *b, xnor_value_id x, const int64_t *dims, uint32_t rank) {
-    return NODE(b, XNOR_OP_RESHAPE, x, builder_ints(b, dims, rank));
-}
-
-static xnor_value_id unsqueeze(builder *b, xnor_value_id x, int64_t axis) {
-    xnor_value_id y = NODE(b, XNOR_OP_UNSQUEEZE, x);
-    builder_attr(b, XNOR_ATTR_AXES, &axis, 1);
-    return y;
-}
-
 // -Σ (x_i - x_j)², the K largest: [clouds, points, K]
 static xnor_value_id nearest(builder *b, xnor_value_id x) {
-    xnor_value_id d = NODE(b, XNOR_OP_SUB, unsqueeze(b, x, 2), unsqueeze(b, x, 1));
+    xnor_value_id d = NODE(b, XNOR_OP_SUB, builder_unsqueeze(b, x, 2), builder_unsqueeze(b, x, 1));
     xnor_value_id sum = NODE(b, XNOR_OP_REDUCE_SUM, NODE(b, XNOR_OP_MUL, d, d));
     builder_attr(b, XNOR_ATTR_AXES, I(-1));
     builder_attr(b, XNOR_ATTR_KEEPDIMS, I(0));
@@ -52,7 +42,7 @@ static xnor_value_id of_one_cloud(builder *b, xnor_value_id x, xnor_value_id ind
     builder_attr(b, XNOR_ATTR_AXIS, I(0));
     xnor_value_id y = NODE(b, XNOR_OP_GATHER, rows, picks);
     builder_attr(b, XNOR_ATTR_AXIS, I(0));
-    return unsqueeze(b, y, 0);
+    return builder_unsqueeze(b, y, 0);
 }
 
 // x.view(B·N, C)[(index + arange(B)·N).view(-1)].view(B, N, K, C): the DGCNN authors' form
@@ -61,27 +51,28 @@ static xnor_value_id flattened(builder *b, xnor_value_id x, xnor_value_id index,
     for (int64_t i = 0; i < s.clouds; i++) base[i] = (double)(i * s.points);
     xnor_value_id offset =
         builder_tensor(b, XNOR_I64, SHAPE(s.clouds, 1, 1), base, (size_t)s.clouds);
-    xnor_value_id flat = reshape(b, NODE(b, XNOR_OP_ADD, index, offset), I(-1));
-    xnor_value_id y = NODE(b, XNOR_OP_GATHER, reshape(b, x, I(-1, s.channels)), flat);
+    xnor_value_id flat = builder_reshape(b, NODE(b, XNOR_OP_ADD, index, offset), I(-1));
+    xnor_value_id y = NODE(b, XNOR_OP_GATHER, builder_reshape(b, x, I(-1, s.channels)), flat);
     builder_attr(b, XNOR_ATTR_AXIS, I(0));
-    return reshape(b, y, I(s.clouds, s.points, K, s.channels));
+    return builder_reshape(b, y, I(s.clouds, s.points, K, s.channels));
 }
 
 // torch.gather(x, 1, index.view(B, N·K, 1).expand(-1, -1, C))
 static xnor_value_id by_elements(builder *b, xnor_value_id x, xnor_value_id index, cloud_shape s) {
-    xnor_value_id picks = NODE(b, XNOR_OP_EXPAND, reshape(b, index, I(s.clouds, s.points * K, 1)),
-                               builder_ints(b, I(s.clouds, s.points * K, s.channels)));
+    xnor_value_id picks =
+        NODE(b, XNOR_OP_EXPAND, builder_reshape(b, index, I(s.clouds, s.points * K, 1)),
+             builder_ints(b, I(s.clouds, s.points * K, s.channels)));
     xnor_value_id y = NODE(b, XNOR_OP_GATHER_ELEMENTS, x, picks);
     builder_attr(b, XNOR_ATTR_AXIS, I(1));
-    return reshape(b, y, I(s.clouds, s.points, K, s.channels));
+    return builder_reshape(b, y, I(s.clouds, s.points, K, s.channels));
 }
 
 // torch.gather(x[:, None].expand(B, N, N, C), 2, index[..., None].expand(B, N, K, C))
 static xnor_value_id by_repeated_elements(builder *b, xnor_value_id x, xnor_value_id index,
                                           cloud_shape s) {
-    xnor_value_id rows = NODE(b, XNOR_OP_EXPAND, unsqueeze(b, x, 1),
+    xnor_value_id rows = NODE(b, XNOR_OP_EXPAND, builder_unsqueeze(b, x, 1),
                               builder_ints(b, I(s.clouds, s.points, s.points, s.channels)));
-    xnor_value_id picks = NODE(b, XNOR_OP_EXPAND, unsqueeze(b, index, -1),
+    xnor_value_id picks = NODE(b, XNOR_OP_EXPAND, builder_unsqueeze(b, index, -1),
                                builder_ints(b, I(s.clouds, s.points, K, s.channels)));
     xnor_value_id y = NODE(b, XNOR_OP_GATHER_ELEMENTS, rows, picks);
     builder_attr(b, XNOR_ATTR_AXIS, I(2));
@@ -96,7 +87,7 @@ static xnor_value_id by_pairs(builder *b, xnor_value_id x, xnor_value_id index, 
         NODE(b, XNOR_OP_EXPAND,
              builder_tensor(b, XNOR_I64, SHAPE(s.clouds, 1, 1, 1), cloud, (size_t)s.clouds),
              builder_ints(b, I(s.clouds, s.points, K, 1)));
-    xnor_value_id pairs = NODE(b, XNOR_OP_CONCAT, first, unsqueeze(b, index, -1));
+    xnor_value_id pairs = NODE(b, XNOR_OP_CONCAT, first, builder_unsqueeze(b, index, -1));
     builder_attr(b, XNOR_ATTR_AXIS, I(-1));
     return NODE(b, XNOR_OP_GATHER_ND, x, pairs);
 }
@@ -104,7 +95,7 @@ static xnor_value_id by_pairs(builder *b, xnor_value_id x, xnor_value_id index, 
 // tf.gather(x, index, batch_dims=1) as it is exported
 static xnor_value_id by_batch(builder *b, xnor_value_id x, xnor_value_id index, cloud_shape s) {
     (void)s;
-    xnor_value_id y = NODE(b, XNOR_OP_GATHER_ND, x, unsqueeze(b, index, -1));
+    xnor_value_id y = NODE(b, XNOR_OP_GATHER_ND, x, builder_unsqueeze(b, index, -1));
     builder_attr(b, XNOR_ATTR_BATCH_DIMS, I(1));
     return y;
 }
@@ -112,7 +103,7 @@ static xnor_value_id by_batch(builder *b, xnor_value_id x, xnor_value_id index, 
 // ---- networks -----------------------------------------------------------------------------------
 
 static xnor_value_id repeated(builder *b, xnor_value_id x, cloud_shape s) {
-    return NODE(b, XNOR_OP_EXPAND, unsqueeze(b, x, 2),
+    return NODE(b, XNOR_OP_EXPAND, builder_unsqueeze(b, x, 2),
                 builder_ints(b, I(s.clouds, s.points, K, s.channels)));
 }
 
@@ -217,10 +208,10 @@ Test(edges, other_offsets_are_left_alone) {
     const cloud_shape s = {2, 10, 3};
     xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(s.clouds, s.points, s.channels));
     xnor_value_id offset = builder_tensor(&b, XNOR_I64, SHAPE(2, 1, 1), D(10, 0));
-    xnor_value_id flat = reshape(&b, NODE(&b, XNOR_OP_ADD, nearest(&b, x), offset), I(-1));
-    xnor_value_id y = NODE(&b, XNOR_OP_GATHER, reshape(&b, x, I(-1, 3)), flat);
+    xnor_value_id flat = builder_reshape(&b, NODE(&b, XNOR_OP_ADD, nearest(&b, x), offset), I(-1));
+    xnor_value_id y = NODE(&b, XNOR_OP_GATHER, builder_reshape(&b, x, I(-1, 3)), flat);
     builder_attr(&b, XNOR_ATTR_AXIS, I(0));
-    y = reshape(&b, y, I(s.clouds, s.points, K, s.channels));
+    y = builder_reshape(&b, y, I(s.clouds, s.points, K, s.channels));
     builder_output(&b, NODE(&b, XNOR_OP_SUB, y, repeated(&b, x, s)), "y");
     tensors inputs = {0}, expected = {0}, found = {0};
     float *data = tensors_add(&inputs, XNOR_F32, SHAPE(2, 10, 3))->data;

@@ -11,16 +11,6 @@ typedef struct sizes {
     int64_t clouds, points, queries; // -1: unknown until there is a plan
 } sizes;
 
-static xnor_value_id reshape(builder *b, xnor_value_id x, const int64_t *dims, uint32_t rank) {
-    return NODE(b, XNOR_OP_RESHAPE, x, builder_ints(b, dims, rank));
-}
-
-static xnor_value_id unsqueeze(builder *b, xnor_value_id x, int64_t axis) {
-    xnor_value_id y = NODE(b, XNOR_OP_UNSQUEEZE, x);
-    builder_attr(b, XNOR_ATTR_AXES, &axis, 1);
-    return y;
-}
-
 static xnor_value_id scalar(builder *b, double value) {
     return builder_tensor(b, XNOR_I64, SCALAR, &value, 1);
 }
@@ -38,33 +28,33 @@ static xnor_value_id concat(builder *b, const xnor_value_id *parts, uint32_t cou
 // i + N·[0, 1, ..]
 static xnor_value_id with_base(builder *b, xnor_value_id x, xnor_value_id i) {
     xnor_value_id clouds = NODE(b, XNOR_OP_RANGE, scalar(b, 0), size_of(b, x, 0), scalar(b, 1));
-    xnor_value_id column = reshape(b, clouds, I(-1, 1, 1));
+    xnor_value_id column = builder_reshape(b, clouds, I(-1, 1, 1));
     return NODE(b, XNOR_OP_ADD, i, NODE(b, XNOR_OP_MUL, column, size_of(b, x, 1)));
 }
 
 // [B·M·K, C] -> [B, M, K, C]
 static xnor_value_id grouped(builder *b, xnor_value_id rows, xnor_value_id i) {
-    const xnor_value_id dims[] = {unsqueeze(b, size_of(b, i, 0), 0),
-                                  unsqueeze(b, size_of(b, i, 1), 0), builder_ints(b, I(K)),
+    const xnor_value_id dims[] = {builder_unsqueeze(b, size_of(b, i, 0), 0),
+                                  builder_unsqueeze(b, size_of(b, i, 1), 0), builder_ints(b, I(K)),
                                   builder_ints(b, I(CHANNELS))};
     return NODE(b, XNOR_OP_RESHAPE, rows, concat(b, dims, 4));
 }
 
 static xnor_value_id flattened(builder *b, xnor_value_id x, xnor_value_id i) {
-    xnor_value_id rows = NODE(b, XNOR_OP_GATHER, reshape(b, x, I(-1, CHANNELS)),
-                              reshape(b, with_base(b, x, i), I(-1)));
+    xnor_value_id rows = NODE(b, XNOR_OP_GATHER, builder_reshape(b, x, I(-1, CHANNELS)),
+                              builder_reshape(b, with_base(b, x, i), I(-1)));
     return grouped(b, rows, i);
 }
 
 static xnor_value_id indexed(builder *b, xnor_value_id x, xnor_value_id i) {
     xnor_value_id sum = with_base(b, x, i);
-    xnor_value_id rows = NODE(b, XNOR_OP_GATHER, reshape(b, x, I(-1, CHANNELS)), sum);
+    xnor_value_id rows = NODE(b, XNOR_OP_GATHER, builder_reshape(b, x, I(-1, CHANNELS)), sum);
     const xnor_value_id dims[] = {NODE(b, XNOR_OP_SHAPE, sum), builder_ints(b, I(CHANNELS))};
-    return NODE(b, XNOR_OP_RESHAPE, reshape(b, rows, I(-1, CHANNELS)), concat(b, dims, 2));
+    return NODE(b, XNOR_OP_RESHAPE, builder_reshape(b, rows, I(-1, CHANNELS)), concat(b, dims, 2));
 }
 
 static xnor_value_id elements(builder *b, xnor_value_id x, xnor_value_id i) {
-    const xnor_value_id dims[] = {unsqueeze(b, size_of(b, i, 0), 0), builder_ints(b, I(-1)),
+    const xnor_value_id dims[] = {builder_unsqueeze(b, size_of(b, i, 0), 0), builder_ints(b, I(-1)),
                                   builder_ints(b, I(1))};
     xnor_value_id column = NODE(b, XNOR_OP_RESHAPE, i, concat(b, dims, 3));
     xnor_value_id all = NODE(b, XNOR_OP_EXPAND, column, builder_ints(b, I(1, 1, CHANNELS)));
@@ -74,18 +64,19 @@ static xnor_value_id elements(builder *b, xnor_value_id x, xnor_value_id i) {
 }
 
 static xnor_value_id elements_of_repeated(builder *b, xnor_value_id x, xnor_value_id i) {
-    const xnor_value_id dims[] = {builder_ints(b, I(1)), unsqueeze(b, size_of(b, i, 1), 0),
+    const xnor_value_id dims[] = {builder_ints(b, I(1)), builder_unsqueeze(b, size_of(b, i, 1), 0),
                                   builder_ints(b, I(1, 1))};
-    xnor_value_id repeated = NODE(b, XNOR_OP_EXPAND, unsqueeze(b, x, 1), concat(b, dims, 3));
+    xnor_value_id repeated =
+        NODE(b, XNOR_OP_EXPAND, builder_unsqueeze(b, x, 1), concat(b, dims, 3));
     xnor_value_id all =
-        NODE(b, XNOR_OP_EXPAND, unsqueeze(b, i, 3), builder_ints(b, I(1, 1, 1, CHANNELS)));
+        NODE(b, XNOR_OP_EXPAND, builder_unsqueeze(b, i, 3), builder_ints(b, I(1, 1, 1, CHANNELS)));
     xnor_value_id rows = NODE(b, XNOR_OP_GATHER_ELEMENTS, repeated, all);
     builder_attr(b, XNOR_ATTR_AXIS, I(2));
     return rows;
 }
 
 static xnor_value_id by_batch(builder *b, xnor_value_id x, xnor_value_id i) {
-    xnor_value_id rows = NODE(b, XNOR_OP_GATHER_ND, x, unsqueeze(b, i, 3));
+    xnor_value_id rows = NODE(b, XNOR_OP_GATHER_ND, x, builder_unsqueeze(b, i, 3));
     builder_attr(b, XNOR_ATTR_BATCH_DIMS, I(1));
     return rows;
 }
@@ -162,7 +153,7 @@ Test(gather, other_sums_are_left_alone) {
     xnor_value_id i = builder_input(&b, "i", XNOR_I64, SHAPE(2, 2));
     xnor_value_id sum =
         NODE(&b, XNOR_OP_ADD, i, builder_tensor(&b, XNOR_I64, SHAPE(2, 1), D(0, 3)));
-    builder_output(&b, NODE(&b, XNOR_OP_GATHER, reshape(&b, x, I(8, 3)), sum), "y");
+    builder_output(&b, NODE(&b, XNOR_OP_GATHER, builder_reshape(&b, x, I(8, 3)), sum), "y");
     xnor_model *model = builder_compile(&b, NULL, &compiled);
     cr_expect_eq(graph_count(&compiled, XNOR_OP_ADD), 1);
     tensors inputs = {0}, expected = {0}, found = {0};

@@ -10,6 +10,7 @@
 #include "core/tensor.h"
 #include "exec/reference.h"
 #include "format/format.h"
+#include "kernels/kernels.h"
 #include "passes/passes.h"
 
 static void ok(xnor_status status) {
@@ -281,6 +282,64 @@ void builder_inputs(const builder *b, int64_t unknown, tensors *inputs) {
         for (size_t k = 0; k < count; k++)
             xnor_tensor_set(t, k, (double)((k * 7 + k / 17 + 3) % 17) / 4 - 2);
     }
+}
+
+xnor_value_id builder_numbers(builder *b, xnor_shape shape) {
+    size_t count = 1;
+    for (uint32_t i = 0; i < shape.rank; i++) count *= (size_t)shape.dims[i];
+    double *values = malloc((count + 1) * sizeof *values);
+    cr_assert(values);
+    for (size_t i = 0; i < count; i++) values[i] = (double)builder_random(b, 2001) / 1000 - 1;
+    xnor_value_id id = builder_floats(b, shape, values, count);
+    free(values);
+    return id;
+}
+
+xnor_value_id builder_binary_conv(builder *b, xnor_value_id x, int64_t channels, int64_t outputs) {
+    const size_t count = (size_t)(outputs * channels * 9);
+    double *weights = malloc((count + 1) * sizeof *weights);
+    cr_assert(weights);
+    for (size_t i = 0; i < count; i++) weights[i] = builder_random(b, 2) ? 0.5 : -0.5;
+    const xnor_shape shape = SHAPE(outputs, channels, 3, 3);
+    xnor_value_id y = NODE(b, XNOR_OP_CONV, x, builder_floats(b, shape, weights, count));
+    builder_attr(b, XNOR_ATTR_PADS, I(1, 1, 1, 1));
+    free(weights);
+    return y;
+}
+
+xnor_value_id builder_reshape(builder *b, xnor_value_id x, const int64_t *dims, uint32_t rank) {
+    return NODE(b, XNOR_OP_RESHAPE, x, builder_ints(b, dims, rank));
+}
+
+xnor_value_id builder_unsqueeze(builder *b, xnor_value_id x, int64_t axis) {
+    xnor_value_id y = NODE(b, XNOR_OP_UNSQUEEZE, x);
+    builder_attr(b, XNOR_ATTR_AXES, &axis, 1);
+    return y;
+}
+
+void builder_expect_everywhere(const builder *b, xnor_pool *pool, double tolerance, size_t number) {
+    tensors inputs, reference = {0}, first = {0};
+    builder_inputs(b, 3, &inputs);
+    builder_reference(&b->graph, &inputs, &reference);
+    const size_t bytes = xnor_tensor_count(&reference.items[0]) * sizeof(float);
+    for (const char *const *isa = xnor_kernels_available(); *isa; isa++) {
+        tensors outputs = {0};
+        xnor_model *model = builder_model(&b->graph, *isa);
+        builder_run(model, isa[1] ? NULL : pool, &inputs, &outputs);
+        cr_assert_lt(tensors_distance(&outputs.items[0], &reference.items[0]), tolerance,
+                     "case %zu, %s", number, *isa);
+        if (first.count)
+            cr_assert_arr_eq(outputs.items[0].data, first.items[0].data, bytes, "case %zu, %s",
+                             number, *isa);
+        xnor_model_unref(&model);
+        if (first.count)
+            tensors_free(&outputs);
+        else
+            first = outputs;
+    }
+    tensors_free(&inputs);
+    tensors_free(&reference);
+    tensors_free(&first);
 }
 
 double tensors_distance(const xnor_tensor *a, const xnor_tensor *b) {

@@ -48,6 +48,13 @@ void builder_attr(builder *b, xnor_attr_key key, const int64_t *values, uint32_t
 void builder_attr_float(builder *b, xnor_attr_key key, double value);
 void builder_output(builder *b, xnor_value_id value, const char *name);
 
+// Constants, multiples of 1/1000 from -1 to 1.
+xnor_value_id builder_numbers(builder *b, xnor_shape shape);
+// A convolution of 3 x 3 with padding around x [.., channels, .., ..], weights ±1/2.
+xnor_value_id builder_binary_conv(builder *b, xnor_value_id x, int64_t channels, int64_t outputs);
+xnor_value_id builder_reshape(builder *b, xnor_value_id x, const int64_t *dims, uint32_t rank);
+xnor_value_id builder_unsqueeze(builder *b, xnor_value_id x, int64_t axis);
+
 // Uniform in [0, below).
 uint32_t builder_random(builder *b, uint32_t below);
 // True once in `chance` times.
@@ -81,6 +88,9 @@ void builder_run(xnor_model *model, xnor_pool *pool, const tensors *inputs, tens
 // inputs.
 void builder_expect(builder *b, xnor_value_id y, xnor_shape shape, const double *values,
                     size_t count);
+// Checks that the graph's first output by plans for every machine, by one thread or by those of `pool`, is within
+// `tolerance` of the reference, and the same bits on all. number: of the case, for messages.
+void builder_expect_everywhere(const builder *b, xnor_pool *pool, double tolerance, size_t number);
 // Checks that the graph is refused, evaluated with constants or by its shape rules, with a message
 // that has `text` in it.
 void builder_expect_error(builder *b, xnor_value_id y, xnor_status status, const char *text);

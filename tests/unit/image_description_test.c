@@ -9,6 +9,7 @@
 #include "format/format.h"
 #include "format/metadata.h"
 #include "graph_builder.h"
+#include "text_support.h"
 
 static const char whole[] = "name: rooms\n"                                          // 1
                             "version: \"2\"\n"                                       // 2
@@ -36,11 +37,7 @@ static const char whole[] = "name: rooms\n"                                     
 
 // `whole` with the first `old` replaced; lasts as long as the test.
 static char *with(const char *old, const char *new) {
-    const char *at = strstr(whole, old);
-    cr_assert_not_null(at, "%s", old);
-    char *text = malloc(sizeof whole + strlen(new));
-    sprintf(text, "%.*s%s%s", (int)(at - whole), whole, new, at + strlen(old));
-    return text;
+    return text_with(whole, old, new);
 }
 
 static xnor_arena arena; // of what a test reads

@@ -150,16 +150,6 @@ static xnor_value_id per_channel(builder *b, double least) {
     return builder_floats(b, SHAPE(20), values, 20);
 }
 
-static xnor_value_id binary_conv(builder *b, xnor_value_id x, int64_t outputs) {
-    double weights[20 * 20 * 9];
-    const size_t count = (size_t)outputs * 20 * 9;
-    for (size_t i = 0; i < count; i++) weights[i] = builder_random(b, 2) ? 0.5 : -0.5;
-    xnor_value_id y =
-        NODE(b, XNOR_OP_CONV, x, builder_floats(b, SHAPE(outputs, 20, 3, 3), weights, count));
-    builder_attr(b, XNOR_ATTR_PADS, I(1, 1, 1, 1));
-    return y;
-}
-
 // Half of the normalisations fall.
 static xnor_value_id normalise(builder *b, xnor_value_id x) {
     return NODE(b, XNOR_OP_BATCH_NORMALIZATION, x, per_channel(b, -1.25), per_channel(b, -1),
@@ -202,8 +192,8 @@ Test(pooling, signs_of_maxima_are_maxima_of_signs) {
         builder_init(&b, 7 + i);
         xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 20, 9, 7));
         // Behind sums, and behind reals.
-        if (i % 2) x = binary_conv(&b, NODE(&b, XNOR_OP_SIGN, x), 20);
-        builder_output(&b, binary_conv(&b, form_of(&b, (form)(i / 2), x), 3), "y");
+        if (i % 2) x = builder_binary_conv(&b, NODE(&b, XNOR_OP_SIGN, x), 20, 20);
+        builder_output(&b, builder_binary_conv(&b, form_of(&b, (form)(i / 2), x), 20, 3), "y");
         tensors inputs, reference = {0}, outputs = {0};
         builder_inputs(&b, 3, &inputs);
         builder_reference(&b.graph, &inputs, &reference);
@@ -231,7 +221,7 @@ Test(pooling, maxima_that_others_want_stay_reals) {
     xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(1, 20, 9, 7));
     xnor_value_id max = pooled(&b, x, false);
     builder_output(&b, max, "max");
-    builder_output(&b, binary_conv(&b, NODE(&b, XNOR_OP_SIGN, max), 3), "y");
+    builder_output(&b, builder_binary_conv(&b, NODE(&b, XNOR_OP_SIGN, max), 20, 3), "y");
     xnor_model *model = builder_compile(&b, NULL, &compiled);
     cr_expect_eq(graph_count(&compiled, XNOR_OP_POOL_SIGNS), 0);
     xnor_graph_free(&compiled);

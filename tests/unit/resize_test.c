@@ -186,16 +186,6 @@ static xnor_value_id resized(builder *b, xnor_value_id x, double scale, int64_t 
     return y;
 }
 
-static xnor_value_id binary_conv(builder *b, xnor_value_id x, int64_t outputs) {
-    double weights[20 * 20 * 9];
-    const size_t count = (size_t)outputs * 20 * 9;
-    for (size_t i = 0; i < count; i++) weights[i] = builder_random(b, 2) ? 0.5 : -0.5;
-    xnor_value_id y =
-        NODE(b, XNOR_OP_CONV, x, builder_floats(b, SHAPE(outputs, 20, 3, 3), weights, count));
-    builder_attr(b, XNOR_ATTR_PADS, I(1, 1, 1, 1));
-    return y;
-}
-
 // Brings channels to the end, as the first layer of a network does.
 static xnor_value_id real_conv(builder *b, xnor_value_id x) {
     double weights[20 * 20];
@@ -228,8 +218,8 @@ Test(resize, convolutions_behind_copied_signs_are_binary) {
         builder_init(&b, 7 + i);
         xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(2, 20, -1, 6));
         // Behind sums, and behind reals.
-        x = i % 2 ? binary_conv(&b, NODE(&b, XNOR_OP_SIGN, x), 20) : real_conv(&b, x);
-        builder_output(&b, binary_conv(&b, form_of(&b, f, x), 3), "y");
+        x = i % 2 ? builder_binary_conv(&b, NODE(&b, XNOR_OP_SIGN, x), 20, 20) : real_conv(&b, x);
+        builder_output(&b, builder_binary_conv(&b, form_of(&b, f, x), 20, 3), "y");
         tensors inputs, reference = {0}, outputs = {0};
         builder_inputs(&b, 8, &inputs);
         builder_reference(&b.graph, &inputs, &reference);
