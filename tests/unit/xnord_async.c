@@ -209,7 +209,8 @@ Test(xnord_async, close_waits_for_a_reply_that_is_being_read) {
     usleep(300000);
     double start = now_ms();
     xnord_client_close(&other);
-    cr_assert_lt(now_ms() - start, 1500);
+    cr_assert_lt(now_ms() - start,
+                 2000); // it gives nng up, who would never return, only after 2250
     pthread_join(opener, NULL);
     while (atomic_load(&gate_passed) < COUNT) usleep(1000);
 }
