@@ -103,15 +103,15 @@ static bool resizes_pixels(const lowering *l, const xnor_node *node, bool *signs
 
 xnor_status xnor_lower_resize(lowering *l, uint32_t index) {
     const xnor_node *node = &l->graph->nodes[index];
-    const xnor_shape *y = &value_of(l, node->outputs[0])->shape;
+    const xnor_shape y = value_of(l, node->outputs[0])->shape; // values move when one is added
     bool signs = false;
     if (!resizes_pixels(l, node, &signs)) {
         xnor_add_step(l, xnor_step_reference, node);
         return XNOR_OK;
     }
     xnor_step *step = xnor_add_step(l, signs ? xnor_step_resize_signs : xnor_step_resize, node);
-    step->rows = (size_t)(y->dims[0] * y->dims[1]);
-    step->n = (size_t)y->dims[3];
+    step->rows = (size_t)(y.dims[0] * y.dims[1]);
+    step->n = (size_t)y.dims[3];
     for (uint32_t i = 0; i < 2; i++) XNOR_TRY(add_sources(l, node, i + 1, &step->parameters[i]));
     if (signs) return XNOR_OK;
     // Channels come first in what leaves the network: lines are turned while they are short.
@@ -125,7 +125,7 @@ xnor_status xnor_lower_resize(lowering *l, uint32_t index) {
     if (!perm) return XNOR_OK;
     step->y = l->graph->nodes[user].outputs[0];
     step->k = xnor_graph_is_output(l->graph, step->y) &&
-              step->rows * (size_t)(y->dims[2] * y->dims[3]) >= STREAMED_FLOATS;
+              step->rows * (size_t)(y.dims[2] * y.dims[3]) >= STREAMED_FLOATS;
     l->done[user] = 1;
     return XNOR_OK;
 }
