@@ -27,6 +27,10 @@ static const convolution cases[] = {
     {1, 4, 3, 20, 20, 20, {3, 3}, {1, 1}, {2, 2}, {2, 2, 2, 2}, true},  // no window inside
     {1, 3, 4, 8, 16, 8, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true},    // two outputs a channel
     {1, 20, 20, 3, 3, 3, {17, 17}, {1, 1}, {1, 1}, {8, 8, 8, 8}, true}, // many taps
+    // Large enough for polynomial points, with odd sizes and borders.
+    {1, 41, 39, 32, 34, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true},
+    {2, 30, 45, 18, 18, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false},
+    {1, 65, 63, 3, 40, 1, {7, 7}, {2, 2}, {1, 1}, {3, 3, 3, 3}, true},
 };
 
 static void build(builder *b, const convolution *c) {
