@@ -59,20 +59,16 @@ static void drop_plain_tail(xnor_step *step) {
 }
 
 static xnor_status lower_winograd(lowering *l, xnor_step *step, uint32_t index,
-                                  const xnor_conv *conv, bool planes) {
+                                  const winograd_sizes *sizes) {
     const xnor_node *node = &l->graph->nodes[index];
-    const xnor_shape *x = &value_of(l, node->inputs[0])->shape;
-    const xnor_shape *y = &value_of(l, node->outputs[0])->shape;
-    winograd_sizes sizes;
     const float *packed;
     step->run = xnor_step_winograd;
-    XNOR_TRY(xnor_model_pack_winograd(l->plan->model, node->inputs[1],
-                                      (size_t)conv->window.stride[0], planes, &packed));
+    XNOR_TRY(xnor_model_pack_winograd(l->plan->model, node->inputs[1], sizes->stride, sizes->few,
+                                      &packed));
     step->packed = packed;
     XNOR_TRY(xnor_lower_tail(l, step, index));
     drop_plain_tail(step);
-    winograd_sizes_of(conv, x, y, planes, &sizes);
-    const xnor_shape scratch = {1, {(int64_t)(sizes.slots * sizes.slot)}};
+    const xnor_shape scratch = {1, {(int64_t)(sizes->slots * sizes->slot)}};
     return xnor_graph_add_value(l->graph, node->name, XNOR_F32, &scratch, &step->scratch);
 }
 
@@ -94,7 +90,7 @@ xnor_status xnor_lower_conv2d(lowering *l, uint32_t index) {
     if (planes) step->x = l->graph->nodes[producer].inputs[0];
     const xnor_shape *y = &value_of(l, step->y)->shape;
     if (winograd_sizes_of(&conv, x, y, planes, &sizes))
-        return lower_winograd(l, step, index, &conv, planes);
+        return lower_winograd(l, step, index, &sizes);
     // A channel for each group on both sides.
     if (conv.group > 1 && w->shape.dims[3] == 1 && conv.outputs == conv.group &&
         window <= XNOR_DEPTHWISE_TAPS)

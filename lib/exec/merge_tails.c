@@ -17,7 +17,6 @@
 enum {
     CACHED_BYTES = 1 << 20, // of a map that is still there when it is read
     TWICE_COLUMNS = 512,    // bits of all rows that may be multiplied a second time
-    PROGRAM_ROOM = XNOR_POINTWISE_OPS
 };
 
 // ---- who reads what -----------------------------------------------------------------------------
@@ -118,7 +117,7 @@ static bool reads_maps(const xnor_tail *tail, size_t end) {
 }
 
 static bool fits(const xnor_tail *a, const xnor_tail *b, size_t planes) {
-    return a->rows == b->rows && a->n == b->n && a->count + b->count + 2 <= PROGRAM_ROOM &&
+    return a->rows == b->rows && a->n == b->n && a->count + b->count + 2 <= XNOR_POINTWISE_OPS &&
            planes <= XNOR_POINTWISE_PLANES;
 }
 

@@ -15,22 +15,18 @@
         XNOR_BROADCAST_LOOPS(a <= b)                                                               \
     }
 
+#define COMPARE(name, type)                                                                        \
+    static void name(xnor_op op, size_t n, const void *const *operands, const size_t *step,        \
+                     void *y) {                                                                    \
+        const type *x = operands[0], *w = operands[1];                                             \
+        uint8_t *out = y;                                                                          \
+        COMPARISONS                                                                                \
+    }
 #define XNOR_ELEMENT float
-static void compare_reals(xnor_op op, size_t n, const void *const *operands, const size_t *step,
-                          void *y) {
-    const float *x = operands[0], *w = operands[1];
-    uint8_t *out = y;
-    COMPARISONS
-}
+COMPARE(compare_reals, float)
 #undef XNOR_ELEMENT
-
 #define XNOR_ELEMENT int64_t
-static void compare_indices(xnor_op op, size_t n, const void *const *operands, const size_t *step,
-                            void *y) {
-    const int64_t *x = operands[0], *w = operands[1];
-    uint8_t *out = y;
-    COMPARISONS
-}
+COMPARE(compare_indices, int64_t)
 #undef XNOR_ELEMENT
 
 #define XNOR_ELEMENT uint8_t

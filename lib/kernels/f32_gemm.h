@@ -140,31 +140,28 @@ ALWAYS_INLINE void f32_product(f32_task t, size_t n, const float *bias) {
     }
 }
 
+static f32_task f32_task_of(size_t rows, size_t k, const float *a, size_t a_stride, const float *b,
+                            size_t b_stride, float *out, size_t out_stride) {
+    return (f32_task){.rows = rows,
+                      .k = k,
+                      .a = a,
+                      .a_stride = a_stride,
+                      .b = b,
+                      .b_stride = b_stride,
+                      .out = out,
+                      .out_stride = out_stride};
+}
+
 static void gemm_f32(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
                      const float *b, size_t b_stride, const float *bias, float *out,
                      size_t out_stride) {
-    const f32_task t = {.rows = rows,
-                        .k = k,
-                        .a = a,
-                        .a_stride = a_stride,
-                        .b = b,
-                        .b_stride = b_stride,
-                        .out = out,
-                        .out_stride = out_stride};
-    f32_product(t, n, bias);
+    f32_product(f32_task_of(rows, k, a, a_stride, b, b_stride, out, out_stride), n, bias);
 }
 
 static void gemm_f32_add(size_t rows, size_t k, size_t n, const float *a, size_t a_stride,
                          const float *b, size_t b_stride, float *out, size_t out_stride) {
-    const f32_task t = {.rows = rows,
-                        .k = k,
-                        .a = a,
-                        .a_stride = a_stride,
-                        .b = b,
-                        .b_stride = b_stride,
-                        .out = out,
-                        .out_stride = out_stride,
-                        .adds = true};
+    f32_task t = f32_task_of(rows, k, a, a_stride, b, b_stride, out, out_stride);
+    t.adds = true;
     f32_product(t, n, NULL);
 }
 
