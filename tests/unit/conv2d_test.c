@@ -27,7 +27,7 @@ static const convolution cases[] = {
     {1, 4, 3, 20, 20, 20, {3, 3}, {1, 1}, {2, 2}, {2, 2, 2, 2}, true},  // no window inside
     {1, 3, 4, 8, 16, 8, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true},    // two outputs a channel
     {1, 20, 20, 3, 3, 3, {17, 17}, {1, 1}, {1, 1}, {8, 8, 8, 8}, true}, // many taps
-    // Large enough for polynomial points, with odd sizes and borders.
+    // Large, with odd sizes and borders.
     {1, 41, 39, 32, 34, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, true},
     {2, 30, 45, 18, 18, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, false},
     {1, 65, 63, 3, 40, 1, {7, 7}, {2, 2}, {1, 1}, {3, 3, 3, 3}, true},
@@ -95,6 +95,50 @@ Test(conv2d, depthwise_with_a_normalisation_and_a_skip) {
     tensors_free(&reference);
     tensors_free(&outputs);
     builder_free(&b);
+}
+
+// Pictures with channels first: {batch, height, width, channels, outputs, kernel, stride}.
+Test(conv2d, large_ones_go_through_polynomial_points) {
+    static const int64_t large[][7] = {{1, 41, 39, 32, 34, 3, 1},
+                                       {2, 30, 45, 18, 18, 3, 1},
+                                       {1, 65, 63, 3, 40, 7, 2},
+                                       {2, 130, 97, 3, 6, 7, 2}};
+    xnor_pool *pool;
+    cr_assert_eq(xnor_pool_create(2, &pool), XNOR_OK);
+    for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
+        const int64_t *c = large[i], strides[2] = {c[6], c[6]}, half = c[5] / 2;
+        builder b;
+        tensors inputs, reference = {0};
+        builder_init(&b, 20 + i);
+        xnor_value_id x = builder_input(&b, "x", XNOR_F32, SHAPE(c[0], c[3], c[1], c[2]));
+        xnor_value_id y =
+            NODE(&b, XNOR_OP_CONV, x, builder_numbers(&b, SHAPE(c[4], c[3], c[5], c[5])),
+                 builder_numbers(&b, SHAPE(c[4])));
+        builder_attr(&b, XNOR_ATTR_STRIDES, strides, 2);
+        builder_attr(&b, XNOR_ATTR_PADS, I(half, half, half, half));
+        builder_output(&b, NODE(&b, XNOR_OP_RELU, y), "y");
+        builder_inputs(&b, 3, &inputs);
+        builder_reference(&b.graph, &inputs, &reference);
+        for (const char *const *isa = xnor_kernels_available(); *isa; isa++) {
+            tensors outputs = {0};
+            xnor_model *model = builder_compile(&b, *isa, NULL);
+            xnor_plan *plan = builder_plan(model, &inputs);
+            uint32_t steps = 0;
+            for (uint32_t k = 0; k < xnor_plan_step_count(plan); k++)
+                steps += strcmp(xnor_plan_step_kind(plan, k), "winograd") == 0;
+            cr_expect_eq(steps, 1, "case %zu", i);
+            builder_run(model, isa[1] ? NULL : pool, &inputs, &outputs);
+            cr_expect_lt(tensors_distance(&outputs.items[0], &reference.items[0]), 1e-4,
+                         "case %zu, %s", i, *isa);
+            xnor_plan_unref(&plan);
+            xnor_model_unref(&model);
+            tensors_free(&outputs);
+        }
+        tensors_free(&inputs);
+        tensors_free(&reference);
+        builder_free(&b);
+    }
+    xnor_pool_free(&pool);
 }
 
 Test(conv2d, refuses_windows_that_do_not_fit) {
